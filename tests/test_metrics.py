@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from wsdgateway.bridge.health.health import Health
-from wsdgateway.metrics import _BUCKETS, Metrics
+from wsdgateway.metrics import _BUCKETS, Metrics, Totals
 
 REQUESTS = [("front-desk", "GetJobElements", "local", 0.0004), ("front-desk", "GetJobElements", "local", 0.0005),
             ("front-desk", "GetJobElements", "device", 0.3), ("other", "GetJobElements", "local", 1000.0),
@@ -85,3 +85,15 @@ def test_the_health_of_scanners():
     assert states == {"new": {"unknown"}, "off": {"unknown"}, "jammed": {"Stopped"}, "asleep": {"unknown"}}
     assert those("wsdgateway_scanner_condition", "condition", "jammed") == {"MediaJam", "other"}
     assert those("wsdgateway_scanner_condition", "condition", "new") == set()
+
+
+def test_totals_of_each_scanner():
+    metrics = Metrics()
+    for request in (*REQUESTS, ("front-desk", "CreateScanJob", "device", 1.0), ("", "other", "refused", 0.1)):
+        metrics.request(*request)
+    for outcome in ("ok", "fault", "error", "error"):
+        metrics.device_request("front-desk", "CreateScanJob", outcome)
+    metrics.device_request("vault", "Subscribe", "error")
+    assert metrics.totals() == {
+        "front-desk": Totals(here=2, there=2, reads_here=2, reads_there=1, errors=2),
+        "other": Totals(here=1, reads_here=1), "vault": Totals(errors=1)}

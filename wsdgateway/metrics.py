@@ -7,16 +7,16 @@ Label values come from closed lists, so that clients cannot create new series. T
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from itertools import accumulate
-from operator import add
-from typing import Protocol
+from operator import add, sub
+from typing import NamedTuple, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from wsdgateway.bridge.health.health import Health
 from wsdgateway.scan.jobstates import STATES
-from wsdgateway.scan.operations import GET_JOB_ELEMENTS
+from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_ELEMENTS, GET_JOB_HISTORY, GET_SCANNER_ELEMENTS
 from wsdgateway.scan.scannerstatus import CONDITIONS, REASONS
 from wsdgateway.scan.scannerstatus import STATES as SCANNER_STATES
 
@@ -28,11 +28,35 @@ UNKNOWN, OTHER = "unknown", "other"
 
 _CONDITIONS = (*CONDITIONS, *REASONS)
 
+_READS = frozenset(one.name for one in (GET_JOB_ELEMENTS, GET_ACTIVE_JOBS, GET_JOB_HISTORY, GET_SCANNER_ELEMENTS))
+
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _BOUNDS = (*(str(float(bound)) for bound in _BUCKETS), "+Inf")
 
 
 disable_created_metrics()  # they would add a second series for each counter
+
+
+class Totals(NamedTuple):
+    """What has been counted for one scanner since the start.
+
+    `here` and `there` count clients' requests that the gateway answered and that it forwarded to the scanner,
+    `reads_here` and `reads_there` the reads among them. `errors` counts requests for the scanner without an answer.
+    """
+
+    here: int = 0
+    there: int = 0
+    reads_here: int = 0
+    reads_there: int = 0
+    errors: int = 0
+
+    def plus(self, other: "Totals") -> "Totals":
+        """The sum of both."""
+        return Totals(*map(add, self, other))
+
+    def minus(self, other: "Totals") -> "Totals":
+        """The increase since `other`, which was counted earlier."""
+        return Totals(*map(sub, self, other))
 
 
 class Gauged(Protocol):
@@ -94,6 +118,25 @@ class _Gauges(Collector):
         yield conditions
 
 
+class _Certificates(Collector):
+    """The expiry of the certificates in use. `read` returns pairs of an endpoint and seconds since 1970."""
+
+    def __init__(self, read: Callable[[], Iterable[tuple[str, float]]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "wsdgateway_certificate_expiry_timestamp_seconds",
+            "When the certificate of a listener or of the admin site expires, in seconds since 1970",
+            labels=("endpoint",))
+        expiries: dict[str, float] = {}
+        for endpoint, expiry in self._read():  # an endpoint with port 0 may occur twice, a series may not
+            expiries[endpoint] = min(expiry, expiries.get(endpoint, expiry))
+        for endpoint, expiry in expiries.items():
+            family.add_metric((endpoint,), expiry)
+        yield family
+
+
 class _Counts(Collector):
     """A counter for every request, which is written when Prometheus asks. The library's own takes a lock each time."""
 
@@ -104,6 +147,10 @@ class _Counts(Collector):
     def add(self, *labels: str) -> None:
         """Count one with these values of the labels."""
         self._counts[labels] = self._counts.get(labels, 0) + 1
+
+    def counts(self) -> dict[tuple[str, ...], int]:
+        """The count for each combination of labels."""
+        return self._counts
 
     def collect(self) -> Iterable[Metric]:
         name, documentation, labels = self._described
@@ -161,8 +208,8 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=True)
         self.scanners: list[Gauged] = []
         self._requests = _Requests()
-        device_requests = _Counts("wsdgateway_device_requests", "Requests to scanners",
-                                  ("scanner", "operation", "outcome"))
+        device_requests = self._device_requests = _Counts(
+            "wsdgateway_device_requests", "Requests to scanners", ("scanner", "operation", "outcome"))
         kept_answers = _Counts("wsdgateway_kept_answers", "Reads whose answer may be shared by several clients",
                                ("scanner", "operation", "outcome"))
         for collector in (self._requests, device_requests, kept_answers):
@@ -196,12 +243,37 @@ class Metrics:
                                                       ("scanner", "reason"), registry=self.registry)
         self._captures = Counter("wsdgateway_captures", "Exchanges captured, or dropped",
                                  ("outcome",), registry=self.registry)
+        self._build = Gauge("wsdgateway_build_info", "The version of the gateway, as a label", ("version",),
+                            registry=self.registry)
+        self._reload_succeeded = Gauge(
+            "wsdgateway_config_last_reload_successful", "1 if the configuration was valid when it was last read, at "
+            "the start or on a reload, else 0", registry=self.registry)
+        self._reloaded_at = Gauge(
+            "wsdgateway_config_last_reload_success_timestamp_seconds", "When a valid configuration was last read, in "
+            "seconds since 1970", registry=self.registry)
         for counter in (self._lines, self._captures):
             for outcome in ("written", "dropped"):
                 counter.labels(outcome)
         for reason in (RULE, RATE, JOBS, CONNECTIONS, TLS):
             self._refused.labels("", reason)
         self.registry.register(_Gauges(self.scanners))
+
+    def built(self, version: str) -> None:
+        """Record the version of the gateway."""
+        self._build.labels(version).set(1)
+
+    def config_read(self, now: float) -> None:
+        """Record that a valid configuration is in use since `now`, in seconds since 1970."""
+        self._reload_succeeded.set(1)
+        self._reloaded_at.set(now)
+
+    def config_refused(self) -> None:
+        """Record that a configuration could not be used, and the former one stays in use."""
+        self._reload_succeeded.set(0)
+
+    def watch_certificates(self, read: Callable[[], Iterable[tuple[str, float]]]) -> None:
+        """Report the certificates that `read` returns: endpoint and expiry, in seconds since 1970."""
+        self.registry.register(_Certificates(read))
 
     def refused(self, scanner: str | None, reason: str) -> None:
         """Count a refused client, by a reason such as `RULE`. `scanner` is None if the client named none."""
@@ -251,6 +323,19 @@ class Metrics:
                 here, there = reads.get(scanner, (0, 0))
                 reads[scanner] = (here + count, there) if source == LOCAL else (here, there + count)
         return reads
+
+    def totals(self) -> dict[str, Totals]:
+        """What has been counted for each scanner."""
+        found: dict[str, Totals] = {}
+        for (scanner, operation, source), count in self._requests.counts().items():
+            if scanner and source in (LOCAL, DEVICE):
+                here, there = (count, 0) if source == LOCAL else (0, count)
+                reads = (here, there) if operation in _READS else (0, 0)
+                found[scanner] = found.get(scanner, Totals()).plus(Totals(here, there, *reads))
+        for (scanner, _, outcome), count in self._device_requests.counts().items():
+            if outcome == ERROR:
+                found[scanner] = found.get(scanner, Totals()).plus(Totals(errors=count))
+        return found
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -193,7 +193,8 @@ def test_a_body_that_is_too_large_or_has_no_length_is_refused(head, status):
 @pytest.mark.parametrize("path", [
     b"/nothing", b"/metrics/x", b"/metrics/", b"/healthz/x", b"/readyz/x/y", b"/api/scanners/x", b"/api/jobs/1",
     b"/api/stream/x", b"/api", b"/api/", b"/login/x", b"/logout/", b"/static/../healthz", b"/static/", b"/static/x.js",
-    b"/static/live.js/x", b"/exchanges", b"/exchanges/", b"/exchanges/1/2", b"//", b"/healthz%2Fx", b"/healthz;x"])
+    b"/static/live.js/x", b"/jobs/", b"/jobs/1", b"/subscriptions/1", b"/exchanges/", b"/exchanges/1/2", b"/scanners/",
+    b"/scanners/front-desk/x", b"//", b"/healthz%2Fx", b"/healthz;x"])
 def test_unknown_paths_are_not_found_even_below_known_ones(path, method):
     gateway = Gateway()
     answer = gateway.ask(gateway.connect(), method + b" " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,19 @@ from tests.ports import free_port
 
 SCAN = "http://schemas.microsoft.com/windows/2006/08/wdp/scan"
 TOKEN = "0123456789abcdef-a-token"
+# Texts whose contrast with their background is below 4.5 to 1 (WCAG 2.2, relative luminance).
+CONTRAST = """() => {
+  const channel = (value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const parts = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = (color) => { const [r, g, b] = parts(color).map((one) => channel(one / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = (one) => { for (; one; one = one.parentElement) { const color = getComputedStyle(one).backgroundColor;
+    if (!(parts(color)[3] === 0)) return color; } return "rgb(255, 255, 255)"; };
+  return [...document.querySelectorAll("body *")].filter((one) => one.checkVisibility() &&
+    [...one.childNodes].some((text) => text.nodeType === 3 && text.textContent.trim())).map((one) => {
+    const [a, b] = [light(getComputedStyle(one).color), light(behind(one))].sort((x, y) => y - x);
+    return [(a + 0.05) / (b + 0.05), one.outerHTML]; }).filter(([contrast]) => contrast < 4.5);
+}"""
 # Folder for screenshots; without it none are taken.
 SHOTS = os.environ.get("WSDGATEWAY_SCREENSHOTS")
 
@@ -67,7 +81,8 @@ def page(chromium):
     yield open_page
     for context in contexts:
         context.close()
-    assert [text for text in complaints if "401" not in text and "ERR_CONNECTION" not in text] == []
+    expected = ("401", "404", "405", "ERR_CONNECTION")  # of the pages that a test opens
+    assert [text for text in complaints if not any(one in text for one in expected)] == []
 
 
 def shot(page, name):
@@ -75,31 +90,42 @@ def shot(page, name):
         page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
 
 
+def cut_off(page):
+    """The elements whose content is wider than their box."""
+    return page.evaluate("[...document.querySelectorAll('td, dd, li, h1, h2, h3, p, code')]"
+                         ".filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== 'inline')"
+                         ".map(e => e.outerHTML)")
+
+
 def test_a_running_job_is_shown_without_reloading(office, page, tmp_path):
     gateway, admin = office()
     seen = page(viewport={"width": 1280, "height": 900})
     seen.goto(admin + "/")
     seen.wait_for_function("document.getElementById('state').textContent === 'Live'")
-    assert seen.title() == "Print <b>server</b> - wsdgateway"
+    assert seen.title() == "Overview - Print <b>server</b> - wsdgateway"
     scanning = subprocess.Popen([program("wsdgateway"), "scan", f"http://127.0.0.1:{gateway}/front-desk/scan",
                                  "--source", "adf", "-o", "out.pdf"], cwd=tmp_path, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT)
-    seen.wait_for_selector("#live-jobs td[data-label=State]:has-text('Processing')")
+    seen.wait_for_selector("#live-jobs td[data-column=State]:has-text('Processing')")
+    assert seen.locator(".tile:has-text('Active jobs') strong").inner_text() == "1"
     shot(seen, "running")
     assert scanning.poll() is None
-    seen.wait_for_selector("#live-jobs td[data-label=State]:has-text('Completed')")
+    seen.wait_for_selector("#live-jobs td[data-column=State]:has-text('Completed')")
     assert scanning.wait(60) == 0, scanning.communicate()
-    states = seen.locator("#live-jobs .timeline li").all_inner_texts()
-    assert [state.split()[0] for state in states] == ["Pending", "Started", "Processing", "Completed"]
-    seen.wait_for_selector("#live-exchanges td[data-label=Operation]:has-text('JobEndStateEvent')")
-    assert "answered by the gateway" in seen.locator(".card svg").get_attribute("aria-label")
+    seen.wait_for_selector("#live-exchanges td[data-column=Operation]:has-text('JobEndStateEvent')")
+    assert "were answered by the gateway" in seen.locator("#live-hour svg").get_attribute("aria-label")
     shot(seen, "finished")
+    seen.get_by_role("link", name="All jobs").click()
+    states = seen.locator("#live-list .timeline li").all_inner_texts()
+    assert [state.split()[0] for state in states] == ["Pending", "Started", "Processing", "Completed"]
+    shot(seen, "jobs")
+    seen.get_by_role("navigation", name="Sections").get_by_role("link", name="Exchanges").click()
     seen.select_option("#operation", "RetrieveImage")
     seen.get_by_role("button", name="Show").click()
-    seen.wait_for_url("**/?scanner=&operation=RetrieveImage**")
-    operations = seen.locator("#live-exchanges td[data-label=Operation]").all_inner_texts()
+    seen.wait_for_url("**/exchanges?scanner=&operation=RetrieveImage**")
+    operations = seen.locator("#live-list td[data-column=Operation]").all_inner_texts()
     assert operations and set(operations) == {"RetrieveImage"}
-    seen.locator("#live-exchanges a").first.click()
+    seen.locator("#live-list a").first.click()
     assert seen.locator("h1").inner_text() == "RetrieveImage"
     assert "<wscn:RetrieveImageRequest>" in seen.locator("pre").first.inner_text()
     shot(seen, "exchange")
@@ -112,11 +138,11 @@ def test_values_from_scanners_are_shown_as_text(office, page):
         f"<wscn:GetJobElementsRequest><wscn:JobId>{hostile}</wscn:JobId></wscn:GetJobElementsRequest>")))
     post(gateway, "/front-desk/scan", status_event(hostile, "&lt;img src=x onerror=alert(1)&gt;"))
     seen = page()
-    seen.goto(admin + "/?operation=%22%3E%3Cscript%3Edocument.title%3D1%3C/script%3E")
+    seen.goto(admin + "/exchanges?operation=%22%3E%3Cscript%3Edocument.title%3D1%3C/script%3E")
     assert "taken" not in seen.title()
     seen.goto(admin + "/")
-    seen.wait_for_selector("#live-exchanges td[data-label=Job]:has-text('<script>')")
-    seen.locator("#live-exchanges a").first.click()
+    seen.wait_for_selector("#live-exchanges td[data-column=Job]:has-text('<script>')")
+    seen.locator("#live-exchanges td a").first.click()
     assert seen.locator("pre").count() == 2
     assert seen.evaluate("document.scripts.length") == 1
     assert "taken" not in seen.title()
@@ -126,25 +152,120 @@ def test_the_page_is_readable_without_scripts(office, page):
     _, admin = office()
     seen = page(java_script_enabled=False)
     seen.goto(admin + "/")
-    assert seen.locator("noscript").inner_text().startswith("Without JavaScript")
-    assert seen.locator("#pause").is_hidden()
-    assert seen.locator(".card h3").inner_text() == "front-desk"
-    seen.locator("#live-exchanges a").first.click()
+    assert seen.locator("noscript").inner_text() == (
+        "Without JavaScript this page does not update itself, and times are in UTC.")
+    assert seen.locator("#pause").is_hidden() and seen.locator("button.copy").first.is_hidden()
+    assert seen.locator(".scanners a").inner_text() == "front-desk"
+    assert seen.locator("#live-exchanges th").first.inner_text() == "Time, UTC"
+    seen.get_by_text("Lines for sane-airscan").first.click()  # folded without a script
+    assert seen.locator("pre #airscan").inner_text().startswith('[devices]\n"front-desk" = http://127.0.0.1:')
+    seen.locator("#live-exchanges td a").first.click()
     assert seen.locator("h1").inner_text() == "Subscribe"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_a_phone_nothing_is_cut_off(office, page, scheme):
+def test_times_are_local_and_utc_on_hover(office, page):
     _, admin = office()
-    seen = page(viewport={"width": 360, "height": 740}, color_scheme=scheme, is_mobile=True)
+    here, there = page(timezone_id="Asia/Kolkata"), page(java_script_enabled=False)
+    for seen in (here, there):
+        seen.goto(admin + "/exchanges")
+    local = here.locator("#live-list time").last
+    utc = there.locator("#live-list time").last
+    moment = datetime.fromisoformat(utc.get_attribute("datetime"))
+    assert local.get_attribute("title") == utc.get_attribute("title") == f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    assert utc.inner_text().endswith(f"{moment:%H:%M:%S}")
+    assert local.inner_text().endswith(f"{moment + timedelta(hours=5.5):%H:%M:%S}")
+    assert here.locator("#live-list th").first.inner_text() == "Time"
+
+
+def test_an_address_is_copied(office, page):
+    gateway, admin = office()
+    seen = page(permissions=["clipboard-read", "clipboard-write"])
     seen.goto(admin + "/")
-    seen.wait_for_selector("#live-exchanges tbody tr")
-    assert seen.evaluate("document.documentElement.scrollWidth") <= 360
-    # Content that is wider than its box is cut off; tables remain tables for screen readers.
-    assert seen.evaluate("[...document.querySelectorAll('td, dd, h1, h2, h3')]"
-                         ".filter(e => e.scrollWidth > e.clientWidth + 1).length") == 0
-    assert seen.locator("#live-exchanges [role=row]").count() >= 2
-    shot(seen, f"phone-{scheme}")
+    seen.wait_for_function("document.getElementById('state').textContent === 'Live'")
+    url = f"http://127.0.0.1:{gateway}/front-desk/scan"
+    seen.get_by_role("button", name="Copy the address of front-desk").click()
+    seen.wait_for_function("document.getElementById('said').textContent === 'Copied'")
+    assert seen.evaluate("navigator.clipboard.readText()") == url
+    assert seen.evaluate("document.activeElement === document.body")  # so that the list continues to be updated
+    seen.goto(admin + "/scanners/front-desk")
+    seen.get_by_role("button", name="Copy the line for sane-airscan").focus()
+    seen.keyboard.press("Enter")
+    seen.wait_for_function("document.getElementById('said').textContent === 'Copied'")
+    assert seen.evaluate("navigator.clipboard.readText()") == f'"front-desk" = {url}, WSD'
+    assert seen.evaluate("document.activeElement.textContent") == "Copy"
+
+
+def test_an_address_is_copied_without_the_clipboard_interface(office, page):
+    """Over HTTP from another host, browsers have no navigator.clipboard."""
+    gateway, admin = office()
+    seen = page(permissions=["clipboard-read", "clipboard-write"])
+    seen.add_init_script("const real = navigator.clipboard; window.pasted = () => real.readText();"
+                         "Object.defineProperty(navigator, 'clipboard', { value: undefined });")
+    seen.goto(admin + "/scanners/front-desk")
+    seen.get_by_role("button", name="Copy the address").click()
+    seen.wait_for_function("document.getElementById('said').textContent === 'Copied'")
+    assert seen.evaluate("pasted()") == f"http://127.0.0.1:{gateway}/front-desk/scan"
+    assert seen.evaluate("getSelection().isCollapsed")
+
+
+def test_folded_parts_stay_open_while_the_page_updates(office, page):
+    gateway, admin = office()
+    seen = page()
+    seen.goto(admin + "/")
+    seen.wait_for_function("document.getElementById('state').textContent === 'Live'")
+    seen.get_by_text("Lines for sane-airscan").first.click()
+    seen.evaluate("document.activeElement.blur(); document.getElementById('airscan-lines').dataset.old = ''")
+    post(gateway, "/front-desk/scan", b"no SOAP")
+    seen.wait_for_selector("#live-exchanges td[data-column=Result]:has-text('invalid args')")
+    seen.wait_for_function("!('old' in document.getElementById('airscan-lines').dataset)")  # it was replaced
+    assert seen.locator("#airscan-lines").get_attribute("open") is not None
+
+
+def test_nothing_is_cut_off_at_any_width(office, page):
+    gateway, admin = office()
+    for _ in range(60):
+        post(gateway, "/front-desk/scan", b"no SOAP")
+    for width, scheme in ((320, "light"), (390, "dark"), (390, "light"), (1280, "light"), (1280, "dark")):
+        seen = page(viewport={"width": width, "height": 740}, color_scheme=scheme, is_mobile=width < 700)
+        for path in ("/", "/scanners", "/scanners/front-desk", "/jobs", "/exchanges", "/exchanges/60", "/subscriptions",
+                     "/nothing"):
+            seen.goto(admin + path)
+            assert seen.evaluate("document.documentElement.scrollWidth") <= width
+            assert cut_off(seen) == []
+            shot(seen, f"{path.strip('/').replace('/', '-') or 'overview'}-{scheme}-{width}")
+        seen.goto(admin + "/")
+        seen.wait_for_function("document.getElementById('state').textContent === 'Live'")
+        assert seen.locator("#live-exchanges [role=row]").count() == 9  # tables remain tables for screen readers
+        assert seen.evaluate("document.documentElement.scrollHeight") < 2300
+
+
+def test_texts_have_contrast(office, page):
+    """WCAG 2.2, 1.4.3: 4.5 to 1."""
+    gateway, admin = office()
+    post(gateway, "/front-desk/scan", b"no SOAP")
+    for scheme in ("light", "dark"):
+        seen = page(color_scheme=scheme)
+        for path in ("/", "/scanners/front-desk", "/jobs", "/exchanges"):
+            seen.goto(admin + path)
+            assert seen.evaluate(CONTRAST) == []
+    seen.goto("about:blank")  # a page without a policy, on which the check finds a text
+    seen.set_content('<body style="background: #fff"><p style="color: #999">too pale</p>')
+    assert [text for _, text in seen.evaluate(CONTRAST)] == ['<p style="color: #999">too pale</p>']
+
+
+def test_a_browser_at_a_clients_address_gets_a_guide(office, page):
+    gateway, admin = office()
+    seen = page(viewport={"width": 390, "height": 740})
+    for path in ("/", "/front-desk", "/front-desk/scan"):
+        answer = seen.goto(f"http://127.0.0.1:{gateway}{path}")
+        assert answer.status == 405 and answer.header_value("allow") == "POST"
+        line = f'"front-desk" = http://127.0.0.1:{gateway}/front-desk/scan, WSD'
+        assert seen.locator("pre").first.inner_text().splitlines() == ["[devices]", line]
+        assert seen.evaluate("getComputedStyle(document.querySelector('pre')).borderTopWidth") == "1px"  # styled
+        assert seen.evaluate("document.documentElement.scrollWidth") <= 390 and seen.locator("script").count() == 0
+        shot(seen, f"guide{path.replace('/', '-')}")
+    seen.get_by_role("link", name="admin site").click()
+    assert seen.url == admin + "/" and seen.locator("h1").inner_text() == "Overview"
 
 
 def test_by_keyboard(office, page):
@@ -155,11 +276,21 @@ def test_by_keyboard(office, page):
     assert seen.evaluate("document.activeElement.textContent") == "Skip to the content"
     seen.keyboard.press("Enter")
     assert seen.url.endswith("#main")
-    reached = set()
-    for _ in range(30):
+    reached = []
+    while "All exchanges" not in reached:
         seen.keyboard.press("Tab")
-        reached.add(seen.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
-    assert {"pause", "scanner", "operation", "failed", "Show"} <= reached
+        assert seen.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        reached.append(seen.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+        assert len(reached) < 40
+    order = ["pause", "front-desk", "Copy", "Lines for sane-airscan", "All exchanges"]
+    assert [name for name in reached if name in order] == order
+    seen.goto(admin + "/exchanges")
+    reached = []
+    while "Show" not in reached:
+        seen.keyboard.press("Tab")
+        reached.append(seen.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+        assert len(reached) < 20
+    assert reached[-4:] == ["scanner", "operation", "failed", "Show"]
     seen.locator("#pause").focus()
     seen.keyboard.press("Enter")
     assert seen.locator("#pause").get_attribute("aria-pressed") == "true"
@@ -169,7 +300,7 @@ def test_by_keyboard(office, page):
 def test_a_login(office, page):
     _, admin = office(f'token = "{TOKEN}"\n')
     seen = page()
-    seen.goto(admin + "/#jobs")
+    seen.goto(admin + "/jobs")
     assert seen.locator("h1").inner_text() == "Log in"
     seen.get_by_label("Token").fill("wrong")
     seen.get_by_role("button", name="Log in").click()
@@ -177,7 +308,7 @@ def test_a_login(office, page):
     shot(seen, "login")
     seen.get_by_label("Token").fill(TOKEN)
     seen.get_by_role("button", name="Log in").click()
-    assert seen.locator("h1").inner_text() == "Overview"
+    assert seen.locator("h1").inner_text() == "Jobs"
     seen.wait_for_function("document.getElementById('state').textContent === 'Live'")
     seen.get_by_role("button", name="Log out").click()
     assert seen.locator("h1").inner_text() == "Log in"

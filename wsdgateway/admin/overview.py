@@ -8,12 +8,13 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 
+from wsdgateway.admin.history import History
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.bridge.jobs.precedence import is_same_end
 from wsdgateway.exchangelog.entry import describe, timestamp
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metadata.messages import Labels
-from wsdgateway.metrics import Metrics
+from wsdgateway.metrics import Metrics, Totals
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.scan.jobstatus import JobStatus
@@ -38,6 +39,24 @@ class Overview:
     seconds: Callable[[], float]
     warnings: Callable[[], list[str]] = list
     client_base: Callable[[], str | None] = lambda: None
+    history: History = attrs.Factory(History)
+    started: float = attrs.Factory(lambda self: self.seconds(), takes_self=True)
+
+    def uptime(self) -> float:
+        """The seconds since the start."""
+        return self.seconds() - self.started
+
+    def sample(self) -> None:
+        """Take a sample of the counters for the history; to be called once a minute."""
+        self.history.sample(self.seconds(), self.metrics.totals())
+
+    def last_hour(self, scanner: str | None = None) -> list[Totals]:
+        """What was counted in each minute of the last hour, oldest first, for one scanner or all."""
+        return self.history.minutes(self.seconds(), self.metrics.totals(), scanner)
+
+    def counted_in(self, seconds: float) -> Totals:
+        """What was counted for all scanners in the last `seconds`, at most since the start."""
+        return self.history.since(seconds, self.seconds(), self.metrics.totals())
 
     def problems(self) -> list[str]:
         """The reasons why the gateway is not ready; empty if it is."""
@@ -111,26 +130,35 @@ class Overview:
                    "destinations": [] if one.destinations is None else [
                        {"context": context, "name": name} for context, name in one.destinations.listed]}
 
-    async def describe_jobs(self) -> list[dict[str, Any]]:
+    async def describe_jobs(self, *, scanner: str = "", most: int | None = None) -> list[dict[str, Any]]:
         """Describe each job of this start, and each finished job of earlier starts.
 
         Jobs are sorted by the time at which they began or, for those of earlier starts, ended, as far as it is known.
+        With `scanner` only its jobs are described, with `most` only the last ones.
         """
-        described = []
-        for scanner in self.scanners:
-            current = scanner.bridge.table.jobs()
-            known: dict[str, list[JobStatus]] = {}
-            for one in current:
-                if one.status is not None:
-                    known.setdefault(one.job_id, []).append(one.status)
-            for job in await self.stored(scanner.name):
-                if not _is_among(job.status, known.get(job.job_id, [])):
-                    described.append({
-                        "scanner": job.scanner, "job_id": job.job_id, "state": job.state, "reasons": list(job.reasons),
-                        "scans_completed": job.scans_completed, "created": job.created, "completed": job.completed,
-                        "final": True, "lost": False, "finished": _time(job.finished), "timeline": []})
-            described.extend(self._job(scanner, job) for job in current)
-        return sorted(described, key=_moment)
+        described: list[dict[str, Any]] = []
+        for one in self.scanners:
+            if scanner in ("", one.name):
+                described.extend(await self._jobs(one, most))
+        ordered = sorted(described, key=_moment)
+        return ordered if most is None else ordered[-most:]
+
+    async def _jobs(self, scanner: BridgedScanner, most: int | None) -> list[dict[str, Any]]:
+        """Describe the jobs of a scanner; with `most`, not all of the earlier ones."""
+        current = scanner.bridge.table.jobs()
+        known: dict[str, list[JobStatus]] = {}
+        for one in current:
+            if one.status is not None:
+                known.setdefault(one.job_id, []).append(one.status)
+        stored = await self.stored(scanner.name)
+        if most is not None:
+            stored = stored[-most - len(current):]  # those of this start are among them
+        earlier = [{
+            "scanner": job.scanner, "job_id": job.job_id, "state": job.state, "reasons": list(job.reasons),
+            "scans_completed": job.scans_completed, "created": job.created, "completed": job.completed,
+            "final": True, "lost": False, "finished": _time(job.finished), "timeline": []}
+            for job in stored if not _is_among(job.status, known.get(job.job_id, []))]
+        return [*earlier, *(self._job(scanner, job) for job in current)]
 
     def _job(self, scanner: BridgedScanner, job: Job) -> dict[str, Any]:
         """Describe one job.

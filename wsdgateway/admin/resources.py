@@ -12,7 +12,19 @@ from twisted.web.server import NOT_DONE_YET, Request
 MAX_FORM = 65536
 TEXT = b"text/plain; charset=utf-8"
 
+_NO = ("", "0", "false", "no")
+
 Make = Callable[[Any], Awaitable[bytes]]
+
+
+def argument(request: Any, name: str) -> str:
+    """The first value of a parameter of a request, empty without one."""
+    return str(request.args.get(name.encode(), [b""])[0].decode("utf-8", "replace"))
+
+
+def is_set(value: str) -> bool:
+    """True if the value of a parameter means yes."""
+    return value not in _NO
 
 
 class Made(Resource):
@@ -67,12 +79,17 @@ def _not_allowed(request: Request) -> bytes:
 
 
 class Folder(Resource):
-    """A path with children. `make` makes the child of a name; every other path below it renders `missing`."""
+    """A path with children. `make` makes the child of a name; every other path below it renders `missing`.
 
-    def __init__(self, missing: IResource, make: Callable[[str], IResource] | None = None) -> None:
+    The path itself renders `own`, without it `missing`.
+    """
+
+    def __init__(self, missing: IResource, make: Callable[[str], IResource] | None = None,
+                 own: IResource | None = None) -> None:
         super().__init__()
         self._missing = missing
         self._make_child = make
+        self._own = own or missing
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         if self._make_child is not None and path and not request.postpath:
@@ -80,7 +97,7 @@ class Folder(Resource):
         return self._missing
 
     def render(self, request: Request) -> Any:
-        return self._missing.render(request)
+        return self._own.render(request)
 
 
 class Said(Made):

@@ -4,12 +4,13 @@ Everything but the login and the logout is read-only. `admin.access` decides whi
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
 from twisted.internet.interfaces import IAddress
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
@@ -17,39 +18,34 @@ from twisted.web.server import Site
 from wsdgateway.admin.access import COOKIE, Access, Denied
 from wsdgateway.admin.attempts import LOCAL_SOCKET, Burst
 from wsdgateway.admin.connections import AdminChannel, AdminConnections, AdminLimits
-from wsdgateway.admin.messages import show
+from wsdgateway.admin.history import MINUTE
 from wsdgateway.admin.overview import Overview
-from wsdgateway.admin.page import write_exchange, write_login, write_overview, write_problem
-from wsdgateway.admin.resources import TEXT, BoundedRequest, Folder, Made, Make, Said
+from wsdgateway.admin.page import write_login, write_problem
+from wsdgateway.admin.pages import Pages
+from wsdgateway.admin.resources import TEXT, BoundedRequest, Folder, Made, Make, Said, argument, is_set
 from wsdgateway.admin.stream import Stream
 from wsdgateway.bridge.access.quotas import client_of
-from wsdgateway.exchangelog.entry import describe
-from wsdgateway.exchangelog.log import MAX_MESSAGE
-from wsdgateway.exchangelog.masking import Masks
 from wsdgateway.http.messages import REASONS
 from wsdgateway.net.transport.logthrottle import QUIET_SECONDS, LogThrottle
 
 MAX_EXCHANGES = 1000
 MAX_LINES = 10  # log lines about wrong tokens, a minute
 _HTML, _JSON = b"text/html; charset=utf-8", b"application/json"
-_POLICY = (b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; "
-           b"base-uri 'none'; frame-ancestors 'none'")
-_NO = ("", "0", "false", "no")
-_OPEN = ("/healthz", "/login", "/static/style.css", "/static/live.js")  # also served without a login
+_POLICY = (b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+           b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+_STATIC = (("style.css", b"text/css; charset=utf-8"), ("live.js", b"text/javascript; charset=utf-8"),
+           ("favicon.svg", b"image/svg+xml"))
+_OPEN = ("/healthz", "/login", *(f"/static/{name}" for name, _ in _STATIC))  # also served without a login
 
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, indent=1).encode() + b"\n"
 
 
-def _argument(request: Any, name: str) -> str:
-    return str(request.args.get(name.encode(), [b""])[0].decode("utf-8", "replace"))
-
-
 def _wanted(request: Any) -> dict[str, Any]:
     """The filter for exchanges that a request asks for."""
-    return {"scanner": _argument(request, "scanner"), "operation": _argument(request, "operation"),
-            "failed": _argument(request, "failed") not in _NO}
+    return {"scanner": argument(request, "scanner"), "operation": argument(request, "operation"),
+            "failed": is_set(argument(request, "failed"))}
 
 
 def _local(path: str) -> str:
@@ -82,6 +78,9 @@ class AdminSite(Site):
         self._throttle = LogThrottle()
         self._lines = Burst(MAX_LINES, QUIET_SECONDS / MAX_LINES)
         self.stream = Stream(reactor, overview.log, instance, self._may_go_on)
+        self._pages = Pages(overview, access)
+        self._sampling = LoopingCall(self._sample)
+        self._sampling.clock = reactor
         self._missing = self._problem(404, "There is no page at this address; the overview is at /.")
         super().__init__(self._tree(), requestFactory=BoundedRequest, timeout=None)
 
@@ -92,17 +91,19 @@ class AdminSite(Site):
         return channel
 
     def _tree(self) -> Resource:
-        overview = self._overview
+        overview, pages = self._overview, self._pages
         root, api = Folder(self._missing), Folder(self._missing)
         for folder, path, resource in (
-            (root, b"", Made(_HTML, self._page)),
+            (root, b"", Made(_HTML, pages.overview)),
             (root, b"healthz", Made(TEXT, self._healthz)),
             (root, b"readyz", Made(TEXT, self._readyz)),
             (root, b"metrics", Made(b"text/plain; version=0.0.4; charset=utf-8", self._metrics)),
             (root, b"login", Made(_HTML, self._login_form, self._log_in)),
             (root, b"logout", Made(TEXT, self._log_out_how, self._log_out)),
-            (root, b"exchanges", Folder(self._missing, lambda number: Made(
-                _HTML, lambda request: self._exchange(request, number)))),
+            (root, b"scanners", self._list(pages.scanners, pages.scanner)),
+            (root, b"jobs", Made(_HTML, pages.jobs)),
+            (root, b"exchanges", self._list(pages.exchanges, pages.exchange)),
+            (root, b"subscriptions", Made(_HTML, pages.subscriptions)),
             (root, b"static", self._static()),
             (root, b"api", api),
             (api, b"scanners", Made(_JSON, self._of(overview.describe_scanners))),
@@ -114,10 +115,14 @@ class AdminSite(Site):
             folder.putChild(path, resource)
         return root
 
+    def _list(self, make: Make, make_one: Callable[[Any, str], Awaitable[bytes]]) -> Resource:
+        """A list, with the page of each of its entries below it."""
+        return Folder(self._missing, lambda name: Made(_HTML, lambda request: make_one(request, name)),
+                      Made(_HTML, make))
+
     def _static(self) -> Resource:
         folder = Folder(self._missing)
-        for name, content_type in (("style.css", b"text/css; charset=utf-8"),
-                                   ("live.js", b"text/javascript; charset=utf-8")):
+        for name, content_type in _STATIC:
             content = (files("wsdgateway.admin") / "static" / name).read_bytes()
 
             async def give(request: Any, content: bytes = content) -> bytes:
@@ -200,33 +205,12 @@ class AdminSite(Site):
     async def _metrics(self, request: Any) -> bytes:
         return self._overview.metrics.render()
 
-    async def _page(self, request: Any) -> bytes:
-        return await write_overview(request, self._overview, _wanted(request), logged_in=self._logged_in(request))
-
-    async def _exchange(self, request: Any, number: str) -> bytes:
-        is_number = number.isascii() and number.isdigit() and len(number) < 18
-        kept = self._overview.log.get(int(number)) if is_number else None
-        if kept is None:
-            request.setResponseCode(404)
-            return await write_problem(request, self._overview, 404, (
-                "This exchange is no longer kept, or never existed; the overview lists the latest exchanges."))
-        masks = Masks(identify=self._overview.log.identify)
-        asked, answered = (
-            show(body, masks, cut=len(body) >= MAX_MESSAGE) if body else otherwise for body, otherwise in (
-                (kept.request, "(not kept; only the messages of the latest exchanges are)"),
-                (kept.response, "(not kept: an image, or empty)")))
-        return await write_exchange(request, self._overview, describe(kept.entry), asked, answered,
-                                    logged_in=self._logged_in(request))
-
-    def _logged_in(self, request: Any) -> bool:
-        return self.access.token is not None and request.getCookie(COOKIE) is not None
-
     async def _login_form(self, request: Any) -> bytes:
-        return await write_login(request, self._overview, "", _local(_argument(request, "then")))
+        return await write_login(request, self._overview, "", _local(argument(request, "then")))
 
     async def _log_in(self, request: Any) -> bytes:
-        then = _local(_argument(request, "then"))
-        denied = self.access.check_token(_client(request), _argument(request, "token").strip().encode())
+        then = _local(argument(request, "then"))
+        denied = self.access.check_token(_client(request), argument(request, "token").strip().encode())
         if denied is not None:
             self._note(request, denied)
             request.setResponseCode(denied.status, REASONS[denied.status])
@@ -255,8 +239,20 @@ class AdminSite(Site):
         request.setHeader(b"location", quote(path, safe="/?&=#%").encode())
         return b""
 
+    def start(self) -> None:
+        """Begin to sample the counters for the history."""
+        self._sampling.start(MINUTE)
+
+    def _sample(self) -> None:
+        try:
+            self._overview.sample()
+        except Exception:
+            self.logger.failure("Taking a sample of the counters failed")
+
     def stop(self) -> None:
         """End every stream, and close the connections that wait for a request."""
+        if self._sampling.running:
+            self._sampling.stop()
         self.stream.stop()
         self.connections.close_all()
 

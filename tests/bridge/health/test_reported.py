@@ -152,6 +152,13 @@ def test_attention_is_no_longer_required_once_the_jam_is_cleared(bridge):
     assert known(bridge) == UNKNOWN
 
 
+def test_clearing_a_harmless_condition_leaves_the_state_that_has_another_reason(bridge):
+    answered(bridge, status_answer("Stopped", "AttentionRequired", conditions=[
+        condition("LampWarming", id="7", severity="Informational")]))
+    bridge.tell(cleared_event("7"))
+    assert known(bridge) == ("Stopped", ("AttentionRequired",), "needs attention")
+
+
 def test_one_of_two_jams_is_left(bridge):
     answered(bridge, status_answer("Stopped", "AttentionRequired", "MediaJam", "CoverOpen", conditions=[
         JAM, condition("CoverOpen", id="8")]))

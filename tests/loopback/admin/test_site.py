@@ -8,9 +8,11 @@ from twisted.internet.threads import deferToThread
 
 from tests.loopback.clients import request
 from tests.loopback.gateways import LOOPBACK, PATH, TOKEN, with_token
+from tests.messages import get_job_elements
 from tests.peers import ask, connect
 from tests.waiting import until
-from wsdgateway.cli.adminclient import TOKEN_VARIABLE, AdminError, fetch_list
+from wsdgateway.bridge.health.health import Health, Problem
+from wsdgateway.cli.adminclient import TOKEN_VARIABLE, AdminError, AdminSite
 
 
 @pytest_twisted.ensureDeferred
@@ -96,7 +98,8 @@ async def test_other_methods_are_refused(gateway_with_job):
 async def test_pages_escape_values_and_have_no_inline_scripts(gateway_with_job):
     service = await gateway_with_job()
     html = b"Accept: text/html\r\n"
-    for path in (b"/", b"/?scanner=%3Cscript%3E&operation=%22%3E%3Cscript%3E&failed=1",
+    for path in (b"/", b"/exchanges?scanner=%3Cscript%3E&operation=%22%3E%3Cscript%3E&failed=1", b"/jobs", b"/scanners",
+                 b"/jobs?scanner=%22%3E%3Cscript%3E", b"/subscriptions", b"/scanners/front-desk",
                  b"/exchanges/%d" % service.recording.log.last, b"/nothing/%3Cscript%3E"):
         status, head, page = await request(service.admin_port, path, headers=html)
         assert status == (404 if b"nothing" in path else 200)
@@ -105,8 +108,9 @@ async def test_pages_escape_values_and_have_no_inline_scripts(gateway_with_job):
         assert b"<style" not in page and b" style=" not in page and b" onclick" not in page
         assert page.count(b"<table") == page.count(b"</table>")
     _, _, page = await request(service.admin_port, b"/")
+    assert b"&lt;script&gt;7" in page and b"1 answered by the gateway" in page
+    _, _, page = await request(service.admin_port, b"/jobs")
     assert b"&lt;script&gt;7" in page and b"Pending" in page and b"<ol class=\"timeline\">" in page
-    assert b"1 answered by the gateway" in page
 
 
 @pytest_twisted.ensureDeferred
@@ -144,6 +148,37 @@ async def test_the_command_line_reads_the_token_from_the_environment(gateway, mo
     service = await gateway(None, **with_token())
     base = f"http://127.0.0.1:{service.admin_port}"
     with pytest.raises(AdminError, match=TOKEN_VARIABLE):
-        await deferToThread(fetch_list, base, "scanners")
+        await deferToThread(AdminSite.at(base).fetch, "scanners")
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
-    assert await deferToThread(fetch_list, base, "scanners") == []
+    assert await deferToThread(AdminSite.at(base).fetch, "scanners") == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_health_of_a_scanner_is_shown(gateway_with_job, monkeypatch):
+    service = await gateway_with_job()
+    jam = Health(True, 1790769600.0, "Stopped", ("MediaJam",), Problem("paper jam", 1790769600.0))
+    monkeypatch.setattr(type(service.scanner), "health", property(lambda scanner: jam))
+    _, _, page = await request(service.admin_port, b"/")
+    assert b'<span class="status problem">Paper jam</span>' in page and b'datetime="2026-09-30T12:00:00Z"' in page
+    assert b"http://127.0.0.1:%d/front-desk/scan</code>" % service.port in page
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_last_hour_is_shown(gateway_with_job):
+    service = await gateway_with_job()
+    service.clock.advance(1.0)
+    await ask(service.port, PATH, get_job_elements("&lt;script&gt;7"))
+    _, _, page = await request(service.admin_port, b"/scanners/front-desk")
+    assert b"2 answered by the gateway</span>" in page and b"At most 2 in a minute." in page
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_browser_at_a_clients_address_gets_a_page_that_names_the_admin_site(gateway):
+    service = await gateway("http://127.0.0.1:9/scan")
+    for path in (b"/", b"/front-desk", PATH.encode()):
+        status, head, page = await request(service.port, path, headers=b"Accept: text/html\r\n")
+        assert status == 405 and b"\r\nAllow: POST\r\n" in head and b"\r\nContent-Type: text/html" in head
+        assert b"http://127.0.0.1:%d/front-desk/scan, WSD" % service.port in page
+        assert b'<a href="http://127.0.0.1:%d/">' % service.admin_port in page
+        status, head, text = await request(service.port, path)
+        assert status == 405 and text == b"SOAP requests must use POST.\n"

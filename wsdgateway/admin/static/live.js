@@ -1,6 +1,65 @@
-// Updates the page after each exchange by replacing its parts with those of a freshly loaded page. The gateway renders and
-// escapes every part.
+// Shows times in the browser's time zone, copies addresses, and updates the page after each exchange by replacing the
+// content of its parts with that of a freshly loaded page. The gateway renders and escapes every part.
 "use strict";
+
+const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const minute = new Intl.DateTimeFormat("en-GB", clock);
+const second = new Intl.DateTimeFormat("en-GB", { ...clock, second: "2-digit" });
+
+// Prepares a page as the gateway made it: local times, and what works only with scripts.
+const prepare = (page) => {
+  const today = new Date();
+  for (const time of page.querySelectorAll("time[datetime]")) {
+    const date = new Date(time.dateTime);
+    if (isNaN(date)) continue;
+    const shown = (time.classList.contains("precise") ? second : minute).format(date);
+    const year = date.getFullYear() === today.getFullYear() ? "" : ` ${date.getFullYear()}`;
+    time.textContent = date.toDateString() === today.toDateString() ? shown : `${day.format(date)}${year} ${shown}`;
+  }
+  for (const zone of page.querySelectorAll(".zone")) zone.hidden = true;
+  for (const button of page.querySelectorAll("button.copy")) button.hidden = false;
+};
+
+prepare(document);
+
+const said = document.getElementById("said");
+let unsaying = 0;
+
+const say = (text) => {
+  said.textContent = text;
+  clearTimeout(unsaying);
+  unsaying = setTimeout(() => { said.textContent = ""; }, 3000);
+};
+
+// Copies without the Clipboard API, which browsers offer only on HTTPS and on this host.
+const copySelected = (source) => {
+  const range = document.createRange();
+  range.selectNodeContents(source);
+  const selection = document.getSelection();
+  selection.removeAllRanges();
+  selection.addRange(range);
+  const done = document.execCommand("copy");
+  if (done) selection.removeAllRanges();
+  return done;
+};
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button.copy");
+  if (!button) return;
+  const source = document.getElementById(button.dataset.copy);
+  let done = false;
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    done = true;
+  } catch {
+    done = copySelected(source);
+  }
+  say(done ? "Copied" : "Press Ctrl+C to copy");
+  button.classList.add("done");
+  setTimeout(() => button.classList.remove("done"), 2000);
+  if (event.detail > 0) button.blur(); // after a click; a part with the focus is not updated
+});
 
 const live = document.getElementById("live");
 if (live && "EventSource" in window) {
@@ -29,9 +88,16 @@ if (live && "EventSource" in window) {
         return;
       }
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      prepare(fresh);
+      for (const open of document.querySelectorAll("details[id][open]")) {
+        const other = fresh.getElementById(open.id);
+        if (other) other.open = true;
+      }
       for (const part of document.querySelectorAll("[data-live]")) {
         const other = fresh.getElementById(part.id);
-        if (other && other.outerHTML !== part.outerHTML && !inUse(part) && !paused) part.replaceWith(other);
+        if (other && other.innerHTML !== part.innerHTML && !inUse(part) && !paused) {
+          part.replaceChildren(...other.childNodes); // the part stays, so that a live region announces its new content
+        }
       }
     } catch {
       // The gateway is not reachable; the stream's error handler shows that.

@@ -1,12 +1,11 @@
 """The options of the subcommand `wsdgateway scan`, which writes results to stdout and everything else to stderr."""
 
 import argparse
-import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -73,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     order = Order(options.url, options.output, options.source, options.resolution, options.color, options.format,
                   options.wait, Judgement(options.ca, options.pin, options.insecure), options.size, options.timeout)
     console = Console(stderr=True)
-    with _signals_interrupt(), _reader_may_leave():
+    with _signals_interrupt():
         if options.list:
             print("\n".join(offers(order, Progress(console, sys.stdout))))
         elif options.output == STDOUT:
@@ -87,19 +86,6 @@ def _scan_to_stdout(order: Order, console: Console) -> None:
     if sys.stdout.isatty():
         raise ScanError("-o -: must go to a file or a pipe, because stdout is a terminal", WRONG)
     scan(order, Progress(console, sys.stderr), out=sys.stdout.buffer)
-
-
-@contextmanager
-def _reader_may_leave() -> Iterator[None]:
-    """Ignore that the reader of stdout has exited, also when Python writes the rest at its end."""
-    try:
-        with suppress(BrokenPipeError):
-            yield
-    finally:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

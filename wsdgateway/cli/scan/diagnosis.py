@@ -13,7 +13,7 @@ from wsdgateway.cli.scan.bounded import BoundedScanner
 from wsdgateway.cli.scan.calls import TimeOver
 from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER, UNREACHABLE, ScanError, plain
 from wsdgateway.cli.scan.scanner import NO_IMAGES, ScannerRefusal
-from wsdgateway.scan.jobreasons import in_words, listed
+from wsdgateway.scan.conditions import in_words, listed
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
 from wsdgateway.scan.jobstatus import JobStatus

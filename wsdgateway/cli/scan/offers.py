@@ -11,8 +11,8 @@ from wsdgateway.cli.scan.outcomes import plain
 from wsdgateway.cli.scan.scanner import Capabilities, Names
 from wsdgateway.cli.scan.sizes import in_mm
 from wsdgateway.metadata.messages import Labels
+from wsdgateway.scan.conditions import in_words, listed
 from wsdgateway.scan.documentparameters import DocumentParameters
-from wsdgateway.scan.jobreasons import in_words, listed
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration
 from wsdgateway.scan.scannerstatus import ATTENTION_REQUIRED, ScannerStatus
 

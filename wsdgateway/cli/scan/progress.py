@@ -11,7 +11,7 @@ from rich.text import Text
 
 from wsdgateway.cli.printing import printable
 from wsdgateway.cli.scan.outcomes import plain
-from wsdgateway.scan.jobreasons import in_words, listed
+from wsdgateway.scan.conditions import in_words, listed
 from wsdgateway.scan.jobstatus import JobStatus
 
 

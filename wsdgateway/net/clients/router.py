@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from wsdgateway.bridge.access.quotas import Quotas
-from wsdgateway.http.answers import NOT_FOUND, plain
+from wsdgateway.http.answers import NOT_FOUND, HTTPAnswer, plain
 from wsdgateway.metrics import RATE
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.server.exchange import Exchange
@@ -27,12 +27,17 @@ class Scanner(Protocol):
 
 
 class Router:
-    """Routes requests to the resources that are mounted at their paths. `on_change` is called when these change."""
+    """Routes requests to the resources that are mounted at their paths. `on_change` is called when these change.
 
-    def __init__(self, accounting: Accounting, quotas: Quotas, on_change: Callable[[], None] = lambda: None) -> None:
+    `guide` may replace the refusal of a GET or HEAD, which a browser sends.
+    """
+
+    def __init__(self, accounting: Accounting, quotas: Quotas, on_change: Callable[[], None] = lambda: None,
+                 guide: Callable[[Exchange, HTTPAnswer], HTTPAnswer] = lambda exchange, refusal: refusal) -> None:
         self._accounting = accounting
         self._quotas = quotas
         self._on_change = on_change
+        self._guide = guide
         self._exact: dict[bytes, tuple[Resource, bytes]] = {}
         self._below: dict[tuple[bytes, bytes], Resource] = {}
 
@@ -71,6 +76,8 @@ class Router:
             refusal = resource.serve(exchange, rest)
             if refusal is None:
                 return
+            if request.method in (b"GET", b"HEAD"):
+                refusal = self._guide(exchange, refusal)
             exchange.give(refusal)
             if request.body:
                 resource.unread(rest, exchange.client)

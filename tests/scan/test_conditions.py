@@ -1,8 +1,8 @@
-"""Tests of scan.jobreasons: names of the specification in English words."""
+"""Tests of scan.conditions: names of the specification in English words."""
 
 import pytest
 
-from wsdgateway.scan.jobreasons import JOB_REASONS, in_words, listed
+from wsdgateway.scan.conditions import JOB_REASONS, in_words, listed
 
 
 def test_every_reason_of_the_specification_has_words():

@@ -1,6 +1,7 @@
-"""The reasons of job states in English words. WS-Scan, JobStateReason; vendors may add names of their own.
+"""Names of conditions, states and their reasons in English words.
 
-The words for conditions and for the reasons of a scanner's state are in `scan.scannerstatus`.
+WS-Scan, JobStateReason; vendors may add names of their own. The words for conditions and for the reasons of a scanner's
+state are in `scan.scannerstatus`.
 """
 
 from collections.abc import Iterable, Mapping

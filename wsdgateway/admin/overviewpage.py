@@ -1,0 +1,121 @@
+"""The overview: problems, figures, scanners, and the latest jobs, exchanges and subscriptions."""
+
+from typing import Any
+
+from twisted.web.iweb import IRequest
+from twisted.web.template import Element, Tag, renderer, tags
+
+from wsdgateway.admin.chart import chart
+from wsdgateway.admin.overview import Overview
+from wsdgateway.admin.page import live_control, template
+from wsdgateway.admin.scannerlist import airscan, by_trouble, is_in_trouble, rows, trouble, troubled_since
+from wsdgateway.admin.tables import exchanges, jobs, subscriptions, table
+from wsdgateway.admin.times import moment
+
+SCANNERS, JOBS, EXCHANGES, SUBSCRIPTIONS = 20, 5, 8, 5  # rows of each list
+PROBLEMS = 20
+ERROR_SECONDS = 900.0
+
+
+class OverviewPage(Element):
+    """The overview. `latest` are the latest jobs, newest first."""
+
+    loader = template("overview")
+
+    def __init__(self, overview: Overview, latest: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self._overview = overview
+        self._now = overview.wall()
+        self._jobs = latest
+        self._scanners = by_trouble(overview.describe_scanners())
+        self._subscriptions = overview.describe_subscriptions()
+
+    @renderer
+    def updates(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(live_control())
+
+    @renderer
+    def ready(self, request: IRequest, tag: Tag) -> Tag:
+        return tag("Not ready", class_="status problem") if self._overview.problems() else tag(
+            "Ready", class_="status good")
+
+    @renderer
+    def problems(self, request: IRequest, tag: Tag) -> Tag:
+        found = [tags.li(tags.strong("Not ready"), ": ", line, class_="problem") for line in self._overview.problems()]
+        found += [tags.li(tags.strong("Warning"), ": ", line, class_="warning") for line in self._overview.warnings()]
+        troubled = [scanner for scanner in self._scanners if is_in_trouble(scanner)]
+        found += [self._trouble(scanner) for scanner in troubled[:PROBLEMS]]
+        if len(troubled) > PROBLEMS:
+            found.append(tags.li(tags.a(f"{len(troubled) - PROBLEMS} more scanners with problems", href="/scanners"),
+                                 class_="problem"))
+        if not found:
+            return tag
+        return tag(tags.h2("Problems", id="problems"), tags.ul(*found, class_="problems"))
+
+    def _trouble(self, scanner: dict[str, Any]) -> Tag:
+        since = troubled_since(scanner)
+        return tags.li(
+            tags.a(scanner["name"], href=f"/scanners/{scanner['name']}"), ": ", trouble(scanner) or "",
+            tags.span(", since ", moment(since, self._now), class_="since") if since else "", class_="problem")
+
+    @renderer
+    def tiles(self, request: IRequest, tag: Tag) -> Tag:
+        troubled = sum(map(is_in_trouble, self._scanners))
+        untried = sum(1 for one in self._scanners if one["reachable"] is None and not is_in_trouble(one))
+        working = len(self._scanners) - troubled - untried
+        active = sum(one["active_jobs"] for one in self._scanners)
+        hour, errors = self._overview.last_hour(), self._overview.counted_in(ERROR_SECONDS).errors
+        reads, here = sum(one.reads_here + one.reads_there for one in hour), sum(one.reads_here for one in hour)
+        share = f"{100 * here // reads} %" if reads else "–"
+        beside = [f"{troubled} with problems"] * bool(troubled) + [f"{untried} not tried yet"] * bool(untried)
+        return tag(
+            _tile("Working scanners", f"{working} of {len(self._scanners)}", ", ".join(beside) or "no problems",
+                  "/scanners", "bad" if troubled else ""),
+            _tile("Active jobs", str(active), "on all scanners", "/jobs"),
+            _tile("Errors in 15 minutes", f"{errors:,}", "no answer from a scanner",
+                  "/exchanges?failed=1", "bad" if errors else ""),
+            _tile("Reads answered here", share,
+                  f"{here:,} of {reads:,} in the last hour" if reads else "none in the last hour", "#hour"))
+
+    @renderer
+    def chart(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(chart(self._overview.last_hour(), "hour"))
+
+    @renderer
+    def scanners(self, request: IRequest, tag: Tag) -> Tag:
+        if not self._scanners:
+            return tag(tags.p("No scanner is configured, and none has been found.", class_="quiet"))
+        tag(rows(self._scanners[:SCANNERS], self._now))
+        return tag(_more("/scanners", f"All scanners ({len(self._scanners)})")) if (
+            len(self._scanners) > SCANNERS) else tag
+
+    @renderer
+    def airscan(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(airscan(sorted(self._scanners, key=lambda one: str(one["name"]))) or "")
+
+    @renderer
+    def jobs(self, request: IRequest, tag: Tag) -> Tag:
+        return tag(table("jobs", jobs(self._now, detailed=False), self._jobs, "No jobs yet."),
+                   _more("/jobs", "All jobs") if self._jobs else "")
+
+    @renderer
+    def exchanges(self, request: IRequest, tag: Tag) -> Tag:
+        found = self._overview.describe_exchanges(most=EXCHANGES)
+        return tag(table("exchanges", exchanges(self._now), found, "No exchanges yet."),
+                   _more("/exchanges", "All exchanges") if found else "")
+
+    @renderer
+    def subscriptions(self, request: IRequest, tag: Tag) -> Tag:
+        found = sorted(self._subscriptions, key=lambda one: one["side"] != "client")
+        columns = subscriptions(self._now, detailed=False)
+        return tag(table("subscriptions", columns, found[:SUBSCRIPTIONS], "No subscriptions."),
+                   _more("/subscriptions", f"All subscriptions ({len(found)})") if found else "")
+
+
+def _tile(name: str, value: str, beside: str, href: str, style: str = "") -> Tag:
+    return tags.li(tags.a(tags.span(name, class_="label"), " ", tags.strong(value), " ",
+                          tags.span(beside, class_="beside"), href=href), class_=f"tile {style}".strip())
+
+
+def _more(href: str, text: str) -> Tag:
+    return tags.p(tags.a(text, href=href), class_="more")

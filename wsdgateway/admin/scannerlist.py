@@ -1,0 +1,99 @@
+"""Scanners on the pages: their state in words, a list of them, and the lines for sane-airscan."""
+
+from typing import Any
+
+from twisted.web.template import Tag, tags
+
+from wsdgateway.admin.times import moment
+from wsdgateway.scan.conditions import listed
+
+MAX_LINES = 200  # for sane-airscan
+_STATES = {"Idle": "Idle", "Processing": "Scanning"}
+
+
+def is_in_trouble(scanner: dict[str, Any]) -> bool:
+    """True if nobody can scan with this scanner."""
+    return scanner["problem"] is not None or scanner["reachable"] is False
+
+
+def trouble(scanner: dict[str, Any]) -> str | None:
+    """The problem of a scanner in words, None without one."""
+    if scanner["problem"] is not None:
+        return str(scanner["problem"])
+    return "not reachable" if scanner["reachable"] is False else None
+
+
+def troubled_since(scanner: dict[str, Any]) -> str | None:
+    """The time since which a scanner has its problem, None if it is not known."""
+    since: str | None = scanner["problem_since"] if scanner["problem"] is not None else scanner["reachable_since"]
+    return since
+
+
+def by_trouble(scanners: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The scanners, those with a problem first; otherwise in their order."""
+    return sorted(scanners, key=lambda scanner: not is_in_trouble(scanner))
+
+
+def status(scanner: dict[str, Any]) -> Tag:
+    """The state of a scanner in words, with a mark that does not depend on colors."""
+    problem = trouble(scanner)
+    if problem is not None:
+        return tags.span(problem[:1].upper() + problem[1:], class_="status problem")
+    if scanner["reachable"] is None:
+        return tags.span("Being searched for" if scanner["searched"] else "Not tried yet", class_="status quiet")
+    state = _STATES.get(scanner["state"], scanner["state"] or "Reachable")
+    return tags.span(", ".join(filter(None, (state, listed(scanner["conditions"])))),
+                     class_="status active" if scanner["state"] == "Processing" else "status good")
+
+
+def scan_url(scanner: dict[str, Any]) -> str | None:
+    """The URL of the scan service for clients, None while it is not known."""
+    url: str | None = scanner["client_url"]
+    path: str = scanner["path"]
+    if url is None or url.endswith(path):
+        return url
+    return url.rstrip("/") + path.removeprefix(f"/{scanner['name']}")
+
+
+def airscan_line(scanner: dict[str, Any]) -> str | None:
+    """The line for the section [devices] of sane-airscan's configuration file."""
+    url = scan_url(scanner)
+    return None if url is None else f'"{scanner["name"]}" = {url}, WSD'
+
+
+def copied(identifier: str, text: str, meaning: str) -> tuple[Tag, Tag]:
+    """A text, and the button that copies it, which the script shows. `meaning` is spoken after "Copy"."""
+    return (tags.code(text, id=identifier),
+            tags.button("Copy", type="button", class_="copy", hidden="hidden",
+                        **{"data-copy": identifier, "aria-label": f"Copy {meaning}"}))
+
+
+def rows(scanners: list[dict[str, Any]], now: float) -> Tag:
+    """A list of scanners, two lines each."""
+    return tags.ul(*[_row(scanner, now) for scanner in scanners], class_="scanners")
+
+
+def _row(scanner: dict[str, Any], now: float) -> Tag:
+    name, url = scanner["name"], scan_url(scanner)
+    since = troubled_since(scanner) if is_in_trouble(scanner) else None
+    jobs = scanner["active_jobs"]
+    return tags.li(
+        tags.div(tags.a(name, href=f"/scanners/{name}", class_="name"),
+                 tags.span(scanner["friendly_name"] or scanner["model"] or "", class_="model quiet"), class_="who"),
+        tags.div(status(scanner), tags.span(" since ", moment(since, now), class_="since") if since else "",
+                 f", {jobs} active job{'s' * (jobs != 1)}" if jobs else "", class_="state"),
+        tags.div(*(copied(f"url-{name}", url, f"the address of {name}") if url else (tags.code(scanner["path"]),)),
+                 class_="address"))
+
+
+def airscan(scanners: list[dict[str, Any]]) -> Tag | None:
+    """The lines of the first `MAX_LINES` scanners for sane-airscan, folded; None if no address is known."""
+    lines = [line for line in map(airscan_line, scanners[:MAX_LINES]) if line is not None]
+    if not lines:
+        return None
+    text, button = copied("airscan", "\n".join(("[devices]", *lines)), "the lines for sane-airscan")
+    return tags.details(
+        tags.summary("Lines for sane-airscan"),
+        tags.p("For ", tags.code("/etc/sane.d/airscan.conf"), " on Linux computers that do not find the scanners by "
+               "themselves. ", button),
+        tags.pre(text, tabindex="0", role="region", **{"aria-label": "Lines for sane-airscan"}), id="airscan-lines")
