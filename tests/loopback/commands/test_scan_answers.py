@@ -3,6 +3,8 @@
 import base64
 import binascii
 import io
+import threading
+from queue import Empty
 
 import pikepdf
 import pytest
@@ -201,13 +203,52 @@ async def test_the_exit_status_of_a_feeder_job(plays, cwd, answers, status, canc
         assert pages_of("out.pdf") == pages
 
 
+def scanner_status(state, condition):
+    return envelope(f"{SCAN}/GetScannerElementsResponse", (
+        "<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData Name='wscn:ScannerStatus' Valid='1'>"
+        f"<wscn:ScannerStatus><wscn:ScannerState>{state}</wscn:ScannerState><wscn:ActiveConditions>"
+        f"<wscn:DeviceCondition><wscn:Name>{condition}</wscn:Name></wscn:DeviceCondition></wscn:ActiveConditions>"
+        "</wscn:ScannerStatus></wscn:ElementData></wscn:ScannerElements></wscn:GetScannerElementsResponse>"))
+
+
+@pytest.mark.parametrize(("state", "status"), [("Stopped", ATTENTION), ("Processing", 0)])
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_does_not_answer_because_paper_is_jammed(plays, cwd, state, status):
+    device = plays(GetScannerElements=[scanner_status(state, "CoverOpen")], CreateScanJob=[created_job()],
+                   CancelJob=[envelope("x")])
+    play, held, waiting = device.handle, [], threading.Event()
+
+    def handle(asked):
+        if read(asked.request.body).action.endswith("/RetrieveImage"):
+            held.append(asked)
+            waiting.set()
+        else:
+            play(asked)
+
+    def get(answers, seconds):
+        while True:
+            try:
+                return answers.get(timeout=0.01)
+            except Empty:
+                if waiting.is_set() and seconds == NOTICE:  # as if this time was over
+                    waiting.clear()
+                    raise
+
+    ran = Ran()
+    ran.get, device.handle = get, handle
+    running = deferToThread(ran, device.url, "out.jpg")
+    await until(lambda: len(device.bodies.get("GetScannerElements", ())) == 2)
+    if not status:
+        held[0].answer(PAGE, content_type=b'multipart/related; boundary="b"')
+    await running
+    assert (ran.status, names_in(cwd)) == (status, [] if status else ["out.jpg"])
+    assert len(device.bodies.get("CancelJob", ())) == bool(status)
+    assert ran.said.splitlines()[-1 if status else -2].startswith("Waiting for page 1 from ")
+
+
 @pytest_twisted.ensureDeferred
 async def test_an_empty_tray_explains_any_refusal_of_the_feeder(plays):
-    tray = envelope(f"{SCAN}/GetScannerElementsResponse", (
-        "<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData Name='wscn:ScannerStatus' Valid='1'>"
-        "<wscn:ScannerStatus><wscn:ScannerState>Idle</wscn:ScannerState><wscn:ActiveConditions><wscn:DeviceCondition>"
-        "<wscn:Name>InputTrayEmpty</wscn:Name></wscn:DeviceCondition></wscn:ActiveConditions></wscn:ScannerStatus>"
-        "</wscn:ElementData></wscn:ScannerElements></wscn:GetScannerElementsResponse>"))
+    tray = scanner_status("Idle", "InputTrayEmpty")
     for refusal in (BUSY_FAULT, fault("wscn:OperationFailed", code="Receiver")):
         device = plays(GetScannerElements=[tray], CreateScanJob=[refusal])
         ran = await scanned(device.url, "out.pdf", source="adf")

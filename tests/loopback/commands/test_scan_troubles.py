@@ -16,6 +16,7 @@ from tests.waiting import until
 from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER, UNREACHABLE
 from wsdgateway.scan.documentparameters import DocumentParameters, write_scan_ticket
 from wsdgateway.scan.jobs import write_cancel, write_create
+from wsdgateway.simulator.conditions import LAMP_WARMING
 from wsdgateway.soap.envelope import read
 
 pytestmark = pytest.mark.usefixtures("cwd")
@@ -77,6 +78,7 @@ class Trouble:
     options: dict = attrs.field(factory=dict)
     pages: int = 0
     gateway_lines: tuple[str, ...] | None = None
+    settings: dict = attrs.field(factory=dict)
 
 
 FEEDER = {"source": "adf"}
@@ -90,6 +92,13 @@ TROUBLES = {
     "jam": Trouble(ATTENTION, (JAM,), jam),
     "jam-feeder": Trouble(ATTENTION, (JAM,), jam, options=FEEDER),
     "cover": Trouble(ATTENTION, (JAM.replace("paper jam", "cover open"),), lambda virtual: virtual.device.open_cover()),
+    "lamp": Trouble(BUSY, (
+        "The scanner is not ready: lamp warming; trying again for up to 3 s",
+        r"The scanner is not ready: lamp warming \(ServerErrorNotAcceptingJobs\)"),
+        lambda virtual: virtual.device.begin(LAMP_WARMING), options={"wait": 3}),
+    "jam-on-the-way": Trouble(ATTENTION, (PAGE, KEPT, JAM), options=FEEDER, pages=1, settings={"jam_after": 1}),
+    "jam-that-holds-the-job": Trouble(ATTENTION, (PAGE, KEPT, JAM), options=FEEDER, pages=1, settings={
+        "jam_after": 1, "stopped_jobs": "wait"}),
     "empty": Trouble(NO_PAPER, ("The feeder is empty",), empty, options=FEEDER),
     "empty-platen": Trouble(0, (PAGE,), empty, pages=1),
     "empty-cover": Trouble(ATTENTION, (JAM.replace("paper jam", "cover open"),), empty_and_open, options=FEEDER),
@@ -131,7 +140,7 @@ class Elapsing(Ran):
 async def test_the_exit_status_and_the_lines_on_stderr(virtual, gateway, cwd, trouble, through):
     from twisted.internet import reactor
 
-    device = await virtual(feeder_pages=3)
+    device = await virtual(feeder_pages=3, **trouble.settings)
     url, is_told_of_end = device.scan_url, lambda: True
     if through == "gateway":
         service = await gateway(device.scan_url)

@@ -34,11 +34,14 @@ class BoundedScanner:
         """Its state and active conditions."""
         return self._calls(self._scanner.condition, self._answer, ELEMENTS_TIMEOUT)
 
-    def create(self, wanted: DocumentParameters,
-               late: Callable[[CreatedJob], None]) -> tuple[CreatedJob, DocumentParameters]:
-        """Create a job. If the wait ends before the answer, `late` gets the job that was created nevertheless."""
+    def create(self, wanted: DocumentParameters, late: Callable[[CreatedJob], None],
+               slow: Callable[[], None]) -> tuple[CreatedJob, DocumentParameters]:
+        """Create a job. If the wait ends before the answer, `late` gets the job that was created nevertheless.
+
+        `slow` is called while no answer arrives.
+        """
         return self._calls(lambda: self._scanner.create(wanted), self._answer, JOB_TIMEOUT,
-                           lambda made: late(made[0]))
+                           lambda made: late(made[0]), slow)
 
     def status(self, job: CreatedJob) -> JobStatus | None:
         """The status of a job."""
@@ -52,14 +55,15 @@ class BoundedScanner:
         """Let the scanner forget a job that has ended."""
         self._calls.at_the_end(lambda: self._scanner.release(job))
 
-    def retrieve(self, job: CreatedJob, page: int, write: Callable[[memoryview], None]) -> int:
-        """Retrieve the next image."""
+    def retrieve(self, job: CreatedJob, page: int, write: Callable[[memoryview], None],
+                 slow: Callable[[], None]) -> int:
+        """Retrieve the next image. `slow` is called while nothing arrives."""
         def moved(data: memoryview) -> None:
             self._calls.moved()
             write(data)
 
         return self._calls(lambda: self._scanner.retrieve(job, f"page {page}", moved),
-                           f"page {page} from {self.address}", JOB_TIMEOUT)
+                           f"page {page} from {self.address}", JOB_TIMEOUT, slow=slow)
 
     def hang_up(self) -> None:
         """Close the connection of an image."""

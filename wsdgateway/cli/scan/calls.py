@@ -81,16 +81,17 @@ class Calls:
         self._moved = False
 
     def __call__(self, call: Callable[[], _T], what: str, limit: float,
-                 late: Callable[[_T], None] | None = None) -> _T:
+                 late: Callable[[_T], None] | None = None, slow: Callable[[], None] | None = None) -> _T:
         """The result of a call that waits for `what`. Raises its exception, or `TimeOver`.
 
         `limit` is the time in seconds within which the call ends by itself, for the notice. If the wait ends before the
-        call, `late` gets the result if it arrives within a moment.
+        call, `late` gets the result if it arrives within a moment. While nothing arrives, `slow` is called every
+        `NOTICE` seconds; an exception of it ends the wait.
         """
         answers = _started(call)
         try:
-            result, error = self._wait(answers, what, limit)
-        except (KeyboardInterrupt, TimeOver) as ended:
+            result, error = self._wait(answers, what, limit, slow)
+        except (KeyboardInterrupt, ScanError) as ended:
             if late is not None:
                 self._late(answers, late, LATE_ANSWER_AFTER_TIMEOUT if isinstance(ended, TimeOver) else LATE_ANSWER)
             raise
@@ -118,22 +119,31 @@ class Calls:
         self._times.sleep(seconds if left is None else min(seconds, left))
         self._deadline.left(doing)
 
-    def _wait(self, answers: "_Answers[_T]", what: str, limit: float) -> tuple[_T | None, BaseException | None]:
+    def _wait(self, answers: "_Answers[_T]", what: str, limit: float,
+              slow: Callable[[], None] | None) -> tuple[_T | None, BaseException | None]:
         self._moved = False
         doing = f"waiting for {what}"
         while True:
             left = self._deadline.left(doing)
-            seconds = min((bound for bound in (None if self._noticed else NOTICE, left) if bound is not None),
-                          default=None)
+            notice = None if self._noticed and slow is None else NOTICE
+            seconds = min((bound for bound in (notice, left) if bound is not None), default=None)
             try:
                 return self._times.get(answers, seconds)  # type: ignore[return-value]
             except Empty:
                 left = self._deadline.left(doing)
-            if not self._noticed and not self._moved and seconds == NOTICE:
+            moved, self._moved = self._moved, False
+            if moved or seconds != NOTICE:
+                continue
+            if not self._noticed:
                 self._noticed = True
                 most = limit - NOTICE if left is None else min(left, limit - NOTICE)
                 self._notice(f"Waiting for {what}, for up to {most:.0f} s more")
-            self._moved = False
+            if slow is not None:
+                try:
+                    slow()
+                except TimeOver:
+                    self._deadline.left(doing)  # raises it with the outer cause
+                    raise
 
     def _late(self, answers: "_Answers[_T]", late: Callable[[_T], None], seconds: float) -> None:
         try:

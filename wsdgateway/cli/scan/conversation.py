@@ -58,7 +58,8 @@ class Conversation:
         while True:
             ticket = waiting.pop(0)
             try:
-                job, final = self._retried(lambda: self._scanner.create(ticket, self._cancel),  # noqa: B023
+                job, final = self._retried(lambda: self._scanner.create(
+                    ticket, self._cancel, self._diagnosis.check_stopped),  # noqa: B023
                                              self._diagnosis.check)
             except ScannerRefusal as refusal:
                 if refusal.code in _FORMAT_FAULTS and waiting:
@@ -106,7 +107,7 @@ class Conversation:
             self._progress.received(size)
 
         self._progress.began(page)
-        self._scanner.retrieve(job, page, take)
+        self._scanner.retrieve(job, page, take, self._diagnosis.check_stopped)
         pages.end()
         self._progress.kept(page, size)
 

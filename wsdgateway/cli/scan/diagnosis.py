@@ -17,7 +17,14 @@ from wsdgateway.scan.conditions import in_words, listed
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.scan.scannerstatus import ATTENTION_REQUIRED, INPUT_TRAY_EMPTY, REASONS, ScannerStatus, words_of
+from wsdgateway.scan.scannerstatus import (
+    ATTENTION_REQUIRED,
+    INPUT_TRAY_EMPTY,
+    REASONS,
+    STOPPED,
+    ScannerStatus,
+    words_of,
+)
 
 END_TRIES = 3
 
@@ -64,21 +71,32 @@ class Diagnosis:
             return
         raise self.error_for(refusal, pages)
 
-    def check(self, refusal: ScannerRefusal) -> None:
+    def check(self, refusal: ScannerRefusal) -> str:
         """Raise `ScanError` if the scanner refused because it needs attention, or because the feeder is empty.
 
-        There is no job yet.
+        There is no job yet. Returns the other conditions that the scanner reports, in words.
         """
-        _check_text(refusal)
-        self._check(self._condition(), 0)
+        return self._checked(refusal, 0)
 
-    def check_attention(self, refusal: ScannerRefusal) -> None:
+    def check_attention(self, refusal: ScannerRefusal) -> str:
         """Raise `ScanError` if the scanner refused because it needs attention.
 
-        An empty feeder is no cause here, because it may have drawn its last sheet.
+        An empty feeder is no cause here, because it may have drawn its last sheet. Returns the other conditions that
+        the scanner reports, in words.
         """
+        return self._checked(refusal, 1)
+
+    def check_stopped(self) -> None:
+        """Raise `ScanError` if the scanner is stopped until somebody goes there; some do not answer meanwhile."""
+        condition = self._condition()
+        if condition.state == STOPPED:
+            self._check(condition, 1)
+
+    def _checked(self, refusal: ScannerRefusal, pages: int) -> str:
         _check_text(refusal)
-        self._check(self._condition(), 1)
+        condition = self._condition()
+        self._check(condition, pages)
+        return _passing(condition)
 
     def _check(self, condition: ScannerStatus, pages: int, of_job: Iterable[str] = ()) -> None:
         """Raise `ScanError` for the condition, or for one that the reasons of a job's state name."""
@@ -110,11 +128,16 @@ class Diagnosis:
             return error
         if self._feeder and not pages and refusal.code == NO_IMAGES:
             return _empty_feeder()
-        told = listed(condition.reasons)
-        told = plain(f"; it reports {told}") if told else ""
+        told = _passing(condition)
         if refusal.temporary:
-            return ScanError(f"{refusal.cause()} ({plain(refusal.code)}){told}", BUSY)
+            return ScanError(f"{refusal.cause(told)} ({plain(refusal.code)})", BUSY)
+        told = f"; it reports {plain(told)}" if told else ""
         return ScanError(f"The scanner refused the request: {refusal}{told}", FAILED)
+
+
+def _passing(condition: ScannerStatus) -> str:
+    """The conditions in words. An empty feeder is left out: where it matters, it has been reported before."""
+    return listed(reason for reason in condition.reasons if reason != INPUT_TRAY_EMPTY)
 
 
 def _check_text(refusal: ScannerRefusal) -> None:

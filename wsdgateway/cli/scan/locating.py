@@ -62,7 +62,7 @@ class Locator:
     """Finds the scanner at an address. `error_for` makes the error for a refusal by the scanner."""
 
     def __init__(self, web: Web, calls: Calls, retried: Retries,
-                 check: Callable[[Scanner], Callable[[ScannerRefusal], None]],
+                 check: Callable[[Scanner], Callable[[ScannerRefusal], str]],
                  error_for: Callable[[Scanner, ScannerRefusal], ScanError]) -> None:
         self._web = web
         self._calls = calls
@@ -202,11 +202,10 @@ class Locator:
         items: list[str] = []
         with suppress(ValueError, TypeError, AttributeError):
             for entry in json.loads(answer.body)[:MAX_LISTED]:
-                items.append(plain(entry.get("client_url") or f"http://HOST:PORT{entry['path']}"))
-        raise ScanError(
-            f"{url}: this is the admin site of a gateway, which does not scan. Give the address of a [[listen]] "
-            f"section of the gateway{', with the path of a scanner:' if items else ', such as http://192.0.2.5:5357/'}",
-            WRONG, tuple(items))
+                items.append(plain(entry["client_url"] or f"http://HOST:PORT{entry['path']}"))
+        instead = "; its scanners are at:" if items else (
+            ", which does not scan; give the address of a [[listen]] section")
+        raise ScanError(f"{url}: this is the admin site of a gateway{instead}", WRONG, tuple(items))
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
         """The answer to a request that may be repeated. Raises `_OutOfReach`."""

@@ -24,12 +24,14 @@ class Retries:
         self._clock = clock
         self._progress = progress
 
-    def __call__(self, ask: Callable[[], _T], check: Callable[[ScannerRefusal], None] = lambda _: None) -> _T:
+    def __call__(self, ask: Callable[[], _T], check: Callable[[ScannerRefusal], str] = lambda _: "") -> _T:
         """The result of `ask`. Raises `ScannerRefusal` for the last refusal.
 
-        `check` is called now and then with a refusal, to look for a cause that needs a person, and raises it.
+        `check` is called now and then with a refusal, to look for the cause. It returns the cause in words if it will
+        go away, and raises it if somebody must go to the scanner.
         """
         end = checked = None
+        cause = ""
         while True:
             try:
                 return ask()
@@ -41,9 +43,9 @@ class Retries:
                     end = now + self._wait
                 if not refusal.unreachable and (checked is None or now - checked >= CHECK_INTERVAL):
                     checked = now
-                    check(refusal)
+                    cause = check(refusal)
                 if now + PAUSE > end:
                     raise
-                self._progress.waits(f"{refusal.cause()}; trying again for up to {self._wait:g} s")
+                self._progress.waits(f"{refusal.cause(cause)}; trying again for up to {self._wait:g} s")
                 doing = "waiting for the scanner to become ready"
             self._calls.pause(PAUSE, doing)

@@ -51,11 +51,13 @@ class ScannerRefusal(Exception):
         self.is_of_web_server = code in _WEB_SERVER
         self.unreachable = self.temporary and reason.startswith((_NOT_FOUND, UNAVAILABLE))
 
-    def cause(self) -> str:
-        """The cause of a temporary refusal in a sentence without an end."""
+    def cause(self, reported: str = "") -> str:
+        """The cause of a temporary refusal as a sentence without its end. `reported`: the conditions of the scanner."""
         reason = plain(self.reason.removesuffix(_ADVICE).strip()).rstrip(".")
         if self.unreachable:
             return f"The gateway cannot reach the scanner: {reason.removeprefix(UNAVAILABLE).lstrip(': ') or self.code}"
+        if reported:
+            return f"The scanner is not ready: {plain(reported)}"
         return reason if reason.startswith(GATEWAY_BUSY) else f"The scanner is busy: {reason or self.code}"
 
 
