@@ -113,7 +113,8 @@ TROUBLES = {
     "silent-after-page": Trouble(FAILED, (
         PAGE, "Waiting for page 2 from http://.*, for up to 25 s more", KEPT, OVER + "page 2 from http://.*"),
         after_page=silence, options={**FEEDER, "timeout": 30.0}, pages=1),
-    "off": Trouble(UNREACHABLE, (r"http://.* does not answer: it accepts no connections; is it switched on, and is the port right\?",),
+    "off": Trouble(UNREACHABLE, (
+        r"http://.* does not answer: it accepts no connections; is it switched on, and is the port right\?",),
                    lambda virtual: virtual.stopService(), options={"wait": 3}, gateway_lines=(
                        "The gateway cannot reach the scanner: .*; trying again for up to 3 s",
                        "The gateway cannot reach the scanner: .*")),

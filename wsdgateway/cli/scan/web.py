@@ -161,7 +161,8 @@ def _silent(url: str, error: Exception, status: int = UNREACHABLE) -> ScanError:
         return ScanError(f"{url}: no TLS connection ({plain(error.reason or error)}); if the scanner does not use TLS, "
                          "write http:// instead of https://", status)
     if isinstance(error, ConnectionRefusedError):
-        return ScanError(f"{url} does not answer: it accepts no connections; is it switched on, and is the port right?", status)
+        return ScanError(f"{url} does not answer: it accepts no connections; is it switched on, and is the port right?",
+                         status)
     if isinstance(error, gaierror):
         return ScanError(f"{url} does not answer: the host name {urlsplit(url).hostname} is not known", status)
     if isinstance(error, TimeoutError):
