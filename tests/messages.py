@@ -127,11 +127,12 @@ def announcement(event, *, message_id=None):
     return envelope(f"{SCAN}/{event}", f"<wscn:{event}/>", message_id=message_id)
 
 
-def fault(subcode, *, code="Sender", relates_to=None):
+def fault(subcode, *, code="Sender", relates_to=None, reason="No."):
     """Returns a fault of the device."""
     return envelope(f"{WSA}/fault", (
         f"<soap:Fault><soap:Code><soap:Value>soap:{code}</soap:Value><soap:Subcode><soap:Value>{subcode}</soap:Value>"
-        '</soap:Subcode></soap:Code><soap:Reason><soap:Text xml:lang="en">No.</soap:Text></soap:Reason></soap:Fault>'),
+        '</soap:Subcode></soap:Code><soap:Reason><soap:Text xml:lang="en">'
+        f"{reason}</soap:Text></soap:Reason></soap:Fault>"),
         relates_to=relates_to)
 
 

@@ -6,6 +6,7 @@ from rich.console import Console
 from twisted.internet.threads import deferToThread
 
 from tests.peers import ask, connect
+from wsdgateway.cli.scan.calls import Times
 from wsdgateway.cli.scan.outcomes import ScanError
 from wsdgateway.cli.scan.progress import Progress
 from wsdgateway.cli.scan.run import Order, scan
@@ -61,7 +62,7 @@ class Ran:
     """A run of `wsdgateway scan`: its files, its console output and its status."""
 
     def __init__(self):
-        self._files, self._said = io.StringIO(), io.StringIO()
+        self._files, self._said, self.out = io.StringIO(), io.StringIO(), io.BytesIO()
         self.slept = 0.0
         self.error = None
         self.progress = Progress(Console(file=self._said, width=200), self._files)
@@ -69,10 +70,18 @@ class Ran:
     def sleep(self, seconds):
         self.slept += seconds
 
+    def get(self, answers, seconds):
+        """Waits for an answer as long as it takes; the clock of this run does not move meanwhile."""
+        return answers.get(timeout=60)
+
+    @property
+    def times(self):
+        return Times(lambda: self.slept, lambda seconds: self.sleep(seconds),
+                     lambda answers, seconds: self.get(answers, seconds))
+
     def __call__(self, url, output=None, **more):
         try:
-            scan(Order(url, output, **more), self.progress, clock=lambda: self.slept,
-                 sleep=lambda seconds: self.sleep(seconds))
+            scan(Order(url, output, **more), self.progress, times=self.times, out=self.out)
         except (ScanError, KeyboardInterrupt) as error:
             self.error = error
 

@@ -37,7 +37,7 @@ def test_the_virtual_scanners_own_configuration():
     offered = read_configuration(found["ScannerConfiguration"])
     assert list(offered.sources) == ["Platen", "ADF", "ADFDuplex"]
     assert offered.sources["ADFDuplex"] == offered.sources["Platen"] == SourceOffer(
-        (75, 100, 150, 200, 300, 600), ("RGB24", "Grayscale8", "BlackAndWhite1"), (8500, 11700))
+        (75, 100, 150, 200, 300, 600), ("RGB24", "Grayscale8", "BlackAndWhite1"), (8500, 11700), (100, 100))
     assert (offered.formats, offered.auto_detect) == (("jfif", "exif", "png"), False)
     assert read_status(found["ScannerStatus"]) == ScannerStatus(
         "Stopped", ("LampError", "AttentionRequired", "MediaJam"), (

@@ -19,12 +19,14 @@ PLATEN, ADF, ADF_DUPLEX = "Platen", "ADF", "ADFDuplex"
 class SourceOffer:
     """The capabilities of one InputSource; those that the scanner does not report are empty or None.
 
-    `resolutions` are in dots per inch and apply to both directions; `maximum` is in thousandths of an inch.
+    `resolutions` are in dots per inch and apply to both directions; `maximum` and `minimum` are in thousandths of an
+    inch.
     """
 
     resolutions: tuple[int, ...] = ()
     colors: tuple[str, ...] = ()
     maximum: tuple[int, int] | None = None
+    minimum: tuple[int, int] | None = None
 
 
 @attrs.frozen
@@ -71,15 +73,20 @@ def _offer(part: etree._Element | None, prefix: str) -> SourceOffer:
     """The capabilities of one source, whose elements have its name as a prefix."""
     if part is None:
         return SourceOffer()
-    dots, largest = child(part, f"{prefix}Resolutions"), child(part, f"{prefix}MaximumSize")
+    dots = child(part, f"{prefix}Resolutions")
     widths, heights = (
         [int(value) for value in _values(dots, f"{name}s", name) if value.isascii() and value.isdigit()]
         for name in ("Width", "Height"))
-    size = (None, None) if largest is None else (number(largest, "Width"), number(largest, "Height"))
     return SourceOffer(
         tuple(sorted(value for value in set(widths) if value and (not heights or value in heights))),
         _values(part, f"{prefix}Color", "ColorEntry"),
-        (size[0], size[1]) if size[0] and size[1] else None)
+        _size(part, f"{prefix}MaximumSize"), _size(part, f"{prefix}MinimumSize"))
+
+
+def _size(part: etree._Element, name: str) -> tuple[int, int] | None:
+    found = child(part, name)
+    width, height = (None, None) if found is None else (number(found, "Width"), number(found, "Height"))
+    return (width, height) if width and height else None
 
 
 def _both(front: SourceOffer, back: SourceOffer) -> SourceOffer:
@@ -89,4 +96,4 @@ def _both(front: SourceOffer, back: SourceOffer) -> SourceOffer:
     return SourceOffer(
         tuple(value for value in front.resolutions if not back.resolutions or value in back.resolutions),
         tuple(value for value in front.colors if not back.colors or value in back.colors),
-        front.maximum)
+        front.maximum, front.minimum)

@@ -2,9 +2,9 @@
 
 import threading
 
-from wsdgateway.cli.scan.client import ScannerRefusal
 from wsdgateway.cli.scan.jobwatch import MAX_FAILURES, JobWatch
 from wsdgateway.cli.scan.outcomes import ScanError
+from wsdgateway.cli.scan.scanner import ScannerRefusal
 from wsdgateway.scan.jobstatus import JobStatus
 
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.scannedfiles import names_in, pages_of
+from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan.outcomes import FAILED, ScanError
 from wsdgateway.cli.scan.pages import Pages
 from wsdgateway.cli.scan.targets import read_target
@@ -28,18 +29,17 @@ pytestmark = pytest.mark.usefixtures("cwd")
 class Scanned:
     """Writes pages, and records the names of the files and the messages."""
 
-    def __init__(self, output, *images, format=None, whole=True, dots=None, half=b""):
+    def __init__(self, output, *images, format=None, whole=True, dots=None, half=b"", out=None):
         self.written, self.said = [], []
+        self.out = out or io.BytesIO()
         with Pages(read_target(output, format), written=lambda path: self.written.append(str(path)),
-                   say=self.said.append) as pages:
+                   say=self.said.append, out=self.out) as pages:
             self.pages, pages.dots = pages, dots
             for data in images:
-                pages.begin()
-                pages.write(memoryview(data))
+                pages.begin()(memoryview(data))
                 pages.end()
             if half:
-                pages.begin()
-                pages.write(memoryview(half))
+                pages.begin()(memoryview(half))
             pages.finish(whole=whole)
 
 
@@ -59,8 +59,7 @@ def test_pages_of_an_earlier_scan_are_not_mixed_with_new_ones(cwd):
         read_target("p-%03d.jpg", None)
     with Pages(read_target("q-%d.jpg", None), written=lambda _: None, say=lambda _: None) as pages:
         (cwd / "q-1.jpg").write_text("of somebody else, meanwhile")
-        pages.begin()
-        pages.write(memoryview(JPEG))
+        pages.begin()(memoryview(JPEG))
         pages.end()
     assert (cwd / "q-1.jpg").read_text() == "of somebody else, meanwhile"
     assert (cwd / "q-1-2.jpg").read_bytes() == JPEG
@@ -153,3 +152,45 @@ def test_pages_that_cannot_be_renamed_are_kept(cwd, monkeypatch):
         Scanned("p.jpg", JPEG)
     [kept] = cwd.glob(".p.jpg.*/*")
     assert kept.read_bytes() == JPEG
+
+
+def test_the_standard_output_gets_a_pdf_of_every_complete_page(cwd):
+    for whole in (True, False):
+        scanned = Scanned("-", JPEG, PNG, whole=whole, half=JPEG[:50])
+        scanned.out.seek(0)
+        with pikepdf.open(scanned.out) as pdf:
+            assert len(pdf.pages) == 2
+        assert (scanned.written, names_in(cwd)) == ([], [])
+    assert Scanned("-").out.getvalue() == b""
+
+
+def test_the_standard_output_gets_one_image(cwd):
+    scanned = Scanned("-", JPEG, format="jpeg")
+    assert (scanned.out.getvalue(), scanned.written, names_in(cwd)) == (JPEG, [], [])
+
+
+def test_a_second_image_is_refused_and_the_first_one_kept_in_a_file(cwd):
+    out, written = io.BytesIO(), []
+    with Pages(read_target("-", "jpeg"), written=written.append, say=written.append, out=out) as pages:
+        pages.begin()(memoryview(JPEG))
+        pages.end()
+        with pytest.raises(ScanError, match="more than one page") as caught:
+            pages.begin()(memoryview(JPEG))
+        pages.finish(whole=False)
+    assert (caught.value.status, out.getvalue(), [str(path) for path in written]) == (WRONG, b"", ["scan.jpg"])
+    assert (cwd / "scan.jpg").read_bytes() == JPEG
+
+
+def test_an_image_of_another_kind_does_not_go_to_the_standard_output(cwd):
+    scanned = Scanned("-", JPEG, format="png")
+    assert (scanned.out.getvalue(), scanned.written, scanned.pages.surprises) == (b"", ["scan.jpg"], {"jpeg"})
+
+
+def test_pages_for_a_closed_standard_output_are_kept_in_a_file(cwd):
+    class Closed(io.BytesIO):
+        def write(self, data):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    with pytest.raises(ScanError, match="Broken pipe; the pages are kept in a file"):
+        Scanned("-", JPEG, out=Closed())
+    assert names_in(cwd) == ["scan.pdf"]

@@ -23,16 +23,19 @@ def shown(terminal):
         progress.kept(1, 1234567)
         progress.say("twice")
         progress.say("twice")
+        progress.waits("for a while")
+        progress.waits("for another while")
     return console.file.getvalue(), out.getvalue()
 
 
-def test_without_a_terminal_there_is_a_line_for_each_page():
-    assert shown(False) == ("job [b]7�[2J: Proces�sing: [red]Odd line\npage 1: 1234567 bytes\ntwice\n", "a[b].jpg\n")
+def test_without_a_terminal_there_is_a_line_for_each_page_and_one_for_waits():
+    assert shown(False) == ("page 1: 1.2 MB\ntwice\nfor a while\n", "a[b].jpg\n")
 
 
 def test_a_terminal_shows_pages_bytes_and_state_without_control_characters():
     text, out = shown(True)
-    assert "page 1, 1.2 MB, Proces�sing: [red]Odd line" in text
+    assert "page 1, 1.2 MB, [red]Odd line" in text
+    assert "for another while" in text
     assert "\x07" not in text and "\x1b[2J" not in text
     assert out == "a[b].jpg\n"
 

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.usefixtures("cwd")
     ("a.jpg", "exif", Target(Path("a.jpg"), "jpeg", "jpeg", "exif")),
     ("a-%03d.tif", None, Target(Path("a-%03d.tif"), "tiff", "tiff", None, True)),
     (None, None, Target(Path("scan.pdf"), "pdf", "pdf", named=False)),
-    (None, "png", Target(Path("scan.png"), "png", "png", named=False))])
+    (None, "png", Target(Path("scan.png"), "png", "png", named=False)),
+    ("-", None, Target(Path("scan.pdf"), "pdf", "pdf", named=False, stdout=True)),
+    ("-", "exif", Target(Path("scan.jpg"), "jpeg", "jpeg", "exif", named=False, stdout=True))])
 def test_the_name_determines_the_format(output, wanted, target):
     assert read_target(output, wanted) == target
 
@@ -33,3 +35,9 @@ def test_a_wrong_name_is_an_error_before_the_scan(cwd, output, wanted, said):
     with pytest.raises(ScanError, match=said) as caught:
         read_target(output, wanted)
     assert caught.value.status == WRONG
+
+
+def test_both_sides_of_a_sheet_do_not_fit_into_an_image_on_the_standard_output():
+    with pytest.raises(ScanError, match="must be a PDF for --source duplex"):
+        read_target("-", "jpeg", "duplex")
+    assert read_target("-", None, "duplex").stdout

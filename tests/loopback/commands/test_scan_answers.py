@@ -3,6 +3,8 @@
 import base64
 import binascii
 import io
+import threading
+from queue import Empty
 
 import pikepdf
 import pytest
@@ -15,7 +17,8 @@ from tests.messages import SCAN, created_job, envelope, fault, status_response
 from tests.scannedfiles import names_in, pages_of
 from tests.waiting import until
 from wsdgateway.cli.errors import WRONG
-from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE
+from wsdgateway.cli.scan.calls import CANCEL_TIMEOUT, LATE_ANSWER, NOTICE
+from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER, UNREACHABLE
 from wsdgateway.soap.envelope import read
 
 pytestmark = pytest.mark.usefixtures("cwd")
@@ -140,7 +143,14 @@ async def test_a_no_images_fault_in_a_root_part_with_status_200_ends_the_job(pla
 @pytest_twisted.ensureDeferred
 async def test_an_address_without_a_scan_service_is_a_wrong_url(plays):
     ran = await scanned(plays().url, "out.jpg")
-    assert ran.status == WRONG and "is this the address of a scan service?" in ran.said + str(ran.error)
+    assert ran.status == WRONG and "wsdgateway discover lists them" in str(ran.error)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_https_address_of_a_server_without_tls(plays):
+    ran = await scanned(plays().url.replace("http:", "https:"), "out.jpg")
+    assert ran.status == UNREACHABLE
+    assert str(ran.error).endswith("if the scanner does not use TLS, write http:// instead of https://")
 
 
 @pytest_twisted.ensureDeferred
@@ -172,9 +182,14 @@ async def test_a_scanner_that_refuses_an_unlimited_number_of_images_is_asked_for
     ({"RetrieveImage": [multipart(IMAGE.getvalue(), end=b"")]}, FAILED, 1),
     ({"RetrieveImage": [multipart(b"")]}, FAILED, 1),
     ({"RetrieveImage": [b"--b\r\n\r\n" + NO_IMAGES + b"\r\n--b--\r\n"]}, NO_PAPER, 1),
+    ({"CreateScanJob": [fault("wscn:ServerErrorNotAcceptingJobs", code="Receiver", reason="Paper jam in tray 1")]},
+     ATTENTION, 0),
+    ({"RetrieveImage": [fault("wscn:OperationFailed", code="Receiver", reason="CoverOpen")]}, ATTENTION, 1),
+    ({"RetrieveImage": [PAGE, NO_IMAGES], "GetJobElements": [
+        status_response("1", "Aborted", reasons=["ScannerStopped", "MediaJam"])]}, ATTENTION, 0),
     ({"CreateScanJob": [BUSY_FAULT]}, BUSY, 0), ({"CreateScanJob": [("503 Busy", b"")]}, BUSY, 0),
     ({"CreateScanJob": [fault("wscn:InvalidArgs")]}, FAILED, 0), ({"CreateScanJob": [envelope("x")]}, FAILED, 0),
-    ({"CreateScanJob": [("200 OK", b"hello")]}, FAILED, 0), ({"CreateScanJob": [None]}, UNREACHABLE, 0),
+    ({"CreateScanJob": [("200 OK", b"hello")]}, WRONG, 0), ({"CreateScanJob": [None]}, UNREACHABLE, 0),
     ({"GetScannerElements": [None]}, UNREACHABLE, 0), ({"GetScannerElements": [BUSY_FAULT]}, BUSY, 0)])
 @pytest_twisted.ensureDeferred
 async def test_the_exit_status_of_a_feeder_job(plays, cwd, answers, status, cancelled):
@@ -188,13 +203,52 @@ async def test_the_exit_status_of_a_feeder_job(plays, cwd, answers, status, canc
         assert pages_of("out.pdf") == pages
 
 
+def scanner_status(state, condition):
+    return envelope(f"{SCAN}/GetScannerElementsResponse", (
+        "<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData Name='wscn:ScannerStatus' Valid='1'>"
+        f"<wscn:ScannerStatus><wscn:ScannerState>{state}</wscn:ScannerState><wscn:ActiveConditions>"
+        f"<wscn:DeviceCondition><wscn:Name>{condition}</wscn:Name></wscn:DeviceCondition></wscn:ActiveConditions>"
+        "</wscn:ScannerStatus></wscn:ElementData></wscn:ScannerElements></wscn:GetScannerElementsResponse>"))
+
+
+@pytest.mark.parametrize(("state", "status"), [("Stopped", ATTENTION), ("Processing", 0)])
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_does_not_answer_because_paper_is_jammed(plays, cwd, state, status):
+    device = plays(GetScannerElements=[scanner_status(state, "CoverOpen")], CreateScanJob=[created_job()],
+                   CancelJob=[envelope("x")])
+    play, held, waiting = device.handle, [], threading.Event()
+
+    def handle(asked):
+        if read(asked.request.body).action.endswith("/RetrieveImage"):
+            held.append(asked)
+            waiting.set()
+        else:
+            play(asked)
+
+    def get(answers, seconds):
+        while True:
+            try:
+                return answers.get(timeout=0.01)
+            except Empty:
+                if waiting.is_set() and seconds == NOTICE:  # as if this time was over
+                    waiting.clear()
+                    raise
+
+    ran = Ran()
+    ran.get, device.handle = get, handle
+    running = deferToThread(ran, device.url, "out.jpg")
+    await until(lambda: len(device.bodies.get("GetScannerElements", ())) == 2)
+    if not status:
+        held[0].answer(PAGE, content_type=b'multipart/related; boundary="b"')
+    await running
+    assert (ran.status, names_in(cwd)) == (status, [] if status else ["out.jpg"])
+    assert len(device.bodies.get("CancelJob", ())) == bool(status)
+    assert ran.said.splitlines()[-1 if status else -2].startswith("Waiting for page 1 from ")
+
+
 @pytest_twisted.ensureDeferred
 async def test_an_empty_tray_explains_any_refusal_of_the_feeder(plays):
-    tray = envelope(f"{SCAN}/GetScannerElementsResponse", (
-        "<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData Name='wscn:ScannerStatus' Valid='1'>"
-        "<wscn:ScannerStatus><wscn:ScannerState>Idle</wscn:ScannerState><wscn:ActiveConditions><wscn:DeviceCondition>"
-        "<wscn:Name>InputTrayEmpty</wscn:Name></wscn:DeviceCondition></wscn:ActiveConditions></wscn:ScannerStatus>"
-        "</wscn:ElementData></wscn:ScannerElements></wscn:GetScannerElementsResponse>"))
+    tray = scanner_status("Idle", "InputTrayEmpty")
     for refusal in (BUSY_FAULT, fault("wscn:OperationFailed", code="Receiver")):
         device = plays(GetScannerElements=[tray], CreateScanJob=[refusal])
         ran = await scanned(device.url, "out.pdf", source="adf")
@@ -203,6 +257,16 @@ async def test_an_empty_tray_explains_any_refusal_of_the_feeder(plays):
     device = plays(GetScannerElements=[tray], CreateScanJob=[created_job()], RetrieveImage=[PAGE, refusal])
     ran = await scanned(device.url, "out.pdf", source="adf")
     assert (ran.status, ran.files) == (FAILED, ["out.pdf"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_pdf_that_cannot_be_made_does_not_hide_the_first_failure(plays, cwd):
+    device = plays(CreateScanJob=[created_job()], RetrieveImage=[multipart(b"no image"), NO_IMAGES],
+                   GetJobElements=[status_response("1", "Aborted", reasons=["JobCanceledAtDevice"])])
+    ran = await scanned(device.url, "out.pdf", source="adf")
+    assert (ran.status, str(ran.error)) == (FAILED, "The scanner ended the job: canceled at the scanner")
+    assert "Creating the PDF failed: " in ran.said
+    assert ran.files == names_in(cwd) == ["out-001.image"]
 
 
 @pytest_twisted.ensureDeferred
@@ -228,25 +292,22 @@ async def test_an_image_of_another_format_is_kept_but_fails(plays, cwd):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_interrupted_before_its_answer_is_cancelled_after_it(device, monkeypatch):
-    import queue
+async def test_a_job_interrupted_before_its_answer_is_cancelled_after_it(device):
+    ran, waits = Ran(), []
 
-    from wsdgateway.cli.scan import creating
+    def get(answers, seconds):
+        waits.append(seconds)
+        if waits == [NOTICE, NOTICE]:  # for the capabilities, then for the job
+            raise KeyboardInterrupt
+        return answers.get(timeout=60)
 
-    class Interrupted(queue.SimpleQueue):
-        def get(self, timeout=None):
-            if timeout is None:
-                raise KeyboardInterrupt
-            return super().get(timeout=timeout)
-
-    monkeypatch.setattr(creating, "SimpleQueue", Interrupted)
-    ran = Ran()
+    ran.get = get
     running = deferToThread(ran, device.url, "out.pdf")
     for answer in (envelope("x"), created_job("7"), envelope("x")):
         asked = await device.next()
         asked.answer(answer)
     await running
-    assert ran.status == 130
+    assert (ran.status, waits) == (130, [NOTICE, NOTICE, LATE_ANSWER, CANCEL_TIMEOUT])
     assert b"<wscn:JobId>7<" in asked.request.body
     assert read(asked.request.body).action == f"{SCAN}/CancelJob"
     await until(lambda: not device.factory.open)

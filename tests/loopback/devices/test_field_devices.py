@@ -16,7 +16,10 @@ from tests.messages import SCAN, envelope, get_scanner_elements, subscribe
 from tests.peers import ask
 from tests.schema import checked
 from tests.waiting import until
-from wsdgateway.cli.scan.client import ScannerRefusal, ScanService
+from wsdgateway.cli.scan.client import ScanService
+from wsdgateway.cli.scan.scanner import ScannerRefusal
+from wsdgateway.cli.scan.securing import BY_THE_SYSTEM
+from wsdgateway.cli.scan.web import Web
 from wsdgateway.config.reading import make_config
 from wsdgateway.metadata.messages import scan_service_addresses, write_get
 from wsdgateway.metadata.standin import is_stand_in
@@ -259,8 +262,8 @@ async def test_the_scan_client_scans_and_conforms_to_the_schema(field, style):
     device = await field(style)
 
     def scan():
-        service, pages = ScanService(device.scan_url), 0
-        service.elements("ScannerDescription", "ScannerStatus")
+        service, pages = ScanService(device.scan_url, Web(BY_THE_SYSTEM)), 0
+        service.condition()
         job, _ = service.create(DocumentParameters("jfif", "ADFDuplex", 0, "RGB24", 75, (1000, 500)))
         service.status(job)
         try:

@@ -5,7 +5,14 @@ The layer that knows a cause attaches it to its error; `bridge.health.health` de
 
 import attrs
 
-from wsdgateway.scan.scannerstatus import ATTENTION_REQUIRED, REASONS, STOPPED, ScannerStatus, words_of
+from wsdgateway.scan.scannerstatus import (
+    ATTENTION_REQUIRED,
+    INPUT_TRAY_EMPTY,
+    REASONS,
+    STOPPED,
+    ScannerStatus,
+    words_of,
+)
 
 # Conditions that end by themselves, or leave another way to scan.
 HARMLESS = frozenset(("InputTrayEmpty", "LampWarming", "LampWarmup", "Calibrating"))
@@ -85,6 +92,8 @@ def condition_cause(status: ScannerStatus) -> Cause | None:
     minor = {one.name for one in status.conditions or () if one.severity in MINOR}
     names += [name for name in status.state_reasons if name not in HARMLESS and (
         is_stopped or (name in STOPPING and name not in minor))]
+    if INPUT_TRAY_EMPTY in status.reasons and set(names) == {ATTENTION_REQUIRED}:
+        return None  # what it needs is paper in the feeder
     if not names and is_stopped and not status.reasons:
         names = [ATTENTION_REQUIRED]
     name = next((name for name in names if name not in REASONS), names[0] if names else None)

@@ -10,6 +10,7 @@ import attrs
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan.filekinds import formats_for
 from wsdgateway.cli.scan.outcomes import ScanError, plain
+from wsdgateway.cli.scan.sizes import Size, fitted
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.scannerconfiguration import ADF, ADF_DUPLEX, PLATEN, ScannerConfiguration, SourceOffer
 
@@ -34,6 +35,7 @@ class Wishes:
     resolution: int | None = None
     color: str | None = None
     format: str | None = None
+    size: Size | None = None
 
 
 def choose(wishes: Wishes, offered: ScannerConfiguration | None,
@@ -46,16 +48,18 @@ def choose(wishes: Wishes, offered: ScannerConfiguration | None,
     images = 1 if source == PLATEN else 0
     if offered is None:
         color = None if wishes.color is None else COLORS[wishes.color][0]
-        return tuple(DocumentParameters(name, source, images, color, wishes.resolution)
+        size = None if wishes.size is None else wishes.size.mils
+        return tuple(DocumentParameters(name, source, images, color, wishes.resolution, size)
                      for name in _formats(wishes, color, ()))
     if offered.sources and source not in offered.sources:
         there = [name for name, wire in SOURCES.items() if wire in offered.sources]
         raise _not_offered("--source", wishes.source, there or offered.sources, "")
     offer = offered.sources.get(source, SourceOffer())
     color = _color(wishes, offer, default)
-    auto = offered.auto_detect and source != PLATEN
+    size = None if wishes.size is None else fitted(wishes.size, offer, wishes.source)
+    auto = offered.auto_detect and source != PLATEN and size is None
     return tuple(DocumentParameters(name, source, images, color, _resolution(wishes, offer, default),
-                                    None if auto else _size(source, offer, default), auto)
+                                    None if auto else size or _size(source, offer, default), auto)
                  for name in _formats(wishes, color, offered.formats))
 
 

@@ -1,68 +1,42 @@
-"""The conversation of `wsdgateway scan` with a scanner: its configuration, a job, and the job's images in turn.
+"""The conversation of `wsdgateway scan` with a scanner: a job, and the job's images in turn.
 
-WS-Scan: GetScannerElements, CreateScanJob, then RetrieveImage until there are no more images; CancelJob if the job ends
-before that. Requests are repeated after a temporary fault, as other clients do.
+WS-Scan: CreateScanJob, then RetrieveImage until there are no more images; CancelJob if the job ends before that.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import attrs
-from lxml import etree
 
-from wsdgateway.cli.errors import WRONG
-from wsdgateway.cli.scan.client import ScannerRefusal, ScanService
-from wsdgateway.cli.scan.creating import created
+from wsdgateway.cli.scan.bounded import BoundedScanner
+from wsdgateway.cli.scan.calls import TimeOver
 from wsdgateway.cli.scan.diagnosis import Diagnosis
 from wsdgateway.cli.scan.jobwatch import JobWatch
-from wsdgateway.cli.scan.outcomes import ScanError, plain
+from wsdgateway.cli.scan.outcomes import ScanError, no_scanner, plain
 from wsdgateway.cli.scan.pages import Pages
 from wsdgateway.cli.scan.progress import Progress
-from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters
+from wsdgateway.cli.scan.retrying import Retries
+from wsdgateway.cli.scan.scanner import Scanner, ScannerRefusal
+from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.jobs import CreatedJob
-from wsdgateway.scan.reading import child
-from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, read_configuration
 
-PAUSE = 1.0
 MAX_PAGES = 1000
 MANY_IMAGES = 100
 _FORMAT_FAULTS = ("ClientErrorFormatNotSupported", "ClientErrorDocumentFormatNotSupported")
-_T = TypeVar("_T")
 
 
 class Conversation:
-    """The conversation with one scanner for one scan.
+    """The conversation with one scanner for one scan. `watched` is the scanner itself, for use in another thread."""
 
-    `wait` is the time in seconds for which a busy scanner is asked again.
-    """
-
-    def __init__(self, service: ScanService, progress: Progress, *, feeder: bool, wait: float,
-                 clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        self._service = service
+    def __init__(self, scanner: BoundedScanner, watched: Scanner, progress: Progress, retried: Retries,
+                 diagnosis: Diagnosis, *, feeder: bool) -> None:
+        self._scanner = scanner
+        self._watched = watched
         self._progress = progress
         self._feeder = feeder
-        self._wait = wait
-        self._clock = clock
-        self._sleep = sleep
-        self._diagnosis = Diagnosis(service, feeder=feeder, pause=lambda: sleep(PAUSE))
+        self._retried = retried
+        self._diagnosis = diagnosis
         self._over = False
-
-    def offered(self) -> tuple[ScannerConfiguration | None, DocumentParameters]:
-        """The scanner's configuration and default parameters; empty if it does not provide them."""
-        told: dict[str, etree._Element] = {}
-        problem = "The scanner does not report its capabilities"
-        try:
-            told = self._patiently(lambda: self._service.elements("ScannerConfiguration", "DefaultScanTicket"))
-        except ScannerRefusal as refusal:
-            if refusal.temporary:
-                raise self._diagnosis.error_for(refusal) from None
-            problem = f"The scanner's capabilities are not known: {refusal}"
-        configuration, ticket = told.get("ScannerConfiguration"), told.get("DefaultScanTicket")
-        if configuration is None:
-            self._progress.say(f"{problem}; requesting the scan anyway")
-        return (None if configuration is None else read_configuration(configuration),
-                read_parameters(None if ticket is None else child(ticket, "DocumentParameters")))
 
     @contextmanager
     def job(self, tickets: tuple[DocumentParameters, ...]) -> Iterator[tuple[CreatedJob, DocumentParameters]]:
@@ -70,20 +44,23 @@ class Conversation:
         job, final = self._create(tickets)
         try:
             yield job, final
-        except BaseException:
+        except BaseException as error:
             if not self._over:
-                self._cancel(job)
+                self._cancel(job, once=isinstance(error, TimeOver))
             raise
+        else:
+            self._scanner.release(job)
         finally:
-            self._service.hang_up()
+            self._scanner.hang_up()
 
     def _create(self, tickets: tuple[DocumentParameters, ...]) -> tuple[CreatedJob, DocumentParameters]:
         waiting = list(tickets)
         while True:
             ticket = waiting.pop(0)
             try:
-                job, final = self._patiently(lambda: created(self._service, ticket, self._cancel),  # noqa: B023
-                                             self._diagnosis.check_paper)
+                job, final = self._retried(lambda: self._scanner.create(
+                    ticket, self._cancel, self._diagnosis.check_stopped),  # noqa: B023
+                                             self._diagnosis.check)
             except ScannerRefusal as refusal:
                 if refusal.code in _FORMAT_FAULTS and waiting:
                     continue
@@ -93,10 +70,9 @@ class Conversation:
                                        f"{MANY_IMAGES}")
                     waiting.insert(0, attrs.evolve(ticket, images=MANY_IMAGES))
                     continue
-                if refusal.code in ("HTTP 404", "HTTP 405"):
-                    raise ScanError(f"{self._service.address}: {refusal}", WRONG) from None
+                if refusal.is_of_web_server:
+                    raise no_scanner(self._scanner.address, refusal) from None
                 raise self._diagnosis.error_for(refusal) from None
-            self._progress.say(f"job {plain(job.job_id)}")
             return job, self._compared(ticket, final)
 
     def _compared(self, ticket: DocumentParameters, final: DocumentParameters) -> DocumentParameters:
@@ -109,10 +85,10 @@ class Conversation:
 
     def fetch(self, job: CreatedJob, pages: Pages) -> None:
         """Fetch every page of the job. Raises `ScanError` if the job ends otherwise than after its last page."""
-        with JobWatch(lambda: self._service.status(job), self._progress.told):
+        with JobWatch(lambda: self._watched.status(job), self._progress.told):
             while pages.count < MAX_PAGES:
                 try:
-                    self._patiently(lambda: self._page(job, pages))
+                    self._retried(lambda: self._page(job, pages), self._diagnosis.check_attention)
                 except ScannerRefusal as refusal:
                     self._judge(job, pages, refusal)
                     return
@@ -122,16 +98,16 @@ class Conversation:
 
     def _page(self, job: CreatedJob, pages: Pages) -> None:
         page, size = pages.count + 1, 0
+        write = pages.begin()
 
-        def write(data: memoryview) -> None:
+        def take(data: memoryview) -> None:
             nonlocal size
             size += len(data)
-            pages.write(data)
+            write(data)
             self._progress.received(size)
 
         self._progress.began(page)
-        pages.begin()
-        self._service.retrieve(job, f"page {page}", write)
+        self._scanner.retrieve(job, page, take, self._diagnosis.check_stopped)
         pages.end()
         self._progress.kept(page, size)
 
@@ -145,41 +121,20 @@ class Conversation:
         self._over = refusal.unknown or (status is not None and status.final)
         self._diagnosis.judge(status, refusal, pages.count)
 
-    # Steps in common.
-
-    def _patiently(self, ask: Callable[[], _T], refused: Callable[[], None] = lambda: None) -> _T:
-        """Call `ask`, and again while the scanner is busy, until `wait` is over.
-
-        `refused` is called to look for the cause.
-        """
-        end: float | None = None
-        while True:
-            try:
-                return ask()
-            except ScannerRefusal as refusal:
-                if not refusal.temporary:
-                    raise
-                now = self._clock()
-                if end is None:
-                    refused()
-                    end = now + self._wait
-                if now + PAUSE > end:
-                    raise
-                self._progress.say(f"The scanner is not ready: {refusal}; retrying for up to {self._wait:g} s")
-            self._sleep(PAUSE)
-
-    def _cancel(self, job: CreatedJob) -> None:
+    def _cancel(self, job: CreatedJob, *, once: bool = False) -> None:
         """Send CancelJob while the image is still arriving, as sane-airscan does.
 
-        If the scanner has a single connection, send it once that is free.
+        If the scanner has a single connection, send it once that is free, unless it is to be sent only `once`.
         """
-        for _ in range(2):
+        for _ in range(1 if once else 2):
             try:
-                self._service.cancel(job)
+                if self._scanner.cancel(job):
+                    return
             except ScannerRefusal:
                 return
             except ScanError:
-                self._service.hang_up()
-            else:
-                return
-        self._progress.say("CancelJob was not answered; the scanner ends the job itself when no page is retrieved")
+                pass
+            self._scanner.hang_up()
+        if not once:
+            self._progress.say("CancelJob was not answered; the scanner ends the job itself when no page is "
+                               "retrieved")

@@ -3,25 +3,41 @@
 WS-Scan, "Common WSD Scan Service operation error codes", JobState, ScannerStatus, ActiveConditions.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+import re
+from collections.abc import Callable, Iterable
 
-from wsdgateway.cli.scan.client import ScannerRefusal, ScanService
-from wsdgateway.cli.scan.outcomes import BUSY, FAILED, NO_PAPER, UNREACHABLE, ScanError, plain
-from wsdgateway.scan.conditions import INPUT_TRAY_EMPTY
+import attrs
+
+from wsdgateway.bridge.health.causes import STOPPING, condition_cause
+from wsdgateway.cli.scan.bounded import BoundedScanner
+from wsdgateway.cli.scan.calls import TimeOver
+from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER, UNREACHABLE, ScanError, plain
+from wsdgateway.cli.scan.scanner import NO_IMAGES, ScannerRefusal
+from wsdgateway.scan.conditions import in_words, listed
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.scan.scannerstatus import read_status
+from wsdgateway.scan.scannerstatus import (
+    ATTENTION_REQUIRED,
+    INPUT_TRAY_EMPTY,
+    REASONS,
+    STOPPED,
+    ScannerStatus,
+    words_of,
+)
 
 END_TRIES = 3
+
+# In the text of a fault, these words name a condition; "paused" or "attention" may mean anything.
+_NAMED = {words_of(name): re.compile(rf"\b(?:{name}|{words_of(name)})\b", re.IGNORECASE)
+          for name in sorted(STOPPING.difference(REASONS))}
 
 
 class Diagnosis:
     """Queries the scanner for the cause of a failure. `feeder`: pages come from the feeder; `pause` waits a moment."""
 
-    def __init__(self, service: ScanService, *, feeder: bool, pause: Callable[[], None]) -> None:
-        self._service = service
+    def __init__(self, scanner: BoundedScanner, *, feeder: bool, pause: Callable[[], None]) -> None:
+        self._scanner = scanner
         self._feeder = feeder
         self._pause = pause
 
@@ -33,7 +49,9 @@ class Diagnosis:
                 # The gateway learns it from an event, which may arrive a moment after the fault.
                 self._pause()
             try:
-                status = self._service.status(job)
+                status = self._scanner.status(job)
+            except TimeOver:
+                raise
             except (ScanError, ScannerRefusal):
                 return None
             if status is None or status.final:
@@ -43,42 +61,95 @@ class Diagnosis:
     def judge(self, status: JobStatus | None, refusal: ScannerRefusal, pages: int) -> None:
         """Raise `ScanError`, unless the refusal after so many pages is the regular end of the job."""
         if status is not None and status.state in (ABORTED, CANCELED):
-            if not pages:
-                self.check_paper()
-            reasons = " ".join(reason for reason in status.reasons if reason != "None")
-            raise ScanError(f"The scanner ended the job: {plain(f'{status.state} {reasons}')}")
+            self._check(self._condition(), pages, status.reasons)
+            cause = listed(status.reasons) or in_words(status.state)
+            raise ScanError(f"The scanner ended the job: {plain(cause)}")
         if pages and (refusal.over or (status is not None and status.state == COMPLETED)):
+            if self._feeder and refusal.code == NO_IMAGES:
+                # A feeder that is jammed has no images either.
+                self._check(self._condition(), pages)
             return
         raise self.error_for(refusal, pages)
 
-    def _conditions(self) -> tuple[str, ...]:
-        """The problems that the scanner reports."""
-        with suppress(ScanError, ScannerRefusal):
-            status = self._service.elements("ScannerStatus").get("ScannerStatus")
-            return () if status is None else read_status(status).reasons
-        return ()
+    def check(self, refusal: ScannerRefusal) -> str:
+        """Raise `ScanError` if the scanner refused because it needs attention, or because the feeder is empty.
 
-    def check_paper(self) -> None:
-        """Raise `ScanError` if the scanner reports an empty feeder."""
-        if self._feeder and INPUT_TRAY_EMPTY in self._conditions():
+        There is no job yet. Returns the other conditions that the scanner reports, in words.
+        """
+        return self._checked(refusal, 0)
+
+    def check_attention(self, refusal: ScannerRefusal) -> str:
+        """Raise `ScanError` if the scanner refused because it needs attention.
+
+        An empty feeder is no cause here, because it may have drawn its last sheet. Returns the other conditions that
+        the scanner reports, in words.
+        """
+        return self._checked(refusal, 1)
+
+    def check_stopped(self) -> None:
+        """Raise `ScanError` if the scanner is stopped until somebody goes there; some do not answer meanwhile."""
+        condition = self._condition()
+        if condition.state == STOPPED:
+            self._check(condition, 1)
+
+    def _checked(self, refusal: ScannerRefusal, pages: int) -> str:
+        _check_text(refusal)
+        condition = self._condition()
+        self._check(condition, pages)
+        return _passing(condition)
+
+    def _check(self, condition: ScannerStatus, pages: int, of_job: Iterable[str] = ()) -> None:
+        """Raise `ScanError` for the condition, or for one that the reasons of a job's state name."""
+        named = tuple(reason for reason in of_job if reason in STOPPING)
+        cause = condition_cause(attrs.evolve(condition, state_reasons=(*condition.state_reasons, *named)))
+        if cause is not None:
+            raise _attention(cause.words)
+        if self._feeder and not pages and INPUT_TRAY_EMPTY in condition.reasons:
             raise _empty_feeder()
+
+    def _condition(self) -> ScannerStatus:
+        """The state and the problems that the scanner reports."""
+        try:
+            return self._scanner.condition() or ScannerStatus(None)
+        except TimeOver:
+            raise
+        except (ScanError, ScannerRefusal):
+            return ScannerStatus(None)
 
     def error_for(self, refusal: ScannerRefusal, pages: int = 0) -> ScanError:
         """The error for a refusal that ends the scan after so many pages."""
         if refusal.unreachable:
-            return ScanError(str(refusal), UNREACHABLE)
-        may_be_empty = self._feeder and not pages
-        if may_be_empty and refusal.code == "ClientErrorNoImagesAvailable":
+            return ScanError(refusal.cause(), UNREACHABLE)
+        condition = self._condition()
+        try:
+            _check_text(refusal)
+            self._check(condition, pages)
+        except ScanError as error:
+            return error
+        if self._feeder and not pages and refusal.code == NO_IMAGES:
             return _empty_feeder()
-        conditions = self._conditions()
-        if may_be_empty and INPUT_TRAY_EMPTY in conditions:
-            return _empty_feeder()
-        told = plain(f"; it reports {', '.join(conditions)}") if conditions else ""
+        told = _passing(condition)
         if refusal.temporary:
-            busy = "" if str(refusal).startswith("The scanner is busy") else "The scanner is busy: "
-            return ScanError(f"{busy}{refusal}{told}", BUSY)
+            return ScanError(f"{refusal.cause(told)} ({plain(refusal.code)})", BUSY)
+        told = f"; it reports {plain(told)}" if told else ""
         return ScanError(f"The scanner refused the request: {refusal}{told}", FAILED)
+
+
+def _passing(condition: ScannerStatus) -> str:
+    """The conditions in words. An empty feeder is left out: where it matters, it has been reported before."""
+    return listed(reason for reason in condition.reasons if reason != INPUT_TRAY_EMPTY)
+
+
+def _check_text(refusal: ScannerRefusal) -> None:
+    named = [words for words, pattern in _NAMED.items() if pattern.search(f"{refusal.code} {refusal.reason}")]
+    if named:
+        raise _attention(", ".join(named))
 
 
 def _empty_feeder() -> ScanError:
     return ScanError("The feeder is empty", NO_PAPER)
+
+
+def _attention(words: str) -> ScanError:
+    cause = "its panel says why" if words == words_of(ATTENTION_REQUIRED) else plain(words)
+    return ScanError(f"The scanner needs attention: {cause}. Scan again when this is put right", ATTENTION)

@@ -5,29 +5,37 @@ from wsdgateway.cli.printing import printable
 
 MAX_SAID = 200
 
-UNREACHABLE, BUSY, NO_PAPER, FAILED, INTERRUPTED = 3, 4, 5, 6, 130
+UNREACHABLE, BUSY, NO_PAPER, FAILED, ATTENTION, INTERRUPTED = 3, 4, 5, 6, 7, 130
 
 MEANINGS = {
     0: "done",
     WRONG: "invalid option or value, or not offered by the scanner; nothing was scanned",
     UNREACHABLE: "no answer at the URL, or the gateway cannot reach the scanner",
-    BUSY: "the scanner was still busy after --wait",
+    BUSY: "the scanner was still busy after --wait, or --timeout was over before the first page",
     NO_PAPER: "the feeder is empty",
-    FAILED: "any other failure: the job was refused, or ended early",
+    FAILED: "any other failure: the job was refused or ended early, or --timeout was over after the first page",
+    ATTENTION: "the scanner needs attention: paper jam, cover open and so on",
     INTERRUPTED: "interrupted (Ctrl-C)",
 }
 
 
 class ScanError(CommandError):
-    """The scan failed; the text says why and what to do, `status` is the exit status."""
+    """The scan failed; the text says why and what to do. `items` follow it as a list, `status` is the exit status."""
 
-    def __init__(self, text: str, status: int = FAILED) -> None:
+    def __init__(self, text: str, status: int = FAILED, items: tuple[str, ...] = ()) -> None:
         super().__init__(text)
         self.status = status
+        self.items = items
 
     def line(self) -> str:
-        """The text without control characters, since parts of it come from scanners."""
-        return printable(str(self))
+        """The text, with a further line for each item; without control characters, since parts come from scanners."""
+        return "\n  ".join(printable(line) for line in (str(self), *self.items))
+
+
+def no_scanner(url: str, reason: object) -> ScanError:
+    """The error for an address at which something else than a scanner answers; `reason` is its answer."""
+    return ScanError(f"{url}: no scanner answers here: {reason}. Give the address of a scanner, or of a gateway; "
+                     "wsdgateway discover lists them", WRONG)
 
 
 def plain(text: object) -> str:

@@ -11,11 +11,12 @@ from rich.text import Text
 
 from wsdgateway.cli.printing import printable
 from wsdgateway.cli.scan.outcomes import plain
+from wsdgateway.scan.conditions import in_words, listed
 from wsdgateway.scan.jobstatus import JobStatus
 
 
 class Progress:
-    """Shows pages, bytes and the job's state on `console`, and writes a line for each file to `out`.
+    """Shows pages, bytes, waits and the job's state on `console`, and writes a line for each file to `out`.
 
     Output never contains markup or control characters from texts.
     """
@@ -28,6 +29,7 @@ class Progress:
         self._page = self._size = 0
         self._state = ""
         self._said = ""
+        self._waited = False
 
     def __enter__(self) -> "Progress":
         if self._console.is_terminal:
@@ -58,6 +60,14 @@ class Progress:
             self._said = line
             self._console.print(Text(printable(line)), soft_wrap=True)
 
+    def waits(self, line: str) -> None:
+        """Show what the scan waits for: on a terminal in the changing line, else by printing the first such line."""
+        if self._moving is not None:
+            self._line.update(text=Text(printable(line)))
+        elif not self._waited:
+            self._waited = True
+            self.say(line)
+
     def began(self, page: int) -> None:
         """Show that a page is requested."""
         self._page, self._size = page, 0
@@ -70,15 +80,11 @@ class Progress:
 
     def kept(self, page: int, size: int) -> None:
         """Print a line for a complete page."""
-        self.say(f"page {page}: {size} bytes")
+        self.say(f"page {page}: {_amount(size)}")
 
     def told(self, status: JobStatus) -> None:
-        """Show the job's state as reported by the scanner or the gateway."""
-        reasons = ", ".join(reason for reason in status.reasons if reason != "None")
-        state = plain(f"{status.state}: {reasons}" if reasons else status.state)
-        if self._moving is None and state != self._state:
-            self.say(f"job {plain(status.job_id)}: {state}")
-        self._state = state
+        """Show the job's state on a terminal, as reported by the scanner or the gateway."""
+        self._state = plain(listed(status.reasons) or in_words(status.state))
         self._show()
 
     def _show(self) -> None:

@@ -1,4 +1,4 @@
-"""The target of a scan: one file, or a numbered one for each page. Read from `-o` and `--format` before the scan."""
+"""The target of a scan: one file, a numbered one for each page, or stdout. Read from the options before the scan."""
 
 import re
 from pathlib import Path
@@ -11,6 +11,7 @@ from wsdgateway.cli.scan.filekinds import CHOICES, JPEG, KIND_OF_FORMAT, PDF, PN
 from wsdgateway.cli.scan.outcomes import ScanError
 
 DEFAULT_STEM = "scan"
+STDOUT = "-"
 _FIELD = re.compile(r"%(?:0([1-9]))?d")
 _KINDS = (PDF, JPEG, PNG, TIFF)
 
@@ -20,7 +21,8 @@ class Target:
     """A file of some kind, made of images of some kind; `image` is PDF if any image that a PDF can contain will do.
 
     `format` is the specification's name if the user gave it. `path` may contain a field for the page number. Only a
-    file that the user named may replace an existing one.
+    file that the user named may replace an existing one. With `stdout`, the result goes to the standard output, and
+    `path` is for pages that do not fit there.
     """
 
     path: Path
@@ -29,6 +31,7 @@ class Target:
     format: str | None = None
     numbered: bool = False
     named: bool = True
+    stdout: bool = False
 
     def page(self, number: int) -> Path:
         """The file for a page: always the same one, if its name contains no number."""
@@ -37,16 +40,22 @@ class Target:
         return self.path.with_name(_FIELD.sub(lambda field: f"{number:0{field[1] or 1}d}", self.path.name))
 
 
-def read_target(output: str | None, wanted: str | None) -> Target:
-    """Read the target from `-o` and `--format`. Raises `ScanError`."""
+def read_target(output: str | None, wanted: str | None, source: str = "platen") -> Target:
+    """Read the target from `-o`, `--format` and `--source`. Raises `ScanError`."""
     kind, format = _wanted(wanted)
     if output is None:
         chosen = kind or PDF
         return _checked(Target(Path(DEFAULT_STEM + SUFFIX[chosen]), chosen, chosen, format, named=False))
+    if output == STDOUT:
+        chosen = kind or PDF
+        if chosen != PDF and source == "duplex":
+            raise _wrong(output, "must be a PDF for --source duplex, because an image file holds one page; leave out "
+                                 "--format, or give --format pdf")
+        return Target(Path(DEFAULT_STEM + SUFFIX[chosen]), chosen, chosen, format, named=False, stdout=True)
     path = Path(output)
     file = SUFFIXES.get(path.suffix.lower(), kind)
     if file is None:
-        raise _wrong(output, f"must be a name that ends in {', '.join(SUFFIXES)}; other names need --format")
+        raise _wrong(output, f"must be - or a name that ends in {', '.join(SUFFIXES)}; other names need --format")
     if kind not in (None, file) and file != PDF:
         raise _wrong(output, f"must end in a suffix that fits --format {wanted}")
     numbered = "%" in path.name

@@ -1,6 +1,6 @@
-"""Tests of cli.scan.client: refusals of a scan service."""
+"""Tests of cli.scan.scanner: refusals of a scan service."""
 
-from wsdgateway.cli.scan.client import ScannerRefusal
+from wsdgateway.cli.scan.scanner import ScannerRefusal
 from wsdgateway.net.transport.errors import Busy, Unavailable, fault_for
 
 
