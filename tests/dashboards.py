@@ -9,6 +9,7 @@ from pathlib import Path
 CONFIG = Path(__file__).parent.parent / "config"
 DASHBOARD = CONFIG / "grafana-dashboard.json"
 RULES = CONFIG / "prometheus-rules.yml"
+ALERT_TESTS = Path(__file__).parent / "alerts.yml"
 VARIABLES = {"$scanner": "front-desk", "$__rate_interval": "1m", "$__range": "5m"}
 
 

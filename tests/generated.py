@@ -23,6 +23,8 @@ COMPLETION = {"bash": ROOT / "config" / "completion" / "wsdgateway",
               "zsh": ROOT / "config" / "completion" / "_wsdgateway"}
 # Without a completion for URLs, zsh shows what the argument is instead of completing options that may stand there, too.
 _COMPLETED = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY, "URL": {"zsh": "_urls"}}
+_INTERFACES = {"bash": "_wsdgateway_interfaces", "zsh": "_net_interfaces"}
+_PREAMBLE = {"bash": '_wsdgateway_interfaces() { compgen -W "$(command ls /sys/class/net)" -- "$1"; }'}
 
 
 def version() -> str:
@@ -45,7 +47,7 @@ def completion(shell: str) -> str:
     """A completion script."""
     parser = make_parser()
     _annotate(parser)
-    return shtab.complete(parser, shell) + "\n"
+    return shtab.complete(parser, shell, preamble=_PREAMBLE) + "\n"
 
 
 def _annotate(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +59,8 @@ def _annotate(parser: argparse.ArgumentParser) -> None:
                 _annotate(command)
         elif action.metavar in _COMPLETED:
             action.complete = _COMPLETED[action.metavar]
+        elif "--interface" in action.option_strings:
+            action.complete = _INTERFACES
         elif action.metavar == "OPERATION":
             action.choices = OPERATIONS
 

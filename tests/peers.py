@@ -5,6 +5,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, c
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from tests.ports import free_port
 from wsdgateway.http.requests import Request, RequestReader
 from wsdgateway.http.responses import Data, End, Head, ResponseReader
 from wsdgateway.soap.envelope import read
@@ -189,8 +190,8 @@ class Device:
         from twisted.internet import reactor
 
         factory = self.factory if identity is None else TLSMemoryBIOFactory(identity, False, self.factory)
-        self.listening = await TCP4ServerEndpoint(reactor, port, interface="127.0.0.1").listen(factory)
-        self.port = self.listening.getHost().port
+        self.port = port or free_port()
+        self.listening = await TCP4ServerEndpoint(reactor, self.port, interface="127.0.0.1").listen(factory)
         self.url = f"http{'' if identity is None else 's'}://127.0.0.1:{self.port}/scan"
 
     def asked(self, asked):

@@ -1,16 +1,24 @@
-"""Finds TCP ports for processes that a test starts."""
+"""Finds TCP ports for the servers of a test.
+
+A port that the system chooses may be given to another process as soon as the test closes it, and then answers where
+the test expects that nobody does, or cannot be opened again. Ports from here are for one test process alone.
+"""
 
 import itertools
 import socket
 from functools import cache
 
 # Below the ports that the system gives to outgoing connections: one of those might be taken before the process listens.
-FIRST, LAST, BLOCK = 10000, 30000, 100
+FIRST, LAST, BLOCK = 10000, 30000, 400
 
 
-def _bound(port):
-    """A socket bound to that TCP port of loopback; raises `OSError` if the port is in use."""
+def _bound(port, *, after_others=False):
+    """A socket bound to that TCP port of loopback; raises `OSError` if the port is in use.
+
+    With `after_others`, former connections of the port do not count, as for the port of a server.
+    """
     made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, after_others)
     try:
         made.bind(("127.0.0.1", port))
     except OSError:
@@ -36,7 +44,7 @@ class Ports:
         """The next port of the block that is free at the moment."""
         for port in itertools.islice(self._ports, BLOCK):
             try:
-                _bound(port).close()
+                _bound(port, after_others=True).close()
             except OSError:
                 continue
             return port

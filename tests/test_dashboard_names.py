@@ -7,7 +7,7 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.dashboards import DASHBOARD, alerts, dashboard, filled, panels
+from tests.dashboards import ALERT_TESTS, CONFIG, DASHBOARD, RULES, alerts, dashboard, filled, panels
 from wsdgateway.bridge.health.health import Health
 from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, OK, REFUSED, RULE, SHARED, Metrics
 from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_ELEMENTS, RETRIEVE_IMAGE
@@ -16,6 +16,7 @@ SELECTOR = re.compile(r"\b(wsdgateway_\w+)(?:\{(.*?)\})?")
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"(.*?)"(?:, |$)')
 GROUPED = re.compile(r"\bby \((.*?)\)")
 SCANNER = "front-desk"
+MANUAL = CONFIG.parent / "docs" / "monitoring.md"
 
 
 class Bridged:
@@ -53,6 +54,8 @@ def samples():
     metrics.event(SCANNER, "other")
     metrics.left_out(SCANNER)(1)
     metrics.deliveries(SCANNER)
+    metrics.built("0.1.0")
+    metrics.watch_certificates(lambda: [("tcp:5358", 2e9)])
     metrics.discovery("client", "Probe")
     metrics.discovery_dropped("rate")
     found = {}
@@ -103,10 +106,26 @@ def test_every_metric_is_shown(samples):
 
 
 def test_the_alerts_use_existing_metrics(samples):
-    ours = [expression for name, expression in alerts().items() if name != "WsdgatewayDown"]
-    assert len(ours) == 3
-    for expression in ours:
-        check(expression, samples)
+    for name, expression in alerts().items():
+        if name != "WsdgatewayDown":  # Prometheus' own
+            check(expression, samples)
+
+
+def test_every_alert_is_tested_and_has_a_severity_and_texts_and_is_in_the_manual():
+    rules = re.split(r"\n +- alert: ", RULES.read_text("utf-8"))[1:]
+    tests, manual = ALERT_TESTS.read_text("utf-8"), MANUAL.read_text("utf-8")
+    assert [rule.partition("\n")[0] for rule in rules] == list(alerts())
+    for name, rule in zip(alerts(), rules, strict=True):
+        assert re.search(r"\n +labels: \{severity: (critical|warning|info)\}\n", rule), name
+        assert re.search(r"\n +summary: .+\.'?\n +description: >-\n(?: +\S.*\n)+", f"{rule}\n"), name
+        assert re.search(rf"alertname(?:: |=\"){name}\b", tests), name
+        assert f"| `{name}` |" in manual, name
+
+
+def test_every_metric_is_in_the_manual(samples):
+    manual = MANUAL.read_text("utf-8")
+    names = {re.sub("_(bucket|sum|count)$", "", name) for name in samples}
+    assert [name for name in sorted(names) if not re.search(rf"^\| `{name}`", manual, re.MULTILINE)] == []
 
 
 def test_every_panel_has_a_title_a_description_and_a_place():

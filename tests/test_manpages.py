@@ -14,13 +14,14 @@ from tests.e2e.conftest import skip_or_fail
 from tests.generated import MAN, ROOT, SOURCES, generated
 from wsdgateway.app import tap as gateway
 from wsdgateway.cli.adminclient import TOKEN_VARIABLE
-from wsdgateway.cli.main import make_parser
+from wsdgateway.cli.main import BROKEN_PIPE, make_parser
 from wsdgateway.cli.scan.outcomes import MEANINGS
 from wsdgateway.config import checks, reading, sections
 from wsdgateway.config.numbers import Number, digits
 from wsdgateway.config.wrong import Wrong
 from wsdgateway.net.scanners.ratelimit import DEFAULT_RATE
 from wsdgateway.simulator import tap as simulator
+from wsdgateway.simulator.conditions import KINDS
 from wsdgateway.simulator.settings import Settings
 
 _DEFINITION = re.compile(r"^(?P<term>\S.*)\n\n:   (?P<text>(?:.+\n|\n(?=    ))+)", re.MULTILINE)
@@ -84,7 +85,7 @@ def parsers(parser, name=""):
 
 COMMANDS = parsers(make_parser())
 ACTIONS = [(command, action) for command, parser in COMMANDS.items() for action in parser._actions
-           if action.option_strings and not isinstance(action, argparse._HelpAction)]
+           if action.option_strings and not isinstance(action, argparse._HelpAction | argparse._VersionAction)]
 
 
 def test_the_pages_are_as_generated():
@@ -155,7 +156,8 @@ def test_the_default_url_and_the_variable_of_the_token_are_described():
 
 
 def test_every_exit_status_is_described():
-    assert {int(term) for term in definitions(page("wsdgateway.1")["EXIT STATUS"])} == set(MEANINGS)
+    described = {int(term) for term in definitions(page("wsdgateway.1")["EXIT STATUS"])}
+    assert described == set(MEANINGS) | {1, BROKEN_PIPE}  # 1: the gateway itself, as with twistd
 
 
 @pytest.mark.parametrize(("heading", "options", "common"), [
@@ -191,6 +193,13 @@ def test_every_setting_of_the_virtual_scanner_and_no_other_is_described():
         assert check(default_in(described[field.name][1])) == field.default, field.name
         if isinstance(check, Number):
             assert bounds_of(check).lower() in described[field.name][1], field.name
+
+
+def test_every_kind_of_trouble_of_the_virtual_scanner_is_described():
+    _, _, control = page("wsdgateway-gateway.8")["VIRTUAL SCANNER"].partition("GET `/control/`")
+    manual = (ROOT / "docs" / "command-line.md").read_text("utf-8")
+    for name in KINDS:
+        assert f"`{name}`" in control and f"`{name}`" in manual, name
 
 
 def bounds_of(number):

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
+from wsdgateway.bridge.health.health import Health
 from wsdgateway.metrics import _BUCKETS, Metrics, Totals
 
 REQUESTS = [("front-desk", "GetJobElements", "local", 0.0004), ("front-desk", "GetJobElements", "local", 0.0005),
@@ -49,6 +50,41 @@ def test_status_reads_by_scanner():
     for request in REQUESTS:
         metrics.request(*request)
     assert metrics.status_reads() == {"front-desk": (2, 1), "other": (1, 0)}
+
+
+class Scanner:
+    """A scanner with this health, and nothing else."""
+
+    def __init__(self, name, health):
+        self.name, self.health = name, lambda: health
+
+    def subscriptions(self):
+        return {}
+
+    def job_states(self):
+        return ()
+
+    def waiting(self):
+        return 0
+
+
+def test_the_health_of_scanners():
+    metrics = Metrics()
+    metrics.scanners.extend([
+        Scanner("new", Health()), Scanner("off", Health(False)),
+        Scanner("jammed", Health(True, 1.0, "Stopped", ("MediaJam", "VendorA", "VendorB"))),
+        Scanner("asleep", Health(True, 1.0, "PowerSave"))])
+    value = metrics.registry.get_sample_value
+    assert [value("wsdgateway_scanner_up", {"scanner": name}) for name in ("new", "off", "jammed")] == [None, 0.0, 1.0]
+
+    def those(name, label, scanner):
+        return {sample.labels[label] for family in metrics.registry.collect() for sample in family.samples
+                if sample.name == name and sample.labels["scanner"] == scanner and sample.value == 1.0}
+
+    states = {name: those("wsdgateway_scanner_state", "state", name) for name in ("new", "off", "jammed", "asleep")}
+    assert states == {"new": {"unknown"}, "off": {"unknown"}, "jammed": {"Stopped"}, "asleep": {"unknown"}}
+    assert those("wsdgateway_scanner_condition", "condition", "jammed") == {"MediaJam", "other"}
+    assert those("wsdgateway_scanner_condition", "condition", "new") == set()
 
 
 def test_totals_of_each_scanner():

@@ -29,7 +29,7 @@ OPTIONAL = {
     "InputSource", "DestinationResponses", "Types", "Scopes", "XAddrs", "ProbeMatch", "ResolveMatch", "EndTo", "Filter",
     "FirmwareVersion", "SerialNumber", "ModelNumber", "PresentationUrl", "DeviceCategory", "CompatibleId", "HardwareId",
     "Host", "Hosted", "MetadataSection", "ReferenceParameters", "Reason", "Subcode", "Detail",
-    "Expires"}
+    "Expires", "ConditionHistory"}
 # In a client's ticket everything below DocumentParameters is optional, except the contents of these elements.
 TICKETS = {"ScanTicket", "DefaultScanTicket", "ValidScanTicket"}
 WHOLE_IN_TICKETS = {"JobDescription", "InputMediaSize", "Scaling"}

@@ -31,7 +31,9 @@ from wsdgateway.scan.documentparameters import DocumentParameters, write_scan_ti
 from wsdgateway.scan.jobelements import read_request, write_status_request
 from wsdgateway.scan.jobs import CreatedJob, write_cancel, write_create, write_retrieve
 from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.scan.operations import SCANNER_STATUS_EVENTS
 from wsdgateway.scan.scannerelements import write_elements_request
+from wsdgateway.simulator.conditions import KINDS
 from wsdgateway.simulator.description import metadata
 from wsdgateway.simulator.device import VirtualDevice
 from wsdgateway.simulator.events import Subscribers
@@ -76,7 +78,7 @@ class FakeSubscribers:
         self.events, self.held = [], {}
 
     def publish(self, event, body):
-        self.events.append(event_message(event, body))
+        self.events.append((event, event_message(event, body)))
 
     def forget(self):
         """Does nothing, since there are no subscriptions."""
@@ -87,10 +89,16 @@ def scanner_messages():
     clock, subscribers = Clock(), FakeSubscribers()
     device = VirtualDevice(Settings(), subscribers, later=clock.callLater, wall=lambda: 1e9)
     device.feeder = 0
+    for kind in ("jam", "lamp-error"):
+        device.begin(KINDS[kind])
+    device.clear(KINDS["lamp-error"])
     names = ("ScannerDescription", "ScannerConfiguration", "ScannerStatus", "DefaultScanTicket")
     found = {name: answer("GetScannerElements", device.operate(
         "GetScannerElements", read(get_scanner_elements(name)).body)) for name in names}
     device.feeder = 3
+    device.clear()
+    found |= {name: message for name, message in subscribers.events if name in SCANNER_STATUS_EVENTS}
+    subscribers.events.clear()
 
     def do(operation, content=""):
         body = read(envelope("x", f"<wscn:{operation}Request>{content}</wscn:{operation}Request>")).body
@@ -106,7 +114,7 @@ def scanner_messages():
             "GetJobElements", read(get_job_elements("1", names=(f"wscn:{name}",))).body))
     do("CancelJob", "<wscn:JobId>1</wscn:JobId>")
     do("GetJobHistory")
-    found["JobStatusEvent"], found["JobEndStateEvent"] = subscribers.events[0], subscribers.events[-1]
+    found |= dict(subscribers.events)
     found["ScanAvailableEvent"] = event_message("ScanAvailableEvent", (
         "<wscn:ScanAvailableEvent><wscn:ClientContext>c</wscn:ClientContext><wscn:ScanIdentifier>i"
         "</wscn:ScanIdentifier><wscn:InputSource>Platen</wscn:InputSource></wscn:ScanAvailableEvent>"))

@@ -10,7 +10,7 @@ from itertools import accumulate
 from operator import add, sub
 from typing import NamedTuple, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -116,6 +116,25 @@ class _Gauges(Collector):
         yield up
         yield states
         yield conditions
+
+
+class _Certificates(Collector):
+    """The expiry of the certificates in use. `read` returns pairs of an endpoint and seconds since 1970."""
+
+    def __init__(self, read: Callable[[], Iterable[tuple[str, float]]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "wsdgateway_certificate_expiry_timestamp_seconds",
+            "When the certificate of a listener or of the admin site expires, in seconds since 1970",
+            labels=("endpoint",))
+        expiries: dict[str, float] = {}
+        for endpoint, expiry in self._read():  # an endpoint with port 0 may occur twice, a series may not
+            expiries[endpoint] = min(expiry, expiries.get(endpoint, expiry))
+        for endpoint, expiry in expiries.items():
+            family.add_metric((endpoint,), expiry)
+        yield family
 
 
 class _Counts(Collector):
@@ -224,12 +243,37 @@ class Metrics:
                                                       ("scanner", "reason"), registry=self.registry)
         self._captures = Counter("wsdgateway_captures", "Exchanges captured, or dropped",
                                  ("outcome",), registry=self.registry)
+        self._build = Gauge("wsdgateway_build_info", "The version of the gateway, as a label", ("version",),
+                            registry=self.registry)
+        self._reload_succeeded = Gauge(
+            "wsdgateway_config_last_reload_successful", "1 if the configuration was valid when it was last read, at "
+            "the start or on a reload, else 0", registry=self.registry)
+        self._reloaded_at = Gauge(
+            "wsdgateway_config_last_reload_success_timestamp_seconds", "When a valid configuration was last read, in "
+            "seconds since 1970", registry=self.registry)
         for counter in (self._lines, self._captures):
             for outcome in ("written", "dropped"):
                 counter.labels(outcome)
         for reason in (RULE, RATE, JOBS, CONNECTIONS, TLS):
             self._refused.labels("", reason)
         self.registry.register(_Gauges(self.scanners))
+
+    def built(self, version: str) -> None:
+        """Record the version of the gateway."""
+        self._build.labels(version).set(1)
+
+    def config_read(self, now: float) -> None:
+        """Record that a valid configuration is in use since `now`, in seconds since 1970."""
+        self._reload_succeeded.set(1)
+        self._reloaded_at.set(now)
+
+    def config_refused(self) -> None:
+        """Record that a configuration could not be used, and the former one stays in use."""
+        self._reload_succeeded.set(0)
+
+    def watch_certificates(self, read: Callable[[], Iterable[tuple[str, float]]]) -> None:
+        """Report the certificates that `read` returns: endpoint and expiry, in seconds since 1970."""
+        self.registry.register(_Certificates(read))
 
     def refused(self, scanner: str | None, reason: str) -> None:
         """Count a refused client, by a reason such as `RULE`. `scanner` is None if the client named none."""

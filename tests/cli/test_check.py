@@ -6,34 +6,126 @@ from tests.certificates import Certified
 from tests.config.configurations import SAMPLE
 from wsdgateway.app.tap import Options, makeService
 from wsdgateway.cli.main import main
+from wsdgateway.config import reading
+
+LISTEN = '[[listen]]\nendpoint = "tcp:5358"\n'
 
 
-def test_check_reads_a_file_and_prints_its_errors(tmp_path, capsys):
+@pytest.fixture
+def check(tmp_path, capsys):
+    """Checks a configuration: returns the exit status, the lines on stdout, and those on stderr, without the folder."""
+
+    def run(text, *arguments):
+        file = tmp_path / "g.toml"
+        file.write_text(text)
+        status = main(["check", str(file), *arguments])
+        said = capsys.readouterr()
+        return status, *(text.replace(f"{tmp_path}/", "").splitlines() for text in (said.out, said.err))
+
+    return run
+
+
+def test_check_reads_a_file_and_prints_its_errors(check, capsys):
     assert main(["check", str(SAMPLE)]) == 0
     assert "1 scanner(s), 2 listener(s)" in capsys.readouterr().out
-    file = tmp_path / "g.toml"
-    file.write_text("[cache]\nmax_age = 0\n")
-    assert main(["check", str(file)]) == 2
-    errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 2
-    assert all(line.startswith(f"{file}: ") for line in errors)
+    status, out, errors = check("# none\n[cache]\nmax_age = 0\n")
+    assert (status, out, len(errors)) == (2, [], 2)
+    assert errors[0].startswith("g.toml:3: [cache] max_age = 0: must be ")
+    assert errors[1].startswith("g.toml: there is no [[listen]] section")
 
 
-def test_check_reports_an_expired_certificate(tmp_path, capsys):
+@pytest.mark.parametrize(("text", "message"), [
+    (LISTEN + '[[scanner]]\nname = "a"\nscan = "http://192.0.2.9/"\ntimout = 1\n',
+     "g.toml:6: [[scanner]] a timout: unknown key; did you mean timeout?"),
+    (LISTEN + '[limit]\n', "g.toml:3: [limit]: unknown section; did you mean [limits]?"),
+    (LISTEN + '\n[[listen]]\nadvertise = "http://192.0.2.5"\n', "g.toml:4: [[listen]] 2: endpoint is missing; "),
+    (LISTEN + 'key = "x"\n', 'g.toml:3: [[listen]] 1 key = "x": must be left out'),
+    (LISTEN + 'endpoint = 5\n', "g.toml:3: not valid TOML: Cannot overwrite a value"),
+    (LISTEN + "[[scanner]]\nname = 'a'\n", "g.toml:3: [[scanner]] a has no address"),
+    (LISTEN + "cache.max_age = 0\n", "g.toml:3: [[listen]] 1 cache: unknown key"),
+    ('listen = [{endpoint = "tcp:5358"},\n {endpoint = "tcp:5358"}]\n',
+     'g.toml:2: [[listen]] 2 endpoint = "tcp:5358": must be unique among the [[listen]] sections; it is also given in '
+     "line 1")])
+def test_a_mistake_names_its_line(check, text, message):
+    status, out, [line] = check(text)
+    assert (status, out) == (2, [])
+    assert line.startswith(message), line
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    (LISTEN + '[[listen]]\nendpoint = "tcp:port=5358:interface=0.0.0.0"\n',
+     'g.toml:4: [[listen]] 2 endpoint = "tcp:port=5358:interface=0.0.0.0": must be unique: [[listen]] 1 has the same '
+     "port and interface in line 2"),
+    (LISTEN + '[admin]\nendpoint = "tcp:5358"\n',
+     'g.toml:4: [admin] endpoint = "tcp:5358": must be unique: [[listen]] 1 has')])
+def test_two_listeners_with_one_port_are_a_mistake(check, text, message):
+    status, _, [line] = check(text)
+    assert status == 2
+    assert line.startswith(message), line
+
+
+@pytest.mark.parametrize(("text", "warning"), [
+    (LISTEN + '[[listen]]\nendpoint = "tcp:5358:interface=127.0.0.1"\n',
+     "g.toml:4: [[listen]] 2 endpoint = tcp:5358:interface=127.0.0.1: [[listen]] 1 has the same port on every address"),
+    ('[[listen]]\nendpoint = "tcp:8357"\n', "g.toml: [admin] endpoint = tcp:8357:interface=127.0.0.1: [[listen]] 1"),
+    ('[[listen]]\nendpoint = "tcp:5358:interface=192.0.2.5"\n',
+     "g.toml:2: [[listen]] 1 endpoint = tcp:5358:interface=192.0.2.5: this host does not have the address 192.0.2.5; "),
+    ('[[listen]]\nendpoint = "tcp:5358:interface=2001\\\\:db8\\\\:\\\\:5"\n',
+     "g.toml:2: [[listen]] 1 endpoint = tcp:5358:interface=2001\\:db8\\:\\:5: this host does not have the address "
+     "2001:db8::5; "),
+    (LISTEN + '[discovery]\nclient_interfaces = ["lo", "no0"]\n',
+     "g.toml:4: [discovery] client_interfaces: this host has no interface no0 with an address; it has lo"),
+    (LISTEN + '[[scanner]]\nname = "a"\nscan = "http://192.0.2.9/x"\n[[scanner]]\nname = "b"\n'
+     'device = "http://192.0.2.9:80/x/"\n',
+     "g.toml:8: [[scanner]] b device = http://192.0.2.9:80/x/: [[scanner]] a has the same address"),
+    (LISTEN + '[exchange_log]\npath = "a/b/c.jsonl"\n',
+     "g.toml:4: [exchange_log] path = a/b/c.jsonl: the folder a/b does not exist; it will be created"),
+    (LISTEN + '[exchange_log]\ncapture = "g.toml"\n',
+     "g.toml:4: [exchange_log] capture = g.toml: must be a folder, but g.toml is a file"),
+    (LISTEN + '[exchange_log]\npath = "."\n', "g.toml:4: [exchange_log] path = .: must be a file, but "),
+    (LISTEN + '[exchange_log]\npath = "/proc/self/status/x"\n',
+     "g.toml:4: [exchange_log] path = /proc/self/status/x: /proc/self/status is not writable")])
+def test_a_warning_names_its_line_and_is_no_mistake(check, text, warning):
+    status, [line, summary], errors = check(text)
+    assert (status, errors) == (0, [])
+    assert line.startswith(f"warning: {warning}"), line
+    assert summary.endswith("no mistakes, 1 warning(s)")
+
+
+def test_ports_that_are_chosen_at_the_start_are_no_conflict(check):
+    status, out, errors = check('[[listen]]\nendpoint = "tcp:0"\n[admin]\nendpoint = "tcp:0:interface=127.0.0.1"\n')
+    assert (status, errors) == (0, [])
+    assert out == ["g.toml: 0 scanner(s), 1 listener(s), no mistakes"]
+
+
+def test_without_a_file_the_gateways_own_is_checked(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(reading, "CANDIDATES", ("gateway.toml", str(tmp_path / "etc.toml")))
+    assert main(["check"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "./gateway.toml" in line and str(tmp_path / "etc.toml") in line and "--demo" in line
+    (tmp_path / "etc.toml").write_text(LISTEN)
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'etc.toml'}: ")
+    (tmp_path / "gateway.toml").write_text(LISTEN)
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out.startswith("gateway.toml: ")
+
+
+def test_check_reports_an_expired_certificate(check, tmp_path):
     Certified(tmp_path, "old", "127.0.0.1", days=-1)
-    file = tmp_path / "g.toml"
-    file.write_text('[[listen]]\nendpoint = "tcp:5358"\ncertificate = "old.pem"\nkey = "old.key"\n')
-    assert main(["check", str(file)]) == 0
-    assert f"warning: tcp:5358: the certificate in {tmp_path / 'old.pem'} expired at " in capsys.readouterr().out
+    status, [warning, _], _ = check(LISTEN + 'certificate = "old.pem"\nkey = "old.key"\n')
+    assert status == 0
+    assert warning.startswith("warning: g.toml:3: tcp:5358: the certificate in old.pem expired at ")
 
 
 def test_check_reports_a_store_with_which_the_gateway_does_not_start(tmp_path, capsys):
     file, store = tmp_path / "g.toml", tmp_path / "gone" / "gateway.sqlite"
-    file.write_text(f'[gateway]\nstate = "sqlite:{store}"\n[[listen]]\nendpoint = "tcp:5358"\n')
+    file.write_text(f'[gateway]\nstate = "sqlite:{store}"\n{LISTEN}')
     assert main(["check", str(file)]) == 2
     checked = capsys.readouterr()
     assert checked.out == ""
-    assert checked.err == (f"{file}: [gateway] state: {store}: the store cannot be used: the folder {store.parent} "
+    assert checked.err == (f"{file}:2: [gateway] state: {store}: the store cannot be used: the folder {store.parent} "
                            "does not exist; create it, or give another file\n")
     options = Options()
     options.parseOptions(["--config", str(file)])
@@ -42,19 +134,16 @@ def test_check_reports_a_store_with_which_the_gateway_does_not_start(tmp_path, c
     assert f"{ended.value}\n" == checked.err
 
 
-def test_check_warns_of_a_store_without_which_the_gateway_starts(tmp_path, capsys):
-    file = tmp_path / "g.toml"
+def test_check_warns_of_a_store_without_which_the_gateway_starts(check, tmp_path):
     (tmp_path / "gateway.sqlite").write_bytes(b"no database" * 100)
-    file.write_text('[[listen]]\nendpoint = "tcp:5358"\n')
-    assert main(["check", str(file)]) == 0
-    warning, summary = capsys.readouterr().out.splitlines()
-    assert warning.startswith(f"warning: [gateway] state: {tmp_path / 'gateway.sqlite'}: the store is damaged")
-    assert summary.endswith("no mistakes")
+    status, [warning, summary], _ = check(LISTEN)
+    assert status == 0
+    assert warning.startswith("warning: g.toml: [gateway] state: gateway.sqlite: the store is damaged")
+    assert summary.endswith("no mistakes, 1 warning(s)")
 
 
-def test_check_names_the_stores_that_can_replace_redis(tmp_path, capsys):
-    file = tmp_path / "g.toml"
-    file.write_text('[gateway]\nstate = "redis://h:6379/0"\n[[listen]]\nendpoint = "tcp:5358"\n')
-    assert main(["check", str(file)]) == 2
-    assert capsys.readouterr().err == (
-        f'{file}: [gateway] state = "redis://h:6379/0": must be sqlite:FILE or memory:; Redis is not supported yet\n')
+def test_check_names_the_stores_that_can_replace_redis(check):
+    status, _, [line] = check(f'[gateway]\nstate = "redis://h:6379/0"\n{LISTEN}')
+    assert status == 2
+    assert line == (
+        'g.toml:2: [gateway] state = "redis://h:6379/0": must be sqlite:FILE or memory:; Redis is not supported yet')

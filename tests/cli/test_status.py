@@ -3,15 +3,18 @@
 import io
 import json
 import threading
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from rich.console import Console
 
-from wsdgateway.cli.adminclient import AdminError
-from wsdgateway.cli.status import MAX_JOBS, status
+from wsdgateway.cli.adminclient import AdminError, AdminSite
+from wsdgateway.cli.main import main
+from wsdgateway.cli.status import MAX_JOBS, state_of, status
 
 SCANNER = {"name": "front-desk", "scan": "http://198.51.100.20/WDP/SCAN", "reachable": True,
+           "state": "Idle", "conditions": [], "problem": None, "problem_since": None,
            "searched": False, "stand_in": "urn:uuid:5", "announced": True,
            "subscription": "subscribed", "active_jobs": 1}
 JOB = {"scanner": "front-desk", "job_id": "7", "state": "Processing", "reasons": ["None", "Other"], "lost": False,
@@ -49,14 +52,14 @@ def site():
 
 def shown(url, **more):
     console = Console(file=io.StringIO(), width=200)
-    status(url, watch=False, console=console, **more)
+    status(AdminSite.at(url), watch=False, console=console, **more)
     return console.file.getvalue()
 
 
 def test_three_tables(site):
     text = shown(site.url + "/")
     lines = {line.split()[0] + line.split()[1]: line.split() for line in text.splitlines() if len(line.split()) > 1}
-    assert lines["front-deskhttp://198.51.100.20/WDP/SCAN"][2:] == ["yes", "urn:uuid:5", "subscribed", "1"]
+    assert lines["front-deskhttp://198.51.100.20/WDP/SCAN"][2:] == ["ok", "(Idle)", "urn:uuid:5", "subscribed", "1"]
     assert lines["front-deskthis"][1:6] == ["this", "gateway", "192.0.2.5:5357", "all", "–"]
     assert lines["front-desk192.0.2.7"][2:] == ["192.0.2.7:5357", "JobStatus", "[red]An�na", "0", "s", "3", "failed",
                                                 "attempts,", "1", "event", "waiting"]
@@ -98,6 +101,31 @@ def test_watching_continues_after_a_failure(site):
 
     console = Console(file=io.StringIO(), width=200, force_terminal=True)
     with pytest.raises(KeyboardInterrupt):
-        status(site.url, watch=True, console=console, sleep=sleep)
+        status(AdminSite.at(site.url), watch=True, console=console, sleep=sleep)
     text = console.file.getvalue()
     assert text.index("front-desk") < text.index("retrying") < text.index("cellar")
+
+
+@pytest.mark.parametrize(("fields", "shown_as"), [
+    ({}, "ok (Idle)"), ({"state": None}, "ok"), ({"conditions": ["InputTrayEmpty"]}, "ok (Idle, InputTrayEmpty)"),
+    ({"reachable": None, "state": None}, "not tried yet"), ({"reachable": False}, "not reachable"),
+    ({"problem": "paper jam", "problem_since": "2026-11-22T10:34:11Z", "conditions": ["MediaJam"]},
+     "paper jam, since 10:34"),
+    ({"reachable": False, "problem": "does not accept connections", "problem_since": "2026-11-21T23:59:59Z"},
+     "does not accept connections, since 2026-11-21 23:59"),
+    ({"reachable": None, "problem": "was never found", "problem_since": None}, "was never found")])
+def test_the_state_is_the_problem_or_what_the_scanner_reports(fields, shown_as):
+    assert state_of({**SCANNER, **fields}, datetime(2026, 11, 22, 12, tzinfo=UTC)) == shown_as
+
+
+def test_json_is_one_object_with_the_lists_of_the_api(site, capsys):
+    assert main(["status", "--json", site.url.removeprefix("http://")]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT]}
+
+
+def test_json_and_watch_exclude_each_other(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["status", "--json", "--watch"])
+    assert ended.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from wsdgateway.cli import tail as tail_module
-from wsdgateway.cli.adminclient import AdminError
-from wsdgateway.cli.tail import ServerSentEvent, Wanted, read_events, show, tail
+from wsdgateway.cli.adminclient import AdminError, AdminSite
+from wsdgateway.cli.tail import ServerSentEvent, Wanted, check_scanner, read_events, show, tail
 
 EXCHANGE = {"number": 7, "time": "2026-11-22T10:34:11.123Z", "scanner": "front-desk", "client": "192.0.2.77:50122",
             "operation": "GetJobElements", "job_id": "253", "source": "local", "status": 200, "fault": None,
@@ -83,7 +82,7 @@ def run(monkeypatch, answers, **options):
     """Returns the printed lines, the messages, and the headers of the requests for each stream."""
     asked, said = [], []
 
-    def open_admin(base, path, headers, timeout):
+    def open_site(site, path, headers, timeout):
         asked.append(headers)
         if not answers:
             raise KeyboardInterrupt
@@ -92,10 +91,10 @@ def run(monkeypatch, answers, **options):
             raise answer
         return answer
 
-    monkeypatch.setattr(tail_module, "open_admin", open_admin)
+    monkeypatch.setattr(AdminSite, "open", open_site)
     console = Console(file=io.StringIO(), width=200)
     with pytest.raises(KeyboardInterrupt):
-        tail("http://x", options.pop("wanted", Wanted()), as_json=options.pop("as_json", False), last=5,
+        tail(AdminSite("http://x"), options.pop("wanted", Wanted()), as_json=options.pop("as_json", False), last=5,
              console=console, say=said.append, sleep=lambda seconds: None)
     return console.file.getvalue().splitlines(), said, asked
 
@@ -115,6 +114,22 @@ def test_json_lines_and_filters(monkeypatch):
 
 
 def test_a_url_that_is_no_admin_site_is_an_error(monkeypatch):
-    monkeypatch.setattr(tail_module, "open_admin", lambda *_, **__: Answer("<html>", "text/html"))
+    monkeypatch.setattr(AdminSite, "open", lambda *_, **__: Answer("<html>", "text/html"))
     with pytest.raises(AdminError, match="not the admin site"):
-        tail("http://x", Wanted(), as_json=False, last=1, console=Console(file=io.StringIO()), say=print)
+        tail(AdminSite("http://x"), Wanted(), as_json=False, last=1, console=Console(file=io.StringIO()), say=print)
+
+
+@pytest.mark.parametrize(("known", "message"), [
+    (["cellar", "front-desk"], "--scanner frontdesk: must be a scanner of the gateway: cellar, front-desk"),
+    ([], "--scanner frontdesk: must be left out, because the gateway has no scanner")])
+def test_an_unknown_scanner_is_an_error_that_names_the_known_ones(monkeypatch, known, message):
+    monkeypatch.setattr(AdminSite, "fetch", lambda site, what: [{"name": name} for name in known])
+    with pytest.raises(AdminError) as caught:
+        check_scanner(AdminSite("http://x"), "frontdesk")
+    assert str(caught.value) == message
+
+
+def test_a_known_scanner_and_none_are_accepted(monkeypatch):
+    monkeypatch.setattr(AdminSite, "fetch", lambda site, what: [{"name": "cellar"}])
+    check_scanner(AdminSite("http://x"), "cellar")
+    check_scanner(AdminSite("http://x"), None)

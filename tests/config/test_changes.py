@@ -48,6 +48,12 @@ def with_sections(**sections):
     return make_config({"listen": [LISTEN], "scanner": [SCANNER], **sections}, "g.toml")
 
 
+def test_level_and_format_of_the_log_apply_at_once():
+    changes = compare(with_sections(), with_sections(gateway={"log_level": "debug", "log_format": "json"}))
+    assert (changes.later, changes.sections) == ((), ("gateway",))
+    assert (changes.config.gateway.log_level, changes.config.gateway.logs_json) == ("debug", True)
+
+
 def test_keys_that_need_a_restart_stay_unchanged_and_are_named():
     old = with_sections()
     changes = compare(old, with_sections(

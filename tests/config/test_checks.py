@@ -9,6 +9,9 @@ from wsdgateway.config.reading import make_config
 @pytest.mark.parametrize(("section", "key", "value", "allowed"), [
     ("gateway", "name", "", "text"), ("gateway", "name", 5, "text"), ("gateway", "state", "file:x", "sqlite:FILE"),
     ("gateway", "state", "sqlite:", "sqlite:FILE"),
+    ("gateway", "log_level", "warning", '"debug", "info", "warn" or "error"'),
+    ("gateway", "log_level", ["info"], '"debug", "info", "warn" or "error"'),
+    ("gateway", "log_format", "JSON", '"text" or "json"'), ("gateway", "log_format", True, '"text" or "json"'),
     ("cache", "max_age", 0, "seconds between"), ("cache", "max_age", "30", "seconds between"),
     ("cache", "max_age", True, "seconds between"), ("cache", "poll_interval", -1.0, "seconds between"),
     ("cache", "poll_interval", float("nan"), "seconds between"),

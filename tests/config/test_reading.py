@@ -43,7 +43,8 @@ def test_a_listener_is_needed(data, message):
 @pytest.mark.parametrize(("sections", "message"), [
     ({"scanner": [{**SCANNER, "max_conections": 1}]},
      "[[scanner]] front-desk max_conections: unknown key; did you mean max_connections?"),
-    ({"gateway": {"colour": 1}}, "[gateway] colour: unknown key; the keys are name, state"),
+    ({"gateway": {"colour": 1}}, "[gateway] colour: unknown key; the keys are name, state, log_level, "
+                                                                     "log_format"),
     ({"gateway": {"STATE": 1}}, "[gateway] STATE: unknown key; did you mean state?"),
     ({"scaner": [SCANNER]}, "[scaner]: unknown section; did you mean [[scanner]]?"),
     ({"chache": {}}, "[chache]: unknown section; did you mean [cache]?"),

@@ -149,7 +149,7 @@ def test_files_that_the_user_cannot_read_are_an_error_at_the_start(daemon, folde
     done = daemon.start("-n")
     assert done.returncode == 1
     assert done.stderr == (
-        f'gateway.toml: [admin] key = "gateway.key": must be a file that can be read ({folder}/gateway.key: '
+        f'gateway.toml:14: [admin] key = "gateway.key": must be a file that can be read ({folder}/gateway.key: '
         f'Permission denied to {USER})\n')
     (folder / "gateway.toml").chmod(0o600)
     done = daemon.start("-n")

@@ -76,6 +76,44 @@ def test_scanimage_reports_an_empty_feeder(running, scanimage):
     assert "out of documents" in done.stderr
 
 
+TROUBLE = {
+    "jam": "Document feeder jammed", "cover": "Scanner cover is open", "lamp-error": "Error during device I/O",
+    "busy": "Device busy"}
+
+
+def test_scanimage_reports_trouble_through_the_gateway_as_it_does_directly(running, scanimage):
+    scanner = running.ports[0]
+    for trouble, message in TROUBLE.items():
+        get(scanner, f"/control/{trouble}", "POST")
+        for name in ("direct", "gateway"):
+            done = scanimage(urls(running), name, "--source=ADF", "--format=png", "--batch=none-%d.png")
+            assert message in done.stderr, trouble
+        get(scanner, "/control/clear", "POST")
+
+
+def test_scanimage_waits_until_the_lamp_is_warm(running, scanimage, tmp_path):
+    scanner = running.ports[0]
+    for name in ("direct", "gateway"):
+        get(scanner, "/control/lamp-warming?seconds=2", "POST")
+        asked = json.loads(get(scanner, "/control/"))["asked"].get("CreateScanJob", 0)
+        done = scanimage(urls(running), name, "--format=jpeg", "--resolution=75", "-o", f"{name}.jpg")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(get(scanner, "/control/"))["asked"]["CreateScanJob"] > asked + 1
+    assert (tmp_path / "gateway.jpg").read_bytes() == (tmp_path / "direct.jpg").read_bytes()
+
+
+def test_scanimage_keeps_the_pages_before_a_jam(running, scanimage, tmp_path, until):
+    scanner, _, admin = running.ports
+    get(scanner, "/control/jam?after=2", "POST")
+    done = scanimage(urls(running), "gateway", "--source=ADF", "--format=png", "--resolution=75", "--batch=page-%d.png")
+    assert "2 pages scanned" in done.stderr
+    assert sorted(path.name for path in tmp_path.glob("page-*.png")) == ["page-1.png", "page-2.png"]
+    [job] = until(lambda: [job for job in json.loads(get(admin, "/api/jobs")) if job["final"]])
+    assert (job["state"], job["scans_completed"]) == ("Aborted", 2)
+    counted = 'wsdgateway_events_total{event="ScannerStatusConditionEvent",scanner="front-desk"} 1.0'
+    until(lambda: counted in get(admin, "/metrics").decode())
+
+
 def test_the_scan_command_scans_the_feeder_into_a_pdf_and_reports_an_empty_feeder(running, tmp_path):
     scanner = running.ports[0]
     folder = tmp_path / "scans"

@@ -9,6 +9,7 @@ from wsdgateway.bridge.discovery.adoption import read_exclusion
 from wsdgateway.bridge.events.sinks import BadSink, admit, literal, parse_sink
 from wsdgateway.bridge.rewriting import names_gateway
 from wsdgateway.config.reading import ConfigError, read_config
+from wsdgateway.config.remarks import remarks
 from wsdgateway.config.sections import Config
 from wsdgateway.eventing.expiry import LONGEST, read_expires, write_expires
 from wsdgateway.eventing.filters import is_prefix
@@ -31,7 +32,7 @@ def configuration(data):
         lines = error.problems
     else:
         assert isinstance(config, Config)
-        lines = ["", *config.remarks()]
+        lines = ["", *map(str, remarks(config))]
     assert lines and all(line.isprintable() for line in lines), lines
 
 

@@ -117,7 +117,8 @@ def virtual(running):
         from twisted.internet import reactor
 
         scanner = VirtualScanner(reactor, Settings(**{
-            "endpoint": LOOPBACK, "page_seconds": 0.0, "stamp": "test", **settings}), wall=time.time)
+            "endpoint": f"tcp:{free_port()}:interface=127.0.0.1", "page_seconds": 0.0, "stamp": "test", **settings}),
+            wall=time.time)
         await running(scanner)
         await scanner.listening
         return scanner

@@ -15,8 +15,8 @@ JOB_REASONS = {"InvalidScanTicket", "DocumentFormatError", "ImageTransferError",
 def test_every_name_of_the_specification_has_words():
     assert set(WORDS) == CONDITIONS | STATE_REASONS | JOB_REASONS
     assert all(words == words.strip() and not words.endswith(".") for words in WORDS.values())
-    assert NEED_ATTENTION == {"AttentionRequired", "CoverOpen", "InterlockOpen", "InternalStorageFull", "LampError",
-                              "MediaJam", "MultipleFeedError", "Paused"}
+    assert {"AttentionRequired", "CoverOpen", "InterlockOpen", "InternalStorageFull", "LampError",
+                              "MediaJam", "MultipleFeedError", "Paused"} == NEED_ATTENTION
 
 
 @pytest.mark.parametrize(("name", "words"), [

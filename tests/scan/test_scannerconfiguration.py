@@ -7,8 +7,9 @@ from tests.scan.elements import element
 from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, SourceOffer, read_configuration
 from wsdgateway.scan.scannerstatus import DeviceCondition, ScannerStatus, read_status
-from wsdgateway.simulator.conditions import Condition
+from wsdgateway.simulator.conditions import KINDS
 from wsdgateway.simulator.description import scanner_elements
+from wsdgateway.simulator.scannerstatus import Status
 from wsdgateway.simulator.settings import Settings
 
 
@@ -28,18 +29,19 @@ def configuration(inside):
 
 
 def test_the_virtual_scanners_own_configuration():
-    jams = [Condition(number, "MediaJam", "Critical", 1e9) for number in (1, 2)]
-    found = {name: element(xml) for name, xml in scanner_elements(
-        Settings(), state="Stopped", reasons=["AttentionRequired"], conditions=jams, wall=1e9).items()}
+    status = Status(later=None, wall=lambda: 1e9, publish=lambda event, body: None, scanning=lambda: False,
+                    on_end=lambda: None)
+    for kind in ("lamp-error", "attention", "jam"):
+        status.begin(KINDS[kind])
+    found = {name: element(xml) for name, xml in scanner_elements(Settings(), status=status.element()).items()}
     offered = read_configuration(found["ScannerConfiguration"])
     assert list(offered.sources) == ["Platen", "ADF", "ADFDuplex"]
     assert offered.sources["ADFDuplex"] == offered.sources["Platen"] == SourceOffer(
         (75, 100, 150, 200, 300, 600), ("RGB24", "Grayscale8", "BlackAndWhite1"), (8500, 11700))
     assert (offered.formats, offered.auto_detect) == (("jfif", "exif", "png"), False)
-    status = read_status(found["ScannerStatus"])
-    assert status == ScannerStatus("Stopped", ("AttentionRequired",), (
-        DeviceCondition("MediaJam", "Critical", "1"), DeviceCondition("MediaJam", "Critical", "2")))
-    assert status.reasons == ("AttentionRequired", "MediaJam")
+    assert read_status(found["ScannerStatus"]) == ScannerStatus(
+        "Stopped", ("LampError", "AttentionRequired", "MediaJam"), (
+            DeviceCondition("LampError", "Critical", "1"), DeviceCondition("MediaJam", "Critical", "2")))
     default = read_parameters(next(found["DefaultScanTicket"].iter("{*}DocumentParameters")))
     assert default == DocumentParameters("jfif", "Platen", 1, "RGB24", 150, (8270, 11690))
 

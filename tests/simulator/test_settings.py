@@ -10,7 +10,12 @@ from wsdgateway.simulator.settings import Settings, SettingsError, make_settings
 @pytest.mark.parametrize(("table", "message"), [
     ({"colour": 1}, "must be one of the keys"), ({"feeder_pages": "x"}, "between 0 and 100000"),
     ({"page_seconds": -1}, r"between 0\.001 and 3600, or 0 for no delay"), ({"events": "some"}, "one of"),
-    ({"refill": 1}, "true or false"), ({"feeder_pages": True}, "whole number"), ({"uuid": "x"}, "without urn:uuid:"),
+    ({"stopped_jobs": "go"}, "one of abort, wait"), ({"busy_fault": "Busy"}, "one of ServerErrorNotAcceptingJobs, "),
+    ({"busy_fault": ["reason"]}, "one of"),
+    ({"aborted_fault": "Jam"}, "one of ClientErrorNoImagesAvailable, "),
+    ({"jam_after": 0.5}, "a whole number between 0 and 100000"),
+    ({"warm_up_seconds": -1}, r"between 0\.001 and 3600, or 0 for no warm-up"), ({"refill": 1}, "true or false"),
+    ({"feeder_pages": True}, "whole number"), ({"uuid": "x"}, "without urn:uuid:"),
     ({"endpoint": "tcp:99999"}, "between 0 and 65535"), ({"scopes": "x"}, "list of texts"),
     ({"endpoint": "ssl:1:privateKey=none.pem"}, "No such file"), ({"name": 5}, "must be a text of 1 to 127"),
     ({"name": ""}, "1 to 127 characters"), ({"name": "x" * 128}, "1 to 127 characters"),

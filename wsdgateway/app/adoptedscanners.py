@@ -137,7 +137,7 @@ class AdoptedScanners:
     def _begin(self, adopted: Adopted) -> None:
         if not self._stopped and self.adoption.has_adopted(adopted.uuid):
             scanner = self._bridge(adopted)
-            self.log.info("{uuid} is bridged as {name}", uuid=adopted.uuid, name=adopted.name)
+            self.log.info("{uuid} is bridged as {scanner}", uuid=adopted.uuid, scanner=adopted.name)
             self._bridged.start_one(scanner)
 
     def _remove(self, uuid: str, reason: str) -> None:

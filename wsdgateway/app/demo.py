@@ -1,6 +1,5 @@
 """`--demo`: a virtual scanner on loopback with a gateway in front of it; needs no file, network or scanner."""
 
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -12,10 +11,14 @@ from twisted.logger import Logger
 
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.sections import Admin, Config, Gateway, Listen, ScannerConfig
+from wsdgateway.program import command
+from wsdgateway.simulator.conditions import LAMP_WARMING
 from wsdgateway.simulator.service import VirtualScanner
 from wsdgateway.simulator.settings import Settings
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
+WARM_UP = 1.0  # seconds
+LOOK_SECONDS = 0.1
 
 
 class Demo(MultiService):
@@ -29,6 +32,7 @@ class Demo(MultiService):
         self.scanner = VirtualScanner(reactor, Settings(endpoint=LOOPBACK), wall=time.time)
         self.scanner.setServiceParent(self)
         self.gateway: GatewayService | None = None
+        self._looking: Any = None
 
     def startService(self) -> None:
         super().startService()
@@ -44,20 +48,31 @@ class Demo(MultiService):
         opened = gatherResults([listener.opened for listener in (*self.gateway.listeners, self.gateway.admin)])
         opened.addCallback(lambda _: self._print_urls())
         opened.addErrback(lambda failure: self.logger.failure("Printing the addresses of the demo failed", failure))
+        self._looking = self._reactor.callLater(LOOK_SECONDS, self._warm_up)
+
+    def _warm_up(self) -> None:
+        """Warm the scanner's lamp up once the gateway is subscribed.
+
+        The events tell the gateway a state to show; it asks for the state only while a scanner reports trouble.
+        """
+        if self.scanner.device.subscribers.held:
+            self.scanner.device.begin(LAMP_WARMING, WARM_UP)
+        else:
+            self._looking = self._reactor.callLater(LOOK_SECONDS, self._warm_up)
 
     def _print_urls(self) -> None:
         assert self.gateway is not None
         (host, port), (admin_host, admin_port) = (
             listener.address or ("", 0) for listener in (self.gateway.listeners[0], self.gateway.admin))
         url = f"http://{host}:{port}/demo/scan"
-        beside = Path(sys.argv[0]).absolute().with_name("wsdgateway")
-        script = "wsdgateway" if shutil.which("wsdgateway") else str(beside)
         # twistd redirects sys.stdout to its log; these lines are for copying.
         print(f"\nVirtual scanner  {self.scanner.scan_url}\n"
               f"Its panel        {self.scanner.base}/control/\n"
               f"Gateway          {url}\n"
               f"Admin site       http://{admin_host}:{admin_port}/\n\n"
-              f"To scan a page through the gateway, run:\n\n    {script} scan {url} -o page.jpg\n",
+              f"To scan a page through the gateway, run:\n\n    {command()} scan {url} -o page.jpg\n\n"
+              f"To jam the scanner (/control/clear undoes it), run:\n\n"
+              f"    curl -X POST {self.scanner.base}/control/jam\n",
               file=sys.__stdout__, flush=True)
 
     def stopService(self) -> Deferred[None]:
@@ -65,6 +80,8 @@ class Demo(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        if self._looking is not None and self._looking.active():
+            self._looking.cancel()
         if self.gateway is not None:
             await self.gateway.stopService()
         await self.scanner.stopService()

@@ -37,7 +37,8 @@ class ExchangeLogging:
         self.log = ExchangeLog()
 
     def use(self, config: Config) -> None:
-        """Write to the file and the folder that this configuration names."""
+        """Write to the file and the folder that this configuration names, and in the details of its log level."""
+        self.log.details = config.gateway.log_level == "debug"
         wanted = config.exchange_log
         if wanted == self._used:
             return

@@ -16,6 +16,7 @@ from wsdgateway.config.sections import Config
 from wsdgateway.http.urls import address_of
 from wsdgateway.net.discovery.multicast import Link
 from wsdgateway.net.transport.errors import Unavailable
+from wsdgateway.net.transport.interfaces import read_interfaces
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.localaddress import (
     ANY,
@@ -29,6 +30,16 @@ from wsdgateway.net.transport.localaddress import (
 )
 from wsdgateway.net.transport.socketset import SocketSet
 from wsdgateway.tls.identity import BadIdentity, CurrentIdentity
+
+MAX_URLS = 8  # of one port, in the log
+
+
+def _hosts(interface: str) -> list[str]:
+    """The addresses of this host at which a port is reached that is open on all of them."""
+    every = [address.ip for one in read_interfaces().values() for address in one.addresses
+             if address.version == 4 or interface == "::"]
+    ordinary = [str(ip) for ip in every if not ip.is_loopback and not ip.is_link_local]
+    return ordinary or [str(ip) for ip in every if ip.is_loopback]
 
 
 class Listeners:
@@ -45,7 +56,7 @@ class Listeners:
         self._config = config
         self._wall = wall
         self.listeners = [self._listener(sockets, listen, server, tried) for listen in config.listen]
-        self.admin = self._listener(reactor, config.admin, site, lambda: None)
+        self.admin = self._listener(reactor, config.admin, site, tried)
 
     def _listener(self, reactor: Any, section: Listening, factory: IProtocolFactory,
                   tried: Callable[[], None]) -> Listener:
@@ -77,6 +88,31 @@ class Listeners:
                 self.log.error("{endpoint}: keeping the current certificate; the new {key} must be {what}",
                                endpoint=listener.endpoint, key=bad.key, what=str(bad))
             self._remark(listener)
+
+    def certificates(self) -> list[tuple[str, float]]:
+        """The endpoint of each listener with TLS, and the expiry of its certificate in seconds since 1970."""
+        return [(listener.endpoint, listener.identity.identity.expires.timestamp())
+                for listener in (*self.listeners, self.admin) if listener.identity is not None]
+
+    def urls(self, listener: Listener) -> list[str]:
+        """The base URLs of an open listener, at most `MAX_URLS`; empty while it is closed.
+
+        A port that is open on all addresses has one for each address of this host, except loopback and link-local
+        addresses unless there is no other. Raises `OSError` if the addresses cannot be read.
+        """
+        if listener.port is None:
+            return []
+        address = listener.address
+        if address is None:
+            return [listener.endpoint]  # a local socket
+        sections: list[Listening] = [*self._config.listen, self._config.admin]
+        section = next(one for one, other in zip(sections, (*self.listeners, self.admin), strict=True)
+                       if other is listener)
+        advertised = getattr(section, "advertise", None)
+        if advertised:
+            return [advertised]
+        hosts = _hosts(address[0]) if address[0] in ANY else [address[0]]
+        return [url_of(host, address[1], secure=listener.identity is not None) for host in hosts[:MAX_URLS]]
 
     def open_ports(self) -> list[OpenPort]:
         """The open ports for clients and scanners."""

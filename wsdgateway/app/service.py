@@ -4,8 +4,10 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from importlib.metadata import metadata
+from importlib.metadata import metadata, version
 from itertools import count
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -22,13 +24,15 @@ from wsdgateway.app.listeners import Listeners
 from wsdgateway.app.messageids import MessageIds
 from wsdgateway.app.resourcelimits import admin_limits, client_limits, open_files
 from wsdgateway.app.scanners import BridgedScanners
+from wsdgateway.app.startlines import StartLines
 from wsdgateway.app.storedstate import StoredState
 from wsdgateway.bridge.access.permission import Permission
-from wsdgateway.bridge.access.quotas import Quotas
+from wsdgateway.bridge.access.quotas import Quotas, client_of
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.config.changes import compare
-from wsdgateway.config.reading import ConfigError, read_config
-from wsdgateway.config.sections import Config
+from wsdgateway.config.reading import ConfigError, places_in, read_config
+from wsdgateway.config.remarks import remarks
+from wsdgateway.config.sections import Config, Gateway
 from wsdgateway.discovery.messages import Sequence
 from wsdgateway.http.requests import Refusal
 from wsdgateway.metrics import RATE, Metrics
@@ -45,19 +49,29 @@ from wsdgateway.net.server.protocols import Connection
 from wsdgateway.net.server.server import HTTPServer
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.listener import Listener
+from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.resolver import Resolver
 from wsdgateway.net.transport.socketset import SocketSet
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.opening import open_store
-from wsdgateway.storage.store import FinishedJob
+from wsdgateway.storage.store import FinishedJob, StoreError
 
 
 def _quotas(config: Config) -> dict[str, Any]:
     limits = config.limits
     return {"requests": limits.client_requests, "connections": limits.client_connections, "jobs": limits.client_jobs,
             "unlimited": limits.unlimited}
+
+
+def _origin(failure: Failure) -> str:
+    """A failure in one line. For an error of the program, also the line of code, since no traceback is logged."""
+    if failure.check(StoreError):
+        return str(failure.value)
+    frames = extract_tb(failure.getTracebackObject())
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(failure.value).__name__}: {failure.value}{where}"
 
 
 def _manual() -> str | None:
@@ -67,17 +81,29 @@ def _manual() -> str | None:
 
 
 class GatewayService(MultiService):
-    """The whole gateway: listeners, scanners, store and admin site."""
+    """The whole gateway: listeners, scanners, store and admin site.
+
+    `configure_log` is called with the section `[gateway]` of each configuration that is reloaded, `on_failure` when the
+    gateway stops by itself, because it cannot start.
+    """
 
     logger = Logger()
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float] = time.monotonic,
-                 wall: Callable[[], float] = time.time) -> None:
+                 wall: Callable[[], float] = time.time,
+                 configure_log: Callable[[Gateway], None] = lambda section: None,
+                 on_failure: Callable[[], None] = lambda: None) -> None:
         super().__init__()
+        self._on_failure = on_failure
         self.reactor = reactor
         self.config = config
         self.wall = wall
+        self._seconds = seconds
+        self._throttle = LogThrottle()
+        self.configure_log = configure_log
         self.metrics = Metrics()
+        self.metrics.built(version("wsdgateway"))
+        self.metrics.config_read(wall())
         self.store = open_store(reactor, config.gateway.state, config.folder, history=config.cache.history, wall=wall,
                                 restore=lambda content: self._stored_state.add(content),
                                 on_return=lambda: self._stored_state.read_jobs())
@@ -135,6 +161,9 @@ class GatewayService(MultiService):
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
+        self.metrics.watch_certificates(self._ports.certificates)
+        self._start_lines = StartLines(config, version("wsdgateway"), self._ports,
+                                       lambda: [scanner.name for scanner in self.scanners])
         self.listeners += self._ports.listeners
         self.admin = self._ports.admin
         self.resolver = Resolver(reactor)
@@ -160,7 +189,7 @@ class GatewayService(MultiService):
             listener.privilegedStartService()
 
     def startService(self) -> None:
-        for line in self.config.remarks():
+        for line in remarks(self.config):
             self.logger.warn("{line}", line=line)
         super().startService()
         self.resolver.start()
@@ -188,12 +217,15 @@ class GatewayService(MultiService):
         self.store.retry()
         if self.config.file and self.running and self._loading is not None and self.reloading is None:
             self.reloading = Deferred.fromCoroutine(self._reload())
-            self.reloading.addErrback(lambda failure: self.logger.failure("Reloading the configuration failed",
-                                                                          failure))
+            self.reloading.addErrback(self._not_reloaded)
             self.reloading.addBoth(self._reloaded)
 
     def _reloaded(self, _: object) -> None:
         self.reloading = None
+
+    def _not_reloaded(self, failure: Failure) -> None:
+        self.metrics.config_refused()
+        self.logger.failure("Reloading the configuration failed", failure)
 
     async def _reload(self) -> None:
         if not self.bridged.is_settled:
@@ -205,10 +237,12 @@ class GatewayService(MultiService):
         try:
             changes = compare(self.config, read_config(self.config.file))
         except ConfigError as error:
+            self.metrics.config_refused()
             for problem in error.problems:
                 self.logger.error("The configuration was not reloaded: {problem}", problem=problem)
             return
-        for line in (*changes.config.remarks(), *changes.later):
+        self.configure_log(changes.config.gateway)
+        for line in (*remarks(changes.config), *changes.later):
             self.logger.warn("{line}", line=line)
         config = self.config = changes.config
         self.server.limits = client_limits(config, self._files)
@@ -223,18 +257,23 @@ class GatewayService(MultiService):
             limiting = self.store.limit(config.cache.history)
             limiting.addErrback(lambda failure: self.logger.failure("Deleting old jobs from the store failed", failure))
         self.bridged.apply(changes, self.discovery.configure)
+        self.metrics.config_read(self.wall())
         self.logger.info("{file} reloaded: {added} scanner(s) added, {changed} replaced, {removed} removed; changed "
                          "sections: {sections}", file=config.file, added=len(changes.added),
                          changed=len(changes.changed), removed=len(changes.removed),
                          sections=", ".join(f"[{name}]" for name in changes.sections) or "none")
 
     def _not_loaded(self, failure: Failure) -> None:
-        self.logger.failure("Restoring the content of the store failed; the gateway does not start. Move the file "
-                            "away, or replace it with a good copy", failure)
+        place = places_in(self.config.file)(("gateway", "state"))
+        self.logger.error("{place}: [gateway] state = {state}: the gateway does not start, because restoring the "
+                          "content of the store failed: {problem}. Move the file away, or replace it with a good copy",
+                          place=place, state=self.config.gateway.state, problem=_origin(failure))
+        self._on_failure()
         self.reactor.callLater(0, self.reactor.stop)
 
     def _tried(self) -> None:
         """Start the scanners once the ports at which they reach this gateway are known."""
+        self._start_lines.tried()
         if not self._started and all(listener.tried for listener in self.listeners) and any(
                 listener.port is not None for listener in self.listeners):
             self._started = True
@@ -259,8 +298,9 @@ class GatewayService(MultiService):
             self.metrics.refused(None, reason)  # already logged by the code that refused it
 
     def _refused(self, connection: Connection, refusal: Refusal) -> None:
-        self.logger.info("{client}: refused with {status}: {reason}", client=connection.peer, status=refusal.status,
-                         reason=refusal.reason)
+        if self._throttle.allows((client_of(connection.client), refusal.status), self._seconds()):
+            self.logger.info("{client}: refused with {status}: {reason} (logged at most once a minute)",
+                             client=connection.peer, status=refusal.status, reason=refusal.reason)
         self.recording.refused(connection.peer, refusal.status, len(refusal.body))
         self._unread(connection)
 

@@ -4,8 +4,9 @@ import errno
 import gc
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from twisted.application.service import IService
 from twisted.logger import Logger
@@ -15,16 +16,19 @@ from twisted.python.usage import UsageError
 from wsdgateway.app.demo import Demo
 from wsdgateway.app.memory import keep_freed_memory
 from wsdgateway.app.privileges import NoSuchUser, ServiceUser, acting_as, make_log, user_of
+from wsdgateway.app.programlog import LoggedService, ProgramLog
 from wsdgateway.app.service import GatewayService
-from wsdgateway.config.reading import ConfigError, find_config, read_config
+from wsdgateway.config.reading import ConfigError, find_config, places_in, read_config
 from wsdgateway.config.sections import Config
 from wsdgateway.net.transport.clock import keep_time
+from wsdgateway.program import exit_with_failure, no_pid_file, version_line
 from wsdgateway.storage.store import StoreError
 
 # The surplus of allocated objects at which the cyclic garbage collector runs. The gateway makes few cycles; with
 # Python's default of 700, the collector took a quarter of the time to notify a thousand subscribers of an event.
 GC_THRESHOLDS = (50000, 20, 50)
 DENIED = os.strerror(errno.EACCES)
+STATE = ("gateway", "state")
 
 
 class Options(BaseOptions):
@@ -38,11 +42,18 @@ class Options(BaseOptions):
     configuration: Config | None = None
     user: ServiceUser | None = None
 
+    def opt_version(self) -> None:
+        """Print the version and exit."""
+        print(version_line())
+        raise SystemExit(0)
+
     def parseOptions(self, options: list[str] | None = None) -> None:
         try:
             super().parseOptions(options)
             if self["demo"] and self["config"]:
                 raise UsageError("--demo takes no configuration; give either --demo or --config")
+            if self["demo"]:
+                no_pid_file(self.parent)
             self.user = user_of(self.parent or {})
             if not self["demo"]:
                 with acting_as(self.user):
@@ -66,15 +77,23 @@ def makeService(options: Options) -> IService:
     if options.configuration is None:
         return Demo(reactor)
     config = options.configuration
+    twistd: Mapping[str, Any] = options.parent or {}
+    log = ProgramLog(config.gateway)
     try:
         with acting_as(options.user):
-            service = GatewayService(reactor, config)
+            service = GatewayService(reactor, config, configure_log=log.configure, on_failure=exit_with_failure)
     except StoreError as error:
-        raise SystemExit(f"{config.file}: [gateway] state: {error}") from None
+        raise SystemExit(f"{places_in(config.file)(STATE)}: [gateway] state: {error}") from None
     if options.user is not None:
-        remark = make_log(options.parent or {}, options.user)
+        remark = make_log(twistd, options.user)
         if remark is not None:
             Logger().warn("{line}", line=remark)
     reactor.callWhenRunning(
         signal.signal, signal.SIGHUP, lambda *_: reactor.callFromThread(service.reload))  # type: ignore[attr-defined]
-    return service
+    if twistd.get("logger"):
+        if config.gateway.logs_otherwise:
+            Logger().warn("[gateway] log_level and log_format have no effect, because twistd --logger replaces the log")
+        return service
+    logged = LoggedService(log, twistd)
+    service.setServiceParent(logged)
+    return logged

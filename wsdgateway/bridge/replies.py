@@ -33,6 +33,8 @@ from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
+MAX_OVERHEARD = 262144  # bytes of an answer that is parsed for the scanner's status alone
+_ENVELOPE, _STATUS = b"Envelope", SCANNER_STATUS.encode()
 JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
 # Faults of RetrieveImage that mean that the job has ended; others mean that the request was wrong, or that the
 # device is busy. Some devices answer for an unknown job with HTTP 404 and no fault, which counts as JOB_NOT_FOUND.
@@ -137,6 +139,21 @@ class ReplyObserver:
         current, revived = self._cache.learn(forward, envelope, reply, sent)
         self.suspects_reboot = self.suspects_reboot or revived
         return current
+
+    def overheard(self, reply: Reply, sent: Sent) -> bool:
+        """Learn the scanner's status from an answer to GetScannerElements that is not shared; False if it has none.
+
+        Most answers need not be parsed for that.
+        """
+        body = reply.body
+        if len(body) > MAX_OVERHEARD or (_ENVELOPE in body and _STATUS not in body and self.misfit is None):
+            return False
+        try:
+            envelope = read(body, reply.charset)
+        except Malformed:
+            envelope = None
+        self.learn_scanner(envelope, reply, sent)
+        return True
 
     def learn_scanner(self, envelope: Envelope | None, reply: Reply, sent: Sent) -> None:
         """Learn the scanner's status from an answer to GetScannerElements.

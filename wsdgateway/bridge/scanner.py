@@ -290,8 +290,12 @@ class ScannerBridge:
             self._cache.notified(notification.in_body)
 
     def sending(self, now: float) -> Sent:
-        """The moment of a request of the gateway's own that is sent now."""
+        """The moment of a request from which only the scanner's status is learnt, and which is sent now."""
         return Sent(self.table.moment(), now)
+
+    def overhear_answer(self, reply: Reply, sent: Sent) -> bool:
+        """Learn from an answer to GetScannerElements that is passed on. Returns False if there was nothing to learn."""
+        return self._observer.overheard(reply, sent)
 
     def learn_status(self, envelope: Envelope | None, reply: Reply, sent: Sent) -> None:
         """Learn from the answer to a GetScannerElements of the gateway's own; `envelope` is None if it is not SOAP."""

@@ -2,66 +2,106 @@
 
 import json
 import os
-from argparse import ArgumentParser
+import ssl
+from argparse import ArgumentParser, Namespace
 from http.client import HTTPException, HTTPResponse
-from ssl import SSLCertVerificationError
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+
+import attrs
 
 from wsdgateway.cli.errors import CommandError
+from wsdgateway.cli.printing import printable
 
 TIMEOUT = 10.0
 MAX_ANSWER = 1 << 26
 DEFAULT = "http://127.0.0.1:8357"
 TOKEN_VARIABLE = "WSDGATEWAY_TOKEN"
-_NOT_BELIEVED = "set SSL_CERT_FILE to the certificate file of the authority that signed its certificate"
-_HINT = "give the URL of the gateway's admin site, as in [admin] endpoint"
+_NOT_BELIEVED = "give the certificate of the authority that signed its certificate with --ca FILE, or in SSL_CERT_FILE"
+_HINT = "is the gateway running? Give the URL of its admin site, as in [admin] endpoint"
 
 
 class AdminError(CommandError):
     """The gateway cannot be queried; the text says why and what to do."""
 
 
-def add_url(parser: ArgumentParser) -> None:
-    """Add the argument for the URL of the admin site."""
+def add_site(parser: ArgumentParser) -> None:
+    """Add the arguments that name the admin site and say how it is trusted."""
     parser.add_argument("url", metavar="URL", nargs="?", default=DEFAULT, help=(
-        f"URL of the admin site; default: {DEFAULT}. The environment variable {TOKEN_VARIABLE} holds its token, if "
-        "it has one"))
+        f"URL of the admin site; default: {DEFAULT}. http:// may be left out. The environment variable "
+        f"{TOKEN_VARIABLE} holds its token, if it has one"))
+    parser.add_argument("--ca", metavar="FILE", help="for https: certificate of the authority to trust, in PEM; "
+                                                     "default: those that the system trusts")
 
 
-def open_admin(base: str, path: str, headers: dict[str, str] | None = None, timeout: float = TIMEOUT) -> HTTPResponse:
-    """Open a path of the admin site at `base`, with the token from the environment. Raises `AdminError`."""
-    if not base.startswith(("http://", "https://")):
-        raise AdminError(f"{base}: must be the URL of an admin site, such as {DEFAULT}")
-    url = base.rstrip("/") + path
-    token = os.environ.get(TOKEN_VARIABLE)
-    try:
+def site_of(options: Namespace) -> "AdminSite":
+    """The site that the arguments name. Raises `AdminError`."""
+    return AdminSite.at(options.url, options.ca)
+
+
+@attrs.frozen
+class AdminSite:
+    """The admin site of a gateway: its URL without a final slash, and the trust in it if that is not the system's."""
+
+    base: str
+    tls: ssl.SSLContext | None = None
+
+    @classmethod
+    def at(cls, url: str, ca: str | None = None) -> "AdminSite":
+        """The site at a URL, whose scheme may be left out: then it is https if there is a `ca`. Raises `AdminError`."""
+        base = url if "://" in url or not url else f"{'http' if ca is None else 'https'}://{url}"
+        if not base.startswith(("http://", "https://")):
+            raise AdminError(f"{printable(url) or repr(url)}: must be the URL of an admin site, such as {DEFAULT}")
+        if ca is not None and base.startswith("http://"):
+            raise AdminError(f"--ca {printable(ca)}: must be left out, because {printable(base)} is no https URL")
+        return cls(base.rstrip("/"), None if ca is None else _trust_in(ca))
+
+    def open(self, path: str, headers: dict[str, str] | None = None, timeout: float = TIMEOUT) -> HTTPResponse:
+        """Open a path of the site, with the token from the environment. Raises `AdminError`."""
+        url = self.base + path
+        token = os.environ.get(TOKEN_VARIABLE)
         # Not through the proxy that the environment may name: it would get the token.
-        answer: HTTPResponse = build_opener(ProxyHandler({})).open(Request(url, headers={
-            **(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}), timeout=timeout)
-        return answer
-    except HTTPError as error:
-        if error.code == 401:
-            raise AdminError(f"{url}: the token in {TOKEN_VARIABLE} is wrong; set it to [admin] token" if token else
-                             f"{url}: a token is required; set {TOKEN_VARIABLE} to [admin] token") from None
-        said = error.read(1000).decode("utf-8", "replace").strip() if error.code in (403, 421, 503) else (
-            f"{error.code} {error.reason}; {_HINT}")
-        raise AdminError(f"{url}: {said}") from None
-    except (URLError, OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        hint = _NOT_BELIEVED if isinstance(reason, SSLCertVerificationError) else _HINT
-        raise AdminError(f"{url}: {reason}; {hint}") from None
+        opener = build_opener(ProxyHandler({}), *([] if self.tls is None else [HTTPSHandler(context=self.tls)]))
+        try:
+            answer: HTTPResponse = opener.open(Request(url, headers={
+                **(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}), timeout=timeout)
+            return answer
+        except HTTPError as error:
+            raise AdminError(f"{url}: {_refusal(error, token)}") from None
+        except (URLError, OSError, HTTPException, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            hint = _NOT_BELIEVED if isinstance(reason, ssl.SSLCertVerificationError) else _HINT
+            cause = reason.strerror if isinstance(reason, ConnectionError) and reason.strerror else reason
+            raise AdminError(f"{url}: {cause}; {hint}") from None
+
+    def fetch(self, what: str) -> list[dict[str, Any]]:
+        """The list at `/api/WHAT`. Raises `AdminError`."""
+        path = f"/api/{what}"
+        try:
+            with self.open(path) as answer:
+                found = json.loads(answer.read(MAX_ANSWER))
+        except (OSError, HTTPException, ValueError) as error:
+            raise AdminError(f"{self.base}{path}: {error}; {_HINT}") from None
+        if not isinstance(found, list):
+            raise AdminError(f"{self.base}{path}: not the admin site of a gateway")
+        return found
 
 
-def fetch_list(base: str, what: str) -> list[dict[str, Any]]:
-    """The list at `/api/WHAT`. Raises `AdminError`."""
-    path = f"/api/{what}"
+def _trust_in(ca: str) -> ssl.SSLContext:
     try:
-        with open_admin(base, path) as answer:
-            found = json.loads(answer.read(MAX_ANSWER))
-    except (OSError, HTTPException, ValueError) as error:
-        raise AdminError(f"{base}{path}: {error}; {_HINT}") from None
-    if not isinstance(found, list):
-        raise AdminError(f"{base}{path}: not the admin site of a gateway")
-    return found
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError):
+        what = "is not a file with certificates in PEM" if Path(ca).is_file() else "cannot be read"
+        raise AdminError(f"--ca {printable(ca)}: {what}") from None
+
+
+def _refusal(error: HTTPError, token: str | None) -> str:
+    """The meaning of an answer with an error status, and what to do."""
+    if error.code == 401:
+        return (f"the token in {TOKEN_VARIABLE} is wrong; set it to [admin] token" if token else
+                f"a token is required; set {TOKEN_VARIABLE} to [admin] token")
+    if error.code in (403, 421, 503):
+        return error.read(1000).decode("utf-8", "replace").strip()
+    return f"{error.code} {error.reason}; {_HINT}"

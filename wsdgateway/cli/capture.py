@@ -47,7 +47,7 @@ def export(folder: str, har: str) -> None:
     except CaptureError as error:
         raise ExportError(str(error)) from None
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has closed the pipe; Python would report an error at exit
+        raise  # the reader has closed the pipe, which ends every subcommand in the same way
     except OSError as error:
         raise ExportError(f"{har}: cannot be written: {error.strerror}") from None
 

@@ -1,8 +1,12 @@
-"""The subcommand `wsdgateway discover`: lists the scanners on this host's networks, or their `[[scanner]]` sections."""
+"""The subcommand `wsdgateway discover`: lists the scanners on this host's networks, or their `[[scanner]]` sections.
+
+Stand-ins of gateways are listed, too, except among the sections, as a gateway must not bridge them again.
+"""
 
 import argparse
 import json
 import random
+import shlex
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,14 +21,18 @@ from wsdgateway.bridge.discovery.adoption import name_for
 from wsdgateway.cli.arguments import between
 from wsdgateway.cli.errors import CommandError
 from wsdgateway.cli.printing import printable, stdout_console
+from wsdgateway.cli.scan.outcomes import INTERRUPTED
 from wsdgateway.config.checks import device_uuid, hosts
 from wsdgateway.config.wrong import Wrong
 from wsdgateway.net.discovery.survey import Surveyed, survey
 from wsdgateway.net.scanners.pins import Pins
 from wsdgateway.net.transport.interfaces import read_interfaces
+from wsdgateway.net.transport.localaddress import zoned
+from wsdgateway.program import command
 
 MAX_SHOWN = 200
 _NOTIFIES = {True: "yes", False: "no", None: "unknown"}
+STAND_IN = "stand-in of a gateway"
 
 
 class DiscoverError(CommandError):
@@ -38,7 +46,9 @@ def add_command(commands: Any) -> None:
                         help="search on this interface; may be repeated. Default: all except loopback")
     parser.add_argument("--address", metavar="ADDRESS", action="append", default=[],
                         help="query a host or URL by directed Probe, for scanners that ignore multicast; may be "
-                             "repeated")
+                             "repeated. Without --interface, the search ends when all have answered")
+    parser.add_argument("--events", action="store_true",
+                        help="subscribe at each scanner for a moment, to learn whether it notifies")
     parser.add_argument("--seconds", type=between(float, 0.1, 600, "number of seconds"), default=5.0,
                         help="duration of the search; default: 5")
     parser.add_argument("--pin", action="store_true",
@@ -49,9 +59,13 @@ def add_command(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Search for scanners, and print them. Raises `DiscoverError`."""
-    discover(options.interface, options.address, seconds=options.seconds, toml=options.toml, pin=options.pin,
-             console=stdout_console(), progress=Console(stderr=True))
+    """Search for scanners, and print them. Returns the exit status. Raises `DiscoverError`."""
+    progress = Console(stderr=True)
+    found = discover(options.interface, options.address, seconds=options.seconds, pin=options.pin,
+                     events=options.events, progress=progress)
+    if found is None:
+        return INTERRUPTED
+    show(found, toml=options.toml, console=stdout_console(), progress=progress, pin=options.pin, events=options.events)
     return 0
 
 
@@ -63,7 +77,8 @@ def choose_interfaces(wanted: list[str] | None) -> tuple[str, ...]:
         raise DiscoverError(f"cannot read the network interfaces: {error}") from None
     for name in wanted or ():
         if name not in known:
-            raise DiscoverError(f"--interface {name}: must be one of {', '.join(known)}")
+            raise DiscoverError(f"--interface {name}: must be an interface of this host with an address: "
+                                f"{', '.join(known)}")
     return tuple(wanted or (name for name, interface in known.items()
                             if not all(address.is_loopback for address in interface.addresses)))
 
@@ -76,29 +91,33 @@ def choose_addresses(wanted: list[str]) -> tuple[str, ...]:
         raise DiscoverError(f"--address {' '.join(wanted)}: must be {wrong}") from None
 
 
-def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: float, toml: bool, pin: bool,
-             console: Console, progress: Console) -> None:
-    """Search for scanners, and print a table or `[[scanner]]` sections. Raises `DiscoverError`.
+def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: float, pin: bool, events: bool,
+             progress: Console) -> list[Surveyed] | None:
+    """Search for scanners. Returns None if the search was interrupted. Raises `DiscoverError`.
 
-    With `pin`, scanners with TLS are queried whatever key they have, and its pin is shown.
+    With `pin`, scanners with TLS are queried whatever key they have, and its pin is returned. With `events`, each
+    scanner is asked for a subscription.
     """
     urls = choose_addresses(addresses)
     names = choose_interfaces(interfaces) if interfaces or not urls else ()
+    if not names and not urls:
+        raise DiscoverError(describe_search((), (), seconds))
+    results: list[list[Surveyed]] = []
 
-    async def search_and_show(reactor: Any) -> None:
-        pins = Pins(reactor) if pin else None
-        found = await search(reactor, names, urls, seconds=seconds, progress=progress, pins=pins)
-        show(found, toml=toml, pin=pin, console=console, progress=progress)
+    async def search_once(reactor: Any) -> None:
+        results.append(await search(reactor, names, urls, seconds=seconds, progress=progress,
+                                    pins=Pins(reactor) if pin else None, events=events))
 
     try:
-        react(lambda reactor: Deferred.fromCoroutine(search_and_show(reactor)))
+        react(lambda reactor: Deferred.fromCoroutine(search_once(reactor)))
     except SystemExit as end:
         if end.code:
             raise
+    return results[0] if results else None
 
 
 async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str, ...], *, seconds: float,
-                 progress: Console, pins: Pins | None = None) -> list[Surveyed]:
+                 progress: Console, pins: Pins | None = None, events: bool = False) -> list[Surveyed]:
     """Search for scanners, and show a status line meanwhile."""
     mark = f"urn:uuid:{str(uuid.uuid4())[:-12]}"
     text = describe_search(interfaces, addresses, seconds)
@@ -111,7 +130,7 @@ async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str
             random=random.random,
             on_count=lambda count: status.update(f"{text}: {count} device(s) so far"),
             on_failure=lambda url, why: progress.print(printable(f"{url} does not answer: {why}"), markup=False,
-                                                       soft_wrap=True), pins=pins)
+                                                       soft_wrap=True), pins=pins, events=events)
     return found
 
 
@@ -121,34 +140,63 @@ def describe_search(interfaces: tuple[str, ...], addresses: tuple[str, ...], sec
     querying = [f"querying {', '.join(addresses)}"] if addresses else []
     if not searching and not querying:
         return "nothing to search: there is no network interface except loopback"
-    return f"{' and '.join((*searching, *querying))} for {seconds:g} s"
+    duration = f"for {seconds:g} s" if interfaces else f"for up to {seconds:g} s"
+    return f"{' and '.join((*searching, *querying))} {duration}"
 
 
-def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Console, pin: bool = False) -> None:
-    """Print the scanners that were found."""
+def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Console, pin: bool = False,
+         events: bool = False) -> None:
+    """Print the scanners that were found, those on the network before the stand-ins of gateways."""
+    found = sorted(found, key=lambda one: (one.is_stand_in, _name(one)))
     if not found:
         progress.print("No scanner was found. To query a scanner that ignores multicast, use --address ADDRESS",
                        markup=False, soft_wrap=True)
     elif toml:
-        taken: set[str] = set()
-        links = sorted({one.sighting.via for one in found if one.sighting.via and not one.is_stand_in})
-        if links:
-            console.print(f"# [discovery]\n# device_interfaces = {json.dumps(links)}\n", markup=False, highlight=False)
-        for one in found:
-            if not one.is_stand_in:
-                console.print(_section(one, taken), markup=False, highlight=False, soft_wrap=True)
+        _show_sections([one for one in found if not one.is_stand_in], console, progress)
     else:
-        table = Table(box=None, pad_edge=False)
-        for column in ("Name", "Model", "UUID", "Addresses", "Notifies", *(["Pin"] if pin else [])):
-            table.add_column(column, overflow="fold", no_wrap=column == "Pin")
+        _show_table(found, console, pin=pin, events=events)
+        console.print("\nTo scan, copy the line of a scanner:\n", markup=False, highlight=False)
+        taken: set[str] = set()
         for one in found:
-            labels = one.found.labels
-            name = labels.name or labels.friendly_name
-            name = f"{name} (through a gateway)" if one.is_stand_in else name
-            table.add_row(*map(_plain, (name, labels.models[1], one.sighting.endpoint,
-                                        " ".join(one.sighting.xaddrs), _NOTIFIES[one.notifies],
-                                        *([one.pin or "no TLS"] if pin else []))))
-        console.print(table)
+            console.print(f"    {scan_line(one, taken)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_sections(scanners: list[Surveyed], console: Console, progress: Console) -> None:
+    if not scanners:
+        progress.print("Only stand-ins of gateways were found; they need no section", markup=False, soft_wrap=True)
+    taken: set[str] = set()
+    links = sorted({one.sighting.via for one in scanners if one.sighting.via})
+    if links:
+        console.print(f"# [discovery]\n# device_interfaces = {json.dumps(links)}\n", markup=False, highlight=False)
+    for one in scanners:
+        console.print(_section(one, taken), markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_table(found: list[Surveyed], console: Console, *, pin: bool, events: bool) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("Name", "Model", "UUID", "Addresses", *(["Notifies"] if events else []), *(["Pin"] if pin else [])):
+        table.add_column(column, overflow="fold", no_wrap=column == "Pin")
+    for one in found:
+        name = f"{_name(one)} ({STAND_IN})" if one.is_stand_in else _name(one)
+        notifies = "not asked" if one.is_stand_in else _NOTIFIES[one.notifies]
+        table.add_row(*map(_plain, (name, one.found.labels.models[1], one.sighting.endpoint,
+                                    " ".join(one.sighting.xaddrs), *([notifies] if events else []),
+                                    *([one.pin or "no TLS"] if pin else []))))
+    console.print(table)
+
+
+def _name(one: Surveyed) -> str:
+    return one.found.labels.name or one.found.labels.friendly_name
+
+
+def scan_line(one: Surveyed, taken: set[str]) -> str:
+    """The command that scans with a scanner, into a file whose name is not among those `taken`; adds it there."""
+    name = name_for(_name(one), one.sighting.endpoint, taken)
+    taken.add(name)
+    host = urlsplit(one.found.scan).hostname or ""
+    url = _plain(one.found.scan.replace(host, zoned(host, one.sighting.via), 1)).plain
+    pinned = ["--pin", one.pin] if one.pin else []
+    return " ".join((command(), "scan", *map(shlex.quote, (url, "-o", f"{name}.pdf", *pinned))))
 
 
 def _plain(text: str) -> Text:

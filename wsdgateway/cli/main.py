@@ -5,16 +5,20 @@ arguments ends the script with status 2 and one line.
 """
 
 import argparse
+import os
+import signal
 import sys
-from importlib.metadata import version
 from typing import NoReturn
 
 from wsdgateway.cli import capture, check, discover, replay, status, tail
+from wsdgateway.cli import run as gateway
 from wsdgateway.cli.errors import CommandError
 from wsdgateway.cli.scan import command as scan
 from wsdgateway.cli.scan.outcomes import INTERRUPTED
+from wsdgateway.program import version_line
 
-COMMANDS = (scan, check, status, tail, discover, replay, capture)
+COMMANDS = (gateway, scan, check, status, tail, discover, replay, capture)
+BROKEN_PIPE = 128 + signal.SIGPIPE  # as a shell reports a program that SIGPIPE has ended
 
 
 class _Parser(argparse.ArgumentParser):
@@ -24,13 +28,22 @@ class _Parser(argparse.ArgumentParser):
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the console script's arguments."""
-    parser = _Parser(prog="wsdgateway", description="Tools for the gateway for WSD scanners. To run the gateway "
-                                                    "itself: twistd -n wsdgateway")
-    parser.add_argument("--version", action="version", version=f"wsdgateway {version('wsdgateway')}")
+    parser = _Parser(prog="wsdgateway", description="Runs the gateway for WSD scanners, scans from the command line, "
+                                                    "and shows what a running gateway does.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="SUBCOMMAND")
     for command in COMMANDS:
         command.add_command(commands)
+    _add_version(parser)
     return parser
+
+
+def _add_version(parser: argparse.ArgumentParser) -> None:
+    """Add `--version` to a parser and to those of its subcommands."""
+    parser.add_argument("--version", action="version", version=version_line(), help="print the version")
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                _add_version(command)
 
 
 def main(arguments: list[str]) -> int:
@@ -48,4 +61,11 @@ def main(arguments: list[str]) -> int:
 
 def run() -> None:
     """Run the console script."""
-    sys.exit(main(sys.argv[1:]))
+    try:
+        status = main(sys.argv[1:])
+        if sys.stdout is not None:  # it is None if the shell has closed it
+            sys.stdout.flush()
+    except BrokenPipeError:  # such as that of `| head`; there is nobody left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout when it ends
+        status = BROKEN_PIPE
+    sys.exit(status)

@@ -1,6 +1,7 @@
 """The subcommand `wsdgateway status`: tables of a running gateway's scanners, jobs and subscriptions."""
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,26 +13,32 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from wsdgateway.cli.adminclient import AdminError, add_url, fetch_list
+from wsdgateway.cli.adminclient import AdminError, AdminSite, add_site, site_of
 from wsdgateway.cli.printing import printable, stdout_console
 
 MAX_JOBS = 20
 PAUSE = 2.0
-
-_REACHABLE = {True: "yes", False: "no", None: "not tried yet"}
+LISTS = ("scanners", "jobs", "subscriptions")
 
 
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
     parser = commands.add_parser("status", help="show the scanners, jobs and subscriptions of a running gateway")
-    add_url(parser)
-    parser.add_argument("--watch", action="store_true", help="refresh every two seconds, until Ctrl-C")
+    add_site(parser)
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--watch", action="store_true", help="refresh every two seconds, until Ctrl-C")
+    only.add_argument("--json", action="store_true", help=f"print one JSON object with the lists {', '.join(LISTS)} of "
+                                                          "the admin site")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the tables. Raises `AdminError`."""
-    status(options.url, watch=options.watch, console=stdout_console())
+    """Print the tables, or the JSON object. Raises `AdminError`."""
+    site = site_of(options)
+    if options.json:
+        print(json.dumps({name: site.fetch(name) for name in LISTS}, indent=2))
+    else:
+        status(site, watch=options.watch, console=stdout_console())
     return 0
 
 
@@ -48,13 +55,33 @@ def _row(table: Table, *values: Any) -> None:
                     for value in values))
 
 
-def _scanners(found: list[dict[str, Any]]) -> Table:
-    table = _table("Scanners", "Name", "Scan service", "Reachable", "Announced as", "Subscription", "Active jobs")
+def _scanners(found: list[dict[str, Any]], now: datetime) -> Table:
+    table = _table("Scanners", "Name", "Scan service", "State", "Announced as", "Subscription", "Active jobs")
     for scanner in found:
         scan = "searching" if scanner["searched"] and not scanner["scan"] else scanner["scan"]
-        _row(table, scanner["name"], scan, _REACHABLE[scanner["reachable"]],
+        _row(table, scanner["name"], scan, state_of(scanner, now),
              scanner["stand_in"] if scanner["announced"] else None, scanner["subscription"], scanner["active_jobs"])
     return table
+
+
+def state_of(scanner: dict[str, Any], now: datetime) -> str:
+    """The health of a scanner in a few words: its problem and since when, or its state and conditions."""
+    problem = scanner.get("problem")
+    if problem:
+        since = scanner.get("problem_since")
+        return str(problem) if since is None else f"{problem}, since {_clock(since, now)}"
+    if scanner["reachable"] is None:
+        return "not tried yet"
+    if not scanner["reachable"]:
+        return "not reachable"
+    details = [detail for detail in (scanner.get("state"), *scanner.get("conditions", ())) if detail]
+    return f"ok ({', '.join(map(str, details))})" if details else "ok"
+
+
+def _clock(time_of: str, now: datetime) -> str:
+    """A time of the API in local time, with its date unless that is today."""
+    local, today = datetime.fromisoformat(time_of).astimezone(now.tzinfo), now.date()
+    return f"{local:%H:%M}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
 
 
 def _jobs(found: list[dict[str, Any]]) -> Table:
@@ -93,19 +120,18 @@ def _left(expires: str, now: datetime) -> str:
     return f"{seconds:.0f} s"
 
 
-def _tables(base: str) -> RenderableType:
-    return Group(_scanners(fetch_list(base, "scanners")), "",
-                 _subscriptions(fetch_list(base, "subscriptions"), datetime.now(UTC)), "",
-                 _jobs(fetch_list(base, "jobs")))
+def _tables(site: AdminSite) -> RenderableType:
+    now = datetime.now(UTC).astimezone()
+    return Group(_scanners(site.fetch("scanners"), now), "", _subscriptions(site.fetch("subscriptions"), now), "",
+                 _jobs(site.fetch("jobs")))
 
 
-def status(base: str, *, watch: bool, console: Console, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Print the tables of the gateway whose admin site is at `base`; with `watch`, repeatedly until interrupted.
+def status(site: AdminSite, *, watch: bool, console: Console, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Print the tables of the gateway with that admin site; with `watch`, repeatedly until interrupted.
 
     Raises `AdminError` if the first query fails; later failures are shown in place of the tables.
     """
-    base = base.rstrip("/")
-    tables = _tables(base)
+    tables = _tables(site)
     if not watch:
         console.print(tables)
         return
@@ -113,6 +139,6 @@ def status(base: str, *, watch: bool, console: Console, sleep: Callable[[float],
         while True:
             sleep(PAUSE)
             try:
-                live.update(_tables(base), refresh=True)
+                live.update(_tables(site), refresh=True)
             except AdminError as error:
                 live.update(Text(f"{str(error).rstrip('.')}; retrying"), refresh=True)

@@ -14,7 +14,7 @@ import attrs
 from rich.console import Console
 from rich.text import Text
 
-from wsdgateway.cli.adminclient import AdminError, add_url, open_admin
+from wsdgateway.cli.adminclient import AdminError, AdminSite, add_site, site_of
 from wsdgateway.cli.arguments import between
 from wsdgateway.cli.printing import printable, stdout_console
 from wsdgateway.discovery.versions import NAMES as DISCOVERY
@@ -33,7 +33,7 @@ OPERATIONS = (*NAMES, "SubscriptionEnd", *DISCOVERY, "other")
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
     parser = commands.add_parser("tail", help="show the exchanges of a running gateway as they end, until Ctrl-C")
-    add_url(parser)
+    add_site(parser)
     parser.add_argument("--scanner", metavar="NAME", help="only exchanges with this scanner")
     parser.add_argument("--operation", metavar="OPERATION", type=_operation,
                         help="only these operations or events, such as CreateScanJob or JobStatusEvent")
@@ -55,13 +55,26 @@ def _operation(text: str) -> str:
 def run(options: argparse.Namespace) -> int:
     """Print exchanges until Ctrl-C. Raises `AdminError`."""
     errors = Console(stderr=True)
+    site = site_of(options)
+    check_scanner(site, options.scanner)
     try:
-        tail(options.url, Wanted(options.scanner, options.operation, options.failed), as_json=options.json,
+        tail(site, Wanted(options.scanner, options.operation, options.failed), as_json=options.json,
              last=options.last, console=stdout_console(),
              say=lambda line: errors.print(printable(line), markup=False, highlight=False, soft_wrap=True))
     except KeyboardInterrupt:
         pass  # the usual way to end it
     return 0
+
+
+def check_scanner(site: AdminSite, name: str | None) -> None:
+    """Check that the gateway has a scanner of that name, if one is given. Raises `AdminError`."""
+    if name is None:
+        return
+    known = [str(scanner["name"]) for scanner in site.fetch("scanners")]
+    if name not in known:
+        raise AdminError(printable(
+            f"--scanner {name}: must be a scanner of the gateway: {', '.join(known)}" if known else
+            f"--scanner {name}: must be left out, because the gateway has no scanner"))
 
 
 @attrs.frozen
@@ -139,9 +152,9 @@ def _lines(answer: Any) -> Iterator[bytes]:
         yield line
 
 
-def tail(base: str, wanted: Wanted, *, as_json: bool, last: int, console: Console,
+def tail(site: AdminSite, wanted: Wanted, *, as_json: bool, last: int, console: Console,
          say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> None:
-    """Print the exchanges of the gateway at `base`, beginning with the `last` ones, until interrupted.
+    """Print the exchanges of the gateway with that admin site, beginning with the `last` ones, until interrupted.
 
     A broken stream is resumed where it ended, which `say` reports. Raises `AdminError` if the first connection fails.
     """
@@ -149,15 +162,17 @@ def tail(base: str, wanted: Wanted, *, as_json: bool, last: int, console: Consol
     connected = False
     while True:
         try:
-            with open_admin(base, f"/api/stream?last={last}", {"Last-Event-ID": position} if position else {},
-                            timeout=SILENCE) as answer:
+            with site.open(f"/api/stream?last={last}", {"Last-Event-ID": position} if position else {},
+                           timeout=SILENCE) as answer:
                 if answer.headers.get_content_type() != "text/event-stream":
-                    raise AdminError(f"{base}: not the admin site of a gateway")
+                    raise AdminError(f"{site.base}: not the admin site of a gateway")
                 connected = True
                 for event in read_events(_lines(answer)):
                     position = event.identifier or position
                     _print(event, wanted, as_json, console, say)
             say("The stream ended; reconnecting")
+        except BrokenPipeError:
+            raise  # standard output was closed; the stream is only read
         except AdminError as error:
             if not connected:
                 raise

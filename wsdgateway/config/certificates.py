@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from wsdgateway.config.endpoints import Listening, identity_files, is_ssl
 from wsdgateway.config.sections import Listen, ScannerConfig
+from wsdgateway.config.wrong import Section
 from wsdgateway.tls.files import BadFile, read_certificates
 from wsdgateway.tls.identity import BadIdentity, read_identity
 
@@ -13,7 +14,7 @@ from wsdgateway.tls.identity import BadIdentity, read_identity
 class ReportMistake(Protocol):
     """Records a mistake: section, key, value, and what it must be."""
 
-    def __call__(self, section: str, key: str, value: Any, wanted: str) -> None: ...
+    def __call__(self, section: Section, key: str, value: Any, wanted: str) -> None: ...
 
 
 _Problem = tuple[str, Any, str]
@@ -21,10 +22,12 @@ _Problem = tuple[str, Any, str]
 
 def check_tls(values: dict[str, Any], folder: Path, wrong: ReportMistake) -> None:
     """Checks every section with TLS settings; None stands for a section that has other mistakes."""
-    sections: list[tuple[str, Any, Callable[[Any, Path], Iterator[_Problem]]]] = [
-        *((f"[[listen]] {position}", one, _listen) for position, one in enumerate(values.get("listen", ()), 1)),
-        ("[admin]", values.get("admin"), _listening),
-        *((f"[[scanner]] {one.name}", one, _scanner) for one in values.get("scanner", ()) if one is not None)]
+    sections: list[tuple[Section, Any, Callable[[Any, Path], Iterator[_Problem]]]] = [
+        *((Section(f"[[listen]] {position + 1}", ("listen", position)), one, _listen)
+          for position, one in enumerate(values.get("listen", ()))),
+        (Section("[admin]", ("admin",)), values.get("admin"), _listening),
+        *((Section(f"[[scanner]] {one.name}", ("scanner", position)), one, _scanner)
+          for position, one in enumerate(values.get("scanner", ())) if one is not None)]
     for section, one, check in sections:
         if one is not None:
             for key, value, wanted in check(one, folder):

@@ -31,7 +31,8 @@ def compare(old: Config, new: Config) -> Changes:
     after = {section.name: section for section in new.scanner if section.bridge}
     added = tuple(section for name, section in after.items() if name not in before)
     changed = tuple(section for name, section in after.items() if name in before and _is_other(before[name], section))
-    later = _later("gateway", old.gateway, new.gateway)
+    gateway = attrs.evolve(old.gateway, log_level=new.gateway.log_level, log_format=new.gateway.log_format)
+    later = _later("gateway", gateway, new.gateway)
     listen = new.listen if [_port(one) for one in old.listen] == [_port(one) for one in new.listen] else old.listen
     if listen != new.listen:
         later.append(f"[[listen]] has changed; {_AFTER_RESTART}, except for the files of certificates")
@@ -42,7 +43,7 @@ def compare(old: Config, new: Config) -> Changes:
         admin = attrs.evolve(new.admin, **{key: getattr(old.admin, key) for key in ("endpoint", *_FILES)})
         key = "endpoint" if old.admin.endpoint != new.admin.endpoint else "certificate"
         later.append(f"[admin] {key} has changed; {_AFTER_RESTART}")
-    config = attrs.evolve(new, gateway=old.gateway, listen=listen, discovery=discovery, admin=admin)
+    config = attrs.evolve(new, gateway=gateway, listen=listen, discovery=discovery, admin=admin)
     sections = [field.name for field in attrs.fields(Config) if getattr(old, field.name) != getattr(config, field.name)]
     return Changes(config, added, changed, tuple(name for name in before if name not in after), tuple(later),
                    tuple(sections))

@@ -114,6 +114,20 @@ def event_mode(value: Any) -> str:
     return str(value)
 
 
+def log_level(value: Any) -> str:
+    """Checks the lowest level of the lines in the log. Raises `Wrong`."""
+    if value not in ("debug", "info", "warn", "error"):
+        raise Wrong('"debug", "info", "warn" or "error"')
+    return str(value)
+
+
+def log_format(value: Any) -> str:
+    """Checks the format of the log. Raises `Wrong`."""
+    if value not in ("text", "json"):
+        raise Wrong('"text" or "json"')
+    return str(value)
+
+
 def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
     """Checks a list of IP networks. Raises `Wrong`."""
     what = 'a list of networks such as ["198.51.100.0/24"]'

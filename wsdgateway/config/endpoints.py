@@ -6,6 +6,7 @@ parts separated by colons, with `\` before a literal colon.
 """
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 
@@ -65,12 +66,7 @@ def problem_of(endpoint: str) -> str | None:
     kind, _, rest = endpoint.partition(":")
     if kind not in ("tcp", "tcp4", "tcp6", "ssl", "unix"):
         return None
-    given: dict[str, str] = {}
-    for position, part in enumerate(_PART.findall(rest)):
-        key, equals, value = part.partition("=")
-        if not equals and position == 0:
-            key, value = "port", part
-        given[key] = _ESCAPED.sub(r"\1", value)
+    given = _parts(rest)
     numbers = [("backlog", 1, MAX_BACKLOG)] if kind == "unix" else [("port", 0, MAX_PORT), ("backlog", 1, MAX_BACKLOG)]
     for key, lowest, highest in numbers:
         if key in given and not (given[key].isascii() and given[key].isdigit() and len(given[key]) < 9
@@ -81,6 +77,30 @@ def problem_of(endpoint: str) -> str | None:
         return None if re.fullmatch("[0-7]{1,4}", mode) else "a mode between 0 and 7777, in octal"
     address = given.get("interface", "")
     return None if not address or isIPAddress(address) or isIPv6Address(address) else "an IP address as interface"
+
+
+def listening_place(endpoint: str) -> tuple[str, int] | None:
+    """Returns the interface and port of a valid endpoint string; None without IP, and for port 0, any free one.
+
+    The interface is in its usual spelling, `0.0.0.0` or `::` for all.
+    """
+    kind, _, rest = endpoint.partition(":")
+    given = _parts(rest)
+    if kind not in ("tcp", "tcp4", "tcp6", "ssl") or not int(given["port"]):
+        return None
+    address, percent, zone = (given.get("interface") or ("::" if kind == "tcp6" else "0.0.0.0")).partition("%")
+    return f"{ip_address(address)}{percent}{zone}", int(given["port"])
+
+
+def _parts(rest: str) -> dict[str, str]:
+    """The parts of an endpoint string after its kind; the first may be a port without `port=`."""
+    given: dict[str, str] = {}
+    for position, part in enumerate(_PART.findall(rest)):
+        key, equals, value = part.partition("=")
+        if not equals and position == 0:
+            key, value = "port", part
+        given[key] = _ESCAPED.sub(r"\1", value)
+    return given
 
 
 def _escape(value: str) -> str:

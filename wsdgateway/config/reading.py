@@ -2,8 +2,9 @@
 
 import difflib
 import re
+import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import attrs
 
 from wsdgateway.config.certificates import check_tls
 from wsdgateway.config.checks import NAME
+from wsdgateway.config.endpoints import listening_place
+from wsdgateway.config.positions import EMPTY, TomlPath, find_positions, position_of
 from wsdgateway.config.sections import (
     Admin,
     Allow,
@@ -24,7 +27,7 @@ from wsdgateway.config.sections import (
     Listen,
     ScannerConfig,
 )
-from wsdgateway.config.wrong import Wrong, shown
+from wsdgateway.config.wrong import Section, Wrong, shown
 from wsdgateway.discovery.identity import identity_of
 
 
@@ -41,6 +44,7 @@ _TABLES = {"gateway": Gateway, "cache": Cache, "events": Events, "discovery": Di
            "exchange_log": ExchangeLog, "admin": Admin}
 _ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow}
 _SECTIONS = {**{name: f"[{name}]" for name in _TABLES}, **{name: f"[[{name}]]" for name in _ARRAYS}}
+_SYNTAX = re.compile(r"\(at line (\d+), column")
 _MAX_COMPARED = 100  # characters of an unknown name that are compared with the known ones
 
 
@@ -59,29 +63,43 @@ def _alternative(name: str, known: dict[str, str], what: str) -> str:
 
 
 class _Reading:
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, lines: Mapping[TomlPath, int]) -> None:
         self.file = file
-        self.problems: list[str] = []
+        self._lines = lines
+        self._found: list[tuple[int, str]] = []
 
-    def mistake(self, text: str) -> None:
-        self.problems.append(f"{self.file}: {text}")
+    @property
+    def problems(self) -> list[str]:
+        """The mistakes in the order of the file, those without a line last."""
+        return [text for _, text in sorted(self._found, key=lambda found: found[0] or sys.maxsize)]
 
-    def wrong(self, section: str, key: str, value: Any, wanted: str) -> None:
-        self.mistake(f"{section} {_name(key)} = {shown(value)}: must be {wanted}")
+    def mistake(self, text: str, path: TomlPath = ()) -> None:
+        line = position_of(self._lines, path)
+        self._found.append((line or 0, f"{_place(self.file, line)}: {text}"))
 
-    def section(self, kind: Any, section: str, table: Any) -> Any:
+    def wrong(self, section: Section, key: str, value: Any, wanted: str) -> None:
+        self.mistake(f"{section} {_name(key)} = {shown(value)}: must be {wanted}", (*section.path, key))
+
+    def line_of(self, path: TomlPath) -> str:
+        """Names the line of a value in a message: ` in line 7`; empty if it is not known."""
+        line = position_of(self._lines, path)
+        return "" if line is None else f" in line {line}"
+
+    def section(self, kind: Any, section: Section, table: Any) -> Any:
         """Reads a section; returns None if it has mistakes."""
         if not isinstance(table, dict):
-            name = section.strip("[] 0123456789")
-            self.mistake(f"{name} = {shown(table)}: must be a section that begins with {section.rstrip(' 0123456789')}")
+            name = section.label.strip("[] 0123456789")
+            self.mistake(f"{name} = {shown(table)}: must be a section that begins with "
+                         f"{section.label.rstrip(' 0123456789')}", section.path)
             return None
-        before = len(self.problems)
+        before = len(self._found)
         fields = {field.name: field for field in attrs.fields(kind)}
         values = {}
         for key, value in table.items():
             if key not in fields:
                 known = {name: name for name in fields}
-                self.mistake(f"{section} {_name(key)}: unknown key; {_alternative(key, known, 'the keys')}")
+                self.mistake(f"{section} {_name(key)}: unknown key; {_alternative(key, known, 'the keys')}",
+                             (*section.path, key))
                 continue
             try:
                 values[key] = fields[key].metadata["check"](value)
@@ -90,8 +108,9 @@ class _Reading:
                 self.wrong(section, key, show(value) if show else value, str(wrong))
         for name, field in fields.items():
             if field.default is attrs.NOTHING and name not in table:
-                self.mistake(f"{section}: {name} is missing; it must be {_wanted(field.metadata['check'])}")
-        return kind(**values) if len(self.problems) == before else None
+                self.mistake(f"{section}: {name} is missing; it must be {_wanted(field.metadata['check'])}",
+                             section.path)
+        return kind(**values) if len(self._found) == before else None
 
 
 def _wanted(check: Callable[[Any], Any]) -> str:
@@ -102,40 +121,65 @@ def _wanted(check: Callable[[Any], Any]) -> str:
     return "a value"
 
 
+def _place(file: str, line: int | None) -> str:
+    return file if line is None else f"{file}:{line}"
+
+
+def places_in(file: str) -> Callable[[TomlPath], str]:
+    """Returns a function that names the place of a section or key in a configuration file: `gateway.toml:7`.
+
+    Reads the file, which should be valid; if it cannot be read any more, places are named without a line.
+    """
+    try:
+        lines = find_positions(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        lines = {}
+    return lambda path: _place(file, position_of(lines, path))
+
+
 def read_config(path: str) -> Config:
     """Reads the configuration from a file. Raises `ConfigError`."""
     try:
-        data = tomllib.loads(Path(path).read_bytes().decode("utf-8"))
+        text = Path(path).read_bytes().decode("utf-8")
+        data = tomllib.loads(text)
     except OSError as error:
         raise ConfigError([f"{path}: cannot read the file: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([f"{path}: the file is not UTF-8 text"]) from None
+    except UnicodeDecodeError as error:
+        line = error.object[:error.start].count(b"\n") + 1
+        raise ConfigError([f"{path}:{line}: the file is not UTF-8 text"]) from None
     # tomllib raises these also for numbers of 5,000 digits and for deeply nested lists.
     except (ValueError, RecursionError) as error:
         hint = "; is a quotation mark missing?" if "Illegal character '\\n'" in str(error) else ""
-        raise ConfigError([f"{path}: not valid TOML: {error}{hint}"]) from None
-    return make_config(data, path)
+        found = _SYNTAX.search(str(error))
+        place = _place(path, int(found[1]) if found else None)
+        raise ConfigError([f"{place}: not valid TOML: {error}{hint}"]) from None
+    return make_config(data, path, find_positions(text))
 
 
-def make_config(data: dict[str, Any], path: str) -> Config:
-    """Builds the configuration from parsed TOML; `path` is the file named in messages. Raises `ConfigError`."""
-    reading = _Reading(path)
+def make_config(data: dict[str, Any], path: str, lines: Mapping[TomlPath, int] = EMPTY) -> Config:
+    """Builds the configuration from parsed TOML. Raises `ConfigError`.
+
+    `path` is the file named in messages; `lines` gives the line of each section and key in it.
+    """
+    reading = _Reading(path, lines)
     values: dict[str, Any] = {}
     for name, table in data.items():
         if name in _TABLES:
-            values[name] = reading.section(_TABLES[name], f"[{name}]", table)
+            values[name] = reading.section(_TABLES[name], Section(f"[{name}]", (name,)), table)
         elif name in _ARRAYS:
             if not isinstance(table, list):
                 written = f"[{name}]" if isinstance(table, dict) else f"{name} = {shown(table)}"
-                reading.mistake(f"{written}: must be written as a section [[{name}]], in double brackets")
+                reading.mistake(f"{written}: must be written as a section [[{name}]], in double brackets", (name,))
                 continue
-            values[name] = tuple(reading.section(_ARRAYS[name], f"[[{name}]] {_label(entry, position)}", entry)
-                                 for position, entry in enumerate(table, 1))
+            values[name] = tuple(reading.section(_ARRAYS[name], _section(name, position, entry), entry)
+                                 for position, entry in enumerate(table))
         else:
-            reading.mistake(f"[{_name(name)}]: unknown section; {_alternative(name, _SECTIONS, 'the sections')}")
+            reading.mistake(f"[{_name(name)}]: unknown section; {_alternative(name, _SECTIONS, 'the sections')}",
+                            (name,))
     if not data.get("listen"):
         reading.mistake('there is no [[listen]] section; at least one is needed, with an endpoint such as "tcp:5357"')
     _check_together(reading, data)
+    _check_ports(reading, values)
     folder = Path(path).resolve().parent
     check_tls(values, folder, reading.wrong)
     if reading.problems:
@@ -143,36 +187,57 @@ def make_config(data: dict[str, Any], path: str) -> Config:
     return Config(folder=folder, file=path, **values)
 
 
-def _label(entry: Any, position: int) -> str:
+def _section(array: str, position: int, entry: Any) -> Section:
+    """A section of an array, named by its `name` or, without one, by its position, counted from 1."""
     name = entry.get("name") if isinstance(entry, dict) else None
-    return name if isinstance(name, str) and NAME.fullmatch(name) else str(position)
+    label = name if isinstance(name, str) and NAME.fullmatch(name) else str(position + 1)
+    return Section(f"[[{array}]] {label}", (array, position))
 
 
 def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
     """Checks values against each other: each scanner has one address, and no name, uuid or endpoint occurs twice."""
     for array, key in (("scanner", "name"), ("scanner", "uuid"), ("listen", "endpoint")):
-        seen: set[str] = set()
+        seen: dict[str, TomlPath] = {}
         entries = data.get(array)
-        for position, entry in enumerate(entries if isinstance(entries, list) else [], 1):
+        for position, entry in enumerate(entries if isinstance(entries, list) else []):
             value = entry.get(key) if isinstance(entry, dict) else None
+            path = (array, position, key)
             if isinstance(value, str) and _alike(key, value) in seen:
-                reading.wrong(f"[[{array}]] {position}", key, value, f"unique among the [[{array}]] sections")
+                reading.wrong(Section(f"[[{array}]] {position + 1}", path[:-1]), key, value,
+                              f"unique among the [[{array}]] sections; it is also given"
+                              f"{reading.line_of(seen[_alike(key, value)]) or ' before'}")
             elif isinstance(value, str):
-                seen.add(_alike(key, value))
+                seen[_alike(key, value)] = path
     scanners = data.get("scanner")
-    for position, entry in enumerate(scanners if isinstance(scanners, list) else [], 1):
+    for position, entry in enumerate(scanners if isinstance(scanners, list) else []):
         if not isinstance(entry, dict):
             continue
+        section = _section("scanner", position, entry)
         given = [key for key in ("scan", "device", "uuid") if key in entry]
         if not given:
-            reading.mistake(f"[[scanner]] {_label(entry, position)} has no address; give scan, device or uuid")
+            reading.mistake(f"{section} has no address; give scan, device or uuid", section.path)
         elif len(given) > 1:
-            reading.mistake(f"[[scanner]] {_label(entry, position)} has {' and '.join(given)}; give only one of scan, "
-                            "device and uuid")
+            reading.mistake(f"{section} has {' and '.join(given)}; give only one of scan, device and uuid",
+                            (*section.path, given[1]))
         if given == ["scan"] and entry.get("identity") == "same":
-            reading.wrong(f"[[scanner]] {_label(entry, position)}", "identity", "same",
+            reading.wrong(section, "identity", "same",
                           "\"derived\", because the address in scan does not reveal the scanner's uuid; give device or "
                           "uuid instead")
+
+
+def _check_ports(reading: _Reading, values: dict[str, Any]) -> None:
+    """Checks that no two of [[listen]] and [admin] have the same port and interface, however they are written."""
+    listeners = [*((_section("listen", position, None), one) for position, one in enumerate(values.get("listen", ()))),
+                 (Section("[admin]", ("admin",)), values.get("admin"))]
+    seen: dict[tuple[str, int], tuple[Section, str]] = {}
+    for section, one in listeners:
+        place = None if one is None else listening_place(one.endpoint)
+        if one is None or place is None:
+            continue
+        former, endpoint = seen.setdefault(place, (section, one.endpoint))
+        if former is not section and (endpoint != one.endpoint or section.label == "[admin]"):
+            reading.wrong(section, "endpoint", one.endpoint, f"unique: {former} has the same port and interface"
+                          f"{reading.line_of((*former.path, 'endpoint'))}")
 
 
 def _alike(key: str, value: str) -> str:
@@ -181,10 +246,11 @@ def _alike(key: str, value: str) -> str:
 
 
 CANDIDATES = ("gateway.toml", "/etc/wsdgateway/gateway.toml")
+_GIVE = "give a file with --config FILE, or try --demo"
 
 
-def find_config() -> str:
-    """Returns the configuration file that is used when none is named. Raises `ConfigError`."""
+def find_config(do: str = _GIVE) -> str:
+    """Returns the configuration file that is used when none is named. Raises `ConfigError`, which says what to `do`."""
     for candidate in CANDIDATES:
         try:
             Path(candidate).stat()
@@ -193,5 +259,4 @@ def find_config() -> str:
         except OSError:
             continue
         return candidate
-    raise ConfigError([f"no configuration: neither ./{CANDIDATES[0]} nor {CANDIDATES[1]} exists; give a file with "
-                       "--config FILE, or try --demo"])
+    raise ConfigError([f"no configuration: neither ./{CANDIDATES[0]} nor {CANDIDATES[1]} exists; {do}"])

@@ -4,11 +4,9 @@
 scanner, so `config.changes` has it replaced. A key that `bridge` uses is declared in `bridge.options`, too.
 """
 
-import re
 import socket
 from collections.abc import Callable
-from fnmatch import fnmatchcase
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +39,18 @@ class Gateway:
 
     name: str = _key(checks.text, attrs.Factory(socket.gethostname))
     state: str = _key(checks.state, "sqlite:gateway.sqlite", show=checks.without_password)
+    log_level: str = _key(checks.log_level, "info")
+    log_format: str = _key(checks.log_format, "text")
+
+    @property
+    def logs_json(self) -> bool:
+        """True if each line of the log is a JSON object."""
+        return self.log_format == "json"
+
+    @property
+    def logs_otherwise(self) -> bool:
+        """True if the level or the format of the log is not the default."""
+        return (self.log_level, self.log_format) != ("info", "text")
 
 
 @attrs.frozen
@@ -210,15 +220,6 @@ class Admin:
     connections: int = _key(whole(1, 10000), 200)
 
 
-def is_loopback(endpoint: str) -> bool:
-    """True if only this host can reach a Twisted server endpoint, as far as the string tells."""
-    found = re.search(r":interface=((?:\\:|[^:])*)", endpoint)
-    if not endpoint.startswith(("tcp", "ssl")):
-        return True
-    address = found[1].replace("\\:", ":") if found else ""
-    return bool(address) and ip_address(address.partition("%")[0]).is_loopback
-
-
 @attrs.frozen
 class Config:
     """A whole configuration. Relative paths are relative to `folder`; `file` is the file named in messages."""
@@ -235,35 +236,3 @@ class Config:
     exchange_log: ExchangeLog = ExchangeLog()
     admin: Admin = Admin()
     file: str = ""
-
-    def remarks(self) -> list[str]:
-        """Returns a line for each setting that is risky, or has no effect without another key."""
-        lines: list[str] = []
-        lines.extend(
-            f"[[scanner]] {scanner.name}: insecure = true: the scanner is not authenticated, so an attacker on the "
-            "network can read all pages and answer in its place; set its pin instead (wsdgateway discover --pin)"
-            for scanner in self.scanner if scanner.insecure)
-        if not self.discovery.adopt:
-            names = [scanner.name for scanner in self.scanner]
-            lines.extend(
-                f"[[allow]] {position} scanners: pattern {pattern} matches no [[scanner]]"
-                for position, rule in enumerate(self.allow, 1) for pattern in rule.scanners
-                if not any(fnmatchcase(name, pattern) for name in names))
-        if self.exchange_log.capture and self.exchange_log.secrets:
-            lines.append("[exchange_log] secrets: captures contain tokens and passwords; keep them private")
-        if not self.admin.token and not is_loopback(self.admin.endpoint):
-            lines.append(f"[admin] endpoint = {self.admin.endpoint}: without a token, only clients on this host are "
-                         "allowed")
-        if not self.discovery.device_interfaces and not self.discovery.directed:
-            needs = (
-                "has no effect without [discovery] device_interfaces, which names the interfaces on the scanners' "
-                "side")
-            lines.extend(f"[[scanner]] {scanner.name}: uuid {needs}" for scanner in self.scanner if scanner.uuid)
-            if self.discovery.adopt:
-                lines.append(f"[discovery] adopt {needs}")
-        both = sorted(set(self.discovery.device_interfaces) & set(self.discovery.client_interfaces))
-        if both:
-            lines.extend(f"[[scanner]] {scanner.name}: identity = \"same\": clients on {', '.join(both)} also see "
-                         "the scanner itself and cannot distinguish the two"
-                         for scanner in self.scanner if scanner.identity == "same")
-        return lines

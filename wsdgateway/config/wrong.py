@@ -3,9 +3,22 @@
 import json
 from typing import Any
 
+import attrs
+
 
 class Wrong(Exception):
     """A wrong value; the text completes "must be"."""
+
+
+@attrs.frozen
+class Section:
+    """A section as messages name it, such as `[[scanner]] front-desk`, and the path that leads to it in the file."""
+
+    label: str
+    path: tuple[str | int, ...]
+
+    def __str__(self) -> str:
+        return self.label
 
 
 def shown(value: Any) -> str:

@@ -27,7 +27,12 @@ class Kept(NamedTuple):
 
 
 class ExchangeLog:
-    """Distributes finished exchanges. With `identify`, entries name people (JobOriginatingUserName, JobName)."""
+    """Distributes finished exchanges. With `identify`, entries name people (JobOriginatingUserName, JobName).
+
+    With `details`, the program's log has a line about each request to a scanner, too.
+    """
+
+    details = False
 
     def __init__(self, *, identify: bool = False, writer: LogFileWriter | None = None,
                  captures: Captures | None = None) -> None:

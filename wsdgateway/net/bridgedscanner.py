@@ -45,6 +45,7 @@ from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.scan.jobstatus import JobStatus
 
 
@@ -232,7 +233,12 @@ class BridgedScanner:
         context = self._context
 
         async def notify_base() -> str:
-            base = await context.events_base(where.address, self.device.zone)
+            try:
+                base = await context.events_base(where.address, self.device.zone)
+            except DeviceError as error:
+                if error.cause is not None:
+                    self.device.unreachable(error.cause)
+                raise
             return f"{base}/{self.name}/events"
 
         return EventingClient(context.reactor, self.name, where, self.options.events, self.requests.send, notify_base,
@@ -325,7 +331,8 @@ class BridgedScanner:
             self.check(usual=True)
         if self.options.announced and self.monitor.silent_for() > self.options.events.check:
             self.stand_in.metadata.check()
-        self._status_check.check(self.options.events.check)
+        failing = self.device.contact.cause is not None or self.bridge.misfit is not None
+        self._status_check.check(self.options.events.check, failing=failing)
         self.watch.look()
         self._checking = self._context.reactor.callLater(self.options.events.check, self._check_on)
 

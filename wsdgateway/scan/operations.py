@@ -15,9 +15,8 @@ class Operation:
     """An operation and the properties that determine how the gateway treats it.
 
     `repeatable`: it is idempotent, so it may use an idle connection and be sent again if that breaks. `urgent`: it must
-    not wait behind a running image. `learns`: its answer contains information about jobs or the scanner's status, and
-    is held back until the bridge has learnt from it. `common`: many clients send the same request, and may share one
-    answer.
+    not wait behind a running image. `learns`: its answer contains information about jobs, and is held back until the
+    bridge has learnt from it. `common`: many clients send the same request, and may share one answer.
     """
 
     name: str
@@ -34,7 +33,7 @@ CANCEL_JOB = Operation("CancelJob", urgent=True, learns=True)
 GET_JOB_ELEMENTS = Operation("GetJobElements", repeatable=True, learns=True)
 GET_ACTIVE_JOBS = Operation("GetActiveJobs", repeatable=True, learns=True, common=True)
 GET_JOB_HISTORY = Operation("GetJobHistory", repeatable=True, learns=True, common=True)
-GET_SCANNER_ELEMENTS = Operation("GetScannerElements", repeatable=True, learns=True, common=True)
+GET_SCANNER_ELEMENTS = Operation("GetScannerElements", repeatable=True, common=True)
 VALIDATE_SCAN_TICKET = Operation("ValidateScanTicket", repeatable=True)
 
 SUBSCRIBE = Operation("Subscribe")

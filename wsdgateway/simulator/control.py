@@ -1,33 +1,88 @@
 """The control interface of the virtual scanner: changes its state by HTTP, for tests and experiments.
 
 `GET /control/` describes its state and the available actions. Each action is a POST with its arguments in the query:
-`curl -X POST 'http://127.0.0.1:8018/control/feeder?pages=5'`.
+`curl -X POST 'http://127.0.0.1:8018/control/feeder?pages=5'`. Each kind of trouble in `conditions.KINDS` is an action.
 """
 
 import json
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
+from wsdgateway.config.wrong import shown
+from wsdgateway.simulator.conditions import KINDS, MEDIA_JAM, Kind
 from wsdgateway.simulator.settings import EVENT_MODES
 from wsdgateway.simulator.web import SoapResource, Troubles
 
-
-class _BadArgument(Exception):
-    pass
+HIGHEST = 100000  # pages or seconds
 
 
-def _number(request: Any, name: str, otherwise: float) -> float:
-    value = request.args.get(name.encode(), [str(otherwise).encode()])[0]
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 100000:
-        raise _BadArgument(f"{name} must be a number from 0 to 100000")
-    return number
+class _Mistake(Exception):
+    """A request that cannot be performed. `status` is the HTTP status."""
+
+    def __init__(self, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class _Arguments:
+    """The arguments of an action. Raises `_Mistake`."""
+
+    def __init__(self, request: Any) -> None:
+        self._given = {name.decode("utf-8", "replace"): [value.decode("utf-8", "replace") for value in values]
+                       for name, values in request.args.items()}
+
+    def check(self, allowed: tuple[str, ...]) -> None:
+        """Check that each argument is allowed and given once."""
+        for name, values in self._given.items():
+            if not allowed:
+                raise _Mistake(f"{shown(name)}: must be left out, since this action has no arguments")
+            if name not in allowed:
+                raise _Mistake(f"{shown(name)}: must be {' or '.join(allowed)}")
+            if len(values) != 1:
+                raise _Mistake(f"{name}: must be given once")
+
+    def text(self, name: str) -> str | None:
+        """An argument; None if it is not given."""
+        return self._given.get(name, [None])[0]
+
+    def number(self, name: str, otherwise: float) -> float:
+        """An argument that is a number of seconds."""
+        return self._read(name, float, "a number", otherwise)
+
+    def whole(self, name: str, otherwise: int, lowest: int = 0) -> int:
+        """An argument that is a whole number."""
+        return self._read(name, int, "a whole number", otherwise, lowest)
+
+    def _read(self, name: str, kind: Callable[[str], Any], what: str, otherwise: float, lowest: int = 0) -> Any:
+        value = self.text(name)
+        if value is None:
+            return otherwise
+        try:
+            number = kind(value)
+        except ValueError:
+            number = -1
+        if not lowest <= number <= HIGHEST:
+            raise _Mistake(f"{name} = {shown(value)}: must be {what} from {lowest} to {HIGHEST}")
+        return number
+
+    def choice(self, name: str, allowed: tuple[str, ...], otherwise: str) -> str:
+        """An argument that is one of the allowed words."""
+        value = self.text(name)
+        if value is not None and value not in allowed:
+            raise _Mistake(f"{name} = {shown(value)}: must be one of {', '.join(allowed)}")
+        return otherwise if value is None else value
+
+
+@attrs.frozen
+class _Action:
+    """An action, and the names of its arguments."""
+
+    perform: Callable[[_Arguments], object]
+    arguments: tuple[str, ...] = ()
 
 
 class Control(Resource):
@@ -40,61 +95,88 @@ class Control(Resource):
         self._soap = soap
         self._device = soap.device
         self._troubles = troubles
-        self._deeds: dict[str, Callable[[Request], object]] = {
-            "press": self._press, "jam": lambda _: self._device.jam(),
-            "cover": lambda _: self._device.open_cover(), "clear": self._clear,
-            "feeder": self._feeder, "reboot": lambda request: reboot(_number(request, "seconds", 1.0)),
-            "silent": lambda _: setattr(troubles, "silent", True),
-            "slow": lambda request: setattr(troubles, "slow", _number(request, "seconds", 1.0)),
-            "break-image": lambda _: setattr(troubles, "break_image", True), "events": self._events,
+        self._actions = {
+            **{name: _Action(self._beginning(kind), ("seconds",)) for name, kind in KINDS.items()},
+            MEDIA_JAM.name: _Action(self._jam, ("seconds", "after")),
+            "press": _Action(lambda given: self._device.press(given.text("context")), ("context",)),
+            "clear": _Action(self._clear, ("what",)),
+            "feeder": _Action(self._feeder, ("pages",)),
+            "reboot": _Action(lambda given: reboot(given.number("seconds", 1.0)), ("seconds",)),
+            "silent": _Action(lambda _: setattr(troubles, "silent", True)),
+            "slow": _Action(lambda given: setattr(troubles, "slow", given.number("seconds", 1.0)), ("seconds",)),
+            "break-image": _Action(lambda _: setattr(troubles, "break_image", True)),
+            "events": _Action(self._events, ("mode",)),
         }
 
-    def render_GET(self, request: Request) -> bytes:
-        return self._say(request, {
-            "jobs": {job.job_id: job.status.state
-                     for job in (*self._device.jobs.finished(), *self._device.jobs.active())},
-            "feeder": self._device.feeder,
-            "jammed": self._device.jammed,
-            "conditions": [condition.name for condition in self._device.conditions.active()],
+    def render(self, request: Request) -> bytes:
+        try:
+            name = "/".join(part.decode("latin-1") for part in request.postpath or [])
+            if not name and request.method in (b"GET", b"HEAD"):
+                return self._say(request, self._state())
+            return self._say(request, {"done": name, "result": self._perform(request, name)})
+        except _Mistake as mistake:
+            request.setResponseCode(mistake.status)
+            request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+            return f"{mistake}\n".encode()
+
+    def _perform(self, request: Request, name: str) -> object:
+        action = self._actions.get(name)
+        if action is None:
+            what = f"the action {shown(name)}" if name else "the path after /control/"
+            raise _Mistake(f"{what} must be one of {', '.join(sorted(self._actions))}", 404)
+        if request.method != b"POST":
+            request.setHeader(b"allow", b"POST")
+            raise _Mistake(f"{name}: the method must be POST, as in curl -X POST", 405)
+        arguments = _Arguments(request)
+        arguments.check(action.arguments)
+        return action.perform(arguments)
+
+    def _state(self) -> dict[str, object]:
+        device = self._device
+        state, reasons = device.status.current
+        return {
+            "state": state,
+            "reasons": reasons,
+            "conditions": [condition.kind.reason for condition in device.status.conditions.active()],
+            "trouble": [kind.name for kind in device.status.conditions.kinds()],
+            "jobs": {job.job_id: job.status.state for job in (*device.jobs.finished(), *device.jobs.active())},
+            "feeder": device.feeder,
+            "jammed": device.jammed,
+            "jam_after": device.jam_after,
             "silent": self._troubles.silent,
             "slow": self._troubles.slow,
-            "events": self._device.subscribers.mode,
-            "subscriptions": len(self._device.subscribers.held),
+            "events": device.subscribers.mode,
+            "subscriptions": len(device.subscribers.held),
             "asked": dict(self._soap.asked),
-            "deeds": sorted(self._deeds),
-        })
-
-    def render_POST(self, request: Request) -> bytes:
-        name = request.path.decode("latin-1").rpartition("/")[2]
-        deed = self._deeds.get(name)
-        if deed is None:
-            request.setResponseCode(404)
-            return self._say(request, {"error": f"unknown action; must be one of {', '.join(sorted(self._deeds))}"})
-        try:
-            return self._say(request, {"done": name, "result": deed(request)})
-        except _BadArgument as error:
-            request.setResponseCode(400)
-            return self._say(request, {"error": str(error)})
+            "actions": sorted(self._actions),
+        }
 
     def _say(self, request: Request, value: dict[str, object]) -> bytes:
         request.setHeader(b"content-type", b"application/json")
-        return json.dumps(value).encode() + b"\n"
+        return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
-    def _press(self, request: Any) -> int:
-        context = request.args.get(b"context", [None])[0]
-        return self._device.press(None if context is None else context.decode("utf-8", "replace"))
+    def _beginning(self, kind: Kind) -> Callable[[_Arguments], None]:
+        return lambda given: self._device.begin(kind, given.number("seconds", kind.seconds))
 
-    def _feeder(self, request: Request) -> None:
-        self._device.feeder = int(_number(request, "pages", 3))
+    def _jam(self, given: _Arguments) -> None:
+        if given.text("after") is None:
+            self._device.begin(MEDIA_JAM, given.number("seconds", MEDIA_JAM.seconds))
+        elif given.text("seconds") is not None:
+            raise _Mistake("seconds: must be left out if after is given")
+        else:
+            self._device.jam_after = given.whole("after", 1, lowest=1)
 
-    def _clear(self, request: Request) -> None:
-        """Remove every jam, open cover and trouble."""
-        self._device.clear()
-        self._troubles.silent = self._troubles.break_image = False
-        self._troubles.slow = 0.0
+    def _feeder(self, given: _Arguments) -> None:
+        self._device.feeder = given.whole("pages", 3)
 
-    def _events(self, request: Any) -> None:
-        mode = request.args.get(b"mode", [b"all"])[0].decode("latin-1")
-        if mode not in EVENT_MODES:
-            raise _BadArgument(f"mode must be one of {', '.join(EVENT_MODES)}")
-        self._device.subscribers.mode = mode
+    def _clear(self, given: _Arguments) -> None:
+        """End one kind of trouble, or all of them and every failure of the network interface."""
+        what = given.choice("what", tuple(KINDS), "")
+        self._device.clear(KINDS.get(what))
+        if not what:
+            self._device.jam_after = 0
+            self._troubles.silent = self._troubles.break_image = False
+            self._troubles.slow = 0.0
+
+    def _events(self, given: _Arguments) -> None:
+        self._device.subscribers.mode = given.choice("mode", EVENT_MODES, "all")

@@ -1,15 +1,14 @@
 """The virtual scanner's description: DPWS metadata and the elements of WS-Scan.
 
-DPWS 2006/02, section 5; WS-Scan, ScannerDescription, ScannerConfiguration, ScannerStatus, DefaultScanTicket.
+DPWS 2006/02, section 5; WS-Scan, ScannerDescription, ScannerConfiguration, DefaultScanTicket.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from wsdgateway.bridge.discovery.presence import located
 from wsdgateway.discovery.messages import TargetService
 from wsdgateway.scan.scannerconfiguration import ADF_DUPLEX
-from wsdgateway.simulator.conditions import COMPONENT, Condition
-from wsdgateway.simulator.jobs import JobEvent, VirtualJob, timestamp
+from wsdgateway.simulator.jobs import JobEvent, VirtualJob
 from wsdgateway.simulator.pages import COLORS, FORMATS, MAX_HEIGHT, MAX_WIDTH, PageFormat
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.soap.namespaces import WSCN, WSDP
@@ -56,21 +55,12 @@ def metadata(settings: Settings, base: str) -> str:
     )
 
 
-def scanner_elements(settings: Settings, *, state: str, reasons: Sequence[str], conditions: Iterable[Condition],
-                     wall: float) -> dict[str, str]:
-    """The elements that GetScannerElements can request, as XML, by name. `wall` is in seconds since 1970."""
-    active = "".join(
-        f'<wscn:DeviceCondition Id="{one.id}"><wscn:Time>{timestamp(one.since)}</wscn:Time>'
-        f"<wscn:Name>{one.name}</wscn:Name><wscn:Component>{COMPONENT}</wscn:Component>"
-        f"<wscn:Severity>{one.severity}</wscn:Severity></wscn:DeviceCondition>" for one in conditions)
+def scanner_elements(settings: Settings, *, status: str) -> dict[str, str]:
+    """The elements that GetScannerElements can request, as XML, by name. `status` is the ScannerStatus."""
     return {
         "ScannerDescription": _description(settings),
         "ScannerConfiguration": _configuration(),
-        "ScannerStatus": (
-            f"<wscn:ScannerStatus><wscn:ScannerCurrentTime>{timestamp(wall)}</wscn:ScannerCurrentTime>"
-            f"<wscn:ScannerState>{state}</wscn:ScannerState>"
-            f"{_listed('ScannerStateReasons', 'ScannerStateReason', reasons)}"
-            f"<wscn:ActiveConditions>{active}</wscn:ActiveConditions></wscn:ScannerStatus>"),
+        "ScannerStatus": status,
         "DefaultScanTicket": write_ticket(
             "DefaultScanTicket", name="Scan", user="Anonymous", source="Platen", page=PageFormat(), images=1),
     }

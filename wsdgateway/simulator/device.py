@@ -1,4 +1,4 @@
-"""The behaviour of the virtual scanner: the operations of WS-Scan and the panel.
+"""The behaviour of the virtual scanner: the operations of WS-Scan, and what trouble does to jobs.
 
 WS-Scan, "WSD Scan Service Operation Elements", with the faults of each operation.
 """
@@ -6,14 +6,13 @@ WS-Scan, "WSD Scan Service Operation Elements", with the faults of each operatio
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import attrs
 from lxml import etree
 
 from wsdgateway.scan.jobelements import write_response
 from wsdgateway.scan.jobstatus import write_job_status
-from wsdgateway.scan.operations import JOB_END_STATE, JOB_STATUS, SCAN_AVAILABLE
+from wsdgateway.scan.operations import JOB_END_STATE, JOB_STATUS
 from wsdgateway.scan.reading import text
-from wsdgateway.simulator.conditions import COVER_OPEN, INPUT_TRAY_EMPTY, MEDIA_JAM, Conditions
+from wsdgateway.simulator.conditions import COVER_OPEN, INPUT_TRAY_EMPTY, LAMP_WARMING, MEDIA_JAM, NONE, STOPPED, Kind
 from wsdgateway.simulator.description import (
     documents,
     image_information,
@@ -24,48 +23,45 @@ from wsdgateway.simulator.description import (
 )
 from wsdgateway.simulator.elements import write_requested
 from wsdgateway.simulator.events import Subscribers
-from wsdgateway.simulator.jobs import JobEvent, Jobs, VirtualJob
-from wsdgateway.simulator.settings import Settings
+from wsdgateway.simulator.faults import (
+    BAD_TOKEN,
+    NO_IMAGES,
+    NOT_ACCEPTING,
+    TEMPORARY,
+    UNKNOWN_JOB,
+    after_end,
+    refusal,
+)
+from wsdgateway.simulator.jobs import JobEvent, Jobs, Page, VirtualJob
+from wsdgateway.simulator.jobtimers import JobTimers
+from wsdgateway.simulator.panel import Panel
+from wsdgateway.simulator.scannerstatus import Status
+from wsdgateway.simulator.settings import WAIT, Settings
 from wsdgateway.simulator.ticket import Ticket, read_ticket
 from wsdgateway.soap.faults import Fault, Refused, action_not_supported, invalid_args
-from wsdgateway.soap.parsing import escape
-
-NO_IMAGES = Fault("Sender", "wscn:ClientErrorNoImagesAvailable", "The server has no images available to acquire.", 400)
-UNKNOWN_JOB = Fault("Sender", "wscn:ClientErrorJobIdNotFound", "The specified JobId was not found.", 400)
-BAD_TOKEN = Fault("Sender", "wscn:ClientErrorInvalidJobToken", "The JobToken is not that of the job.", 400)
-BAD_DESTINATION = Fault("Sender", "wscn:ClientErrorInvalidDestinationToken",
-                        "The DestinationToken parameter value is not currently valid.", 400)
-BAD_IDENTIFIER = Fault("Sender", "wscn:ClientErrorInvalidScanIdentifier",
-                       "The ScanIdentifier parameter value is not currently valid.", 400)
-BUSY = Fault("Receiver", "wscn:ServerErrorNotAcceptingJobs",
-             "The service is temporarily blocked and cannot accept new job or document requests.", 500)
-
-
-@attrs.frozen(eq=False)
-class Page:
-    """The result of a granted RetrieveImage: send page `number` of the job."""
-
-    job: VirtualJob
-    number: int
 
 
 class VirtualDevice:
     """The scanner without its network interface.
 
-    `later` is `reactor.callLater`; `wall` gives the seconds since 1970.
+    `jam_after` is the number of pages after which the feeder jams once; 0: it does not. `later` is
+    `reactor.callLater`; `wall` gives the seconds since 1970.
     """
 
     def __init__(self, settings: Settings, subscribers: Subscribers, *, later: Callable[..., Any],
                  wall: Callable[[], float]) -> None:
         self.settings = settings
         self.subscribers = subscribers
+        self.panel = Panel(subscribers, wall=wall)
         self.jobs = Jobs()
-        self.conditions = Conditions(wall)
+        self.jam_after = settings.jam_after
+        self.status = Status(
+            later=later, wall=wall, publish=subscribers.publish,
+            scanning=lambda: any(job.scanning for job in self.jobs.active()), on_end=self._resume_jobs)
         self.feeder = settings.feeder_pages
-        self._later = later
         self._wall = wall
-        self._timers: dict[str, Any] = {}
-        self._pressed: set[str] = set()
+        self._timers = JobTimers(later, settings.job_timeout, lambda job: self._publish(
+            self.jobs.abort(job, "JobTimedOut", self._wall())))
 
     @property
     def feeder(self) -> int:
@@ -75,21 +71,22 @@ class VirtualDevice:
     @feeder.setter
     def feeder(self, sheets: int) -> None:
         self._feeder = sheets
-        self.conditions.set(INPUT_TRAY_EMPTY, sheets == 0)
+        if sheets:
+            self.status.end(INPUT_TRAY_EMPTY)
+        else:
+            self.status.begin(INPUT_TRAY_EMPTY)
 
     @property
     def jammed(self) -> bool:
         """True if paper is jammed."""
-        return self.conditions.has(MEDIA_JAM)
+        return self.status.has(MEDIA_JAM)
 
     @jammed.setter
     def jammed(self, stuck: bool) -> None:
-        self.conditions.set(MEDIA_JAM, stuck)
-
-    @property
-    def stopped(self) -> tuple[str, ...]:
-        """The names of the conditions that keep the scanner from scanning."""
-        return tuple(name for name in (MEDIA_JAM, COVER_OPEN) if self.conditions.has(name))
+        if stuck:
+            self.begin(MEDIA_JAM)
+        else:
+            self.status.end(MEDIA_JAM)
 
     def operate(self, name: str, body: etree._Element | None) -> str | Page:
         """The content of the answer's Body, or the page to send. Raises `Refused`."""
@@ -101,11 +98,7 @@ class VirtualDevice:
         return perform(self, body)
 
     def _get_scanner_elements(self, body: etree._Element) -> str:
-        busy = any(job.busy for job in self.jobs.active())
-        state = "Stopped" if self.stopped else "Processing" if busy else "Idle"
-        reasons = ("AttentionRequired", *self.stopped) if self.stopped else ("None",)
-        known = scanner_elements(self.settings, state=state, reasons=reasons,
-                                 conditions=self.conditions.active(), wall=self._wall())
+        known = scanner_elements(self.settings, status=self.status.element())
         return ("<wscn:GetScannerElementsResponse><wscn:ScannerElements>"
                 f"{write_requested(body, known)}</wscn:ScannerElements></wscn:GetScannerElementsResponse>")
 
@@ -122,14 +115,14 @@ class VirtualDevice:
         ticket = read_ticket(body)
         if ticket.problem is not None:
             raise Refused(ticket.problem)
-        self._check_destination(body)
-        if self.stopped or self.jobs.active():
-            raise Refused(BUSY)
+        self.panel.check(body)
+        if any(kind.refuses_jobs for kind in self.status.conditions.kinds()) or self.jobs.active():
+            raise Refused(refusal(self.settings.busy_fault, self._reason))
         if ticket.source != "Platen" and self.feeder == 0:
             raise Refused(NO_IMAGES)
         job, events = self._create(ticket)
         self._publish(events)
-        self._watch(job)
+        self._timers.start(job)
         return (f"<wscn:CreateScanJobResponse><wscn:JobId>{job.job_id}</wscn:JobId>"
                 f"<wscn:JobToken>{job.token}</wscn:JobToken>{image_information(job.source, job.page)}"
                 f"{parameters(job.source, job.page, job.wanted, 'DocumentFinalParameters')}"
@@ -139,25 +132,42 @@ class VirtualDevice:
         return self.jobs.create(source=ticket.source, page=ticket.page, name=ticket.name, user=ticket.user,
                                 ticket=ticket.written("ScanTicket"), wanted=ticket.images, wall=self._wall())
 
-    def _check_destination(self, body: etree._Element) -> None:
-        identifier, token = text(body, "ScanIdentifier"), text(body, "DestinationToken")
-        if token is not None and not self.subscribers.has_token(token):
-            raise Refused(BAD_DESTINATION)
-        if identifier is not None:
-            if identifier not in self._pressed:
-                raise Refused(BAD_IDENTIFIER)
-            self._pressed.discard(identifier)
-
     def _retrieve_image(self, body: etree._Element) -> Page:
         job = self._job(body)
         if text(body, "JobToken") != job.token:
             raise Refused(BAD_TOKEN)
         if job.final:
-            raise Refused(NO_IMAGES)
+            raise Refused(self._after_end(job))
         if job.busy:
-            raise Refused(BUSY)
+            raise Refused(NOT_ACCEPTING)
+        if any(kind.refuses_pages for kind in self.status.conditions.kinds()):
+            self._timers.start(job)
+            raise Refused(TEMPORARY)
         self._publish(self.jobs.begin_page(job))
         return Page(job, job.scanned + 1)
+
+    @property
+    def _reason(self) -> str | None:
+        """The first reason of the scanner's state; None if it has none."""
+        reason = self.status.current[1][0]
+        return None if reason == NONE else reason
+
+    def _after_end(self, job: VirtualJob) -> Fault:
+        return after_end(job.status.state, self.settings.aborted_fault, self._reason)
+
+    def scan_page(self, page: Page) -> Fault | None:
+        """Scan a page. Returns the fault to answer with if that fails."""
+        job = page.job
+        if self.jam_after and job.source != "Platen" and page.number > self.jam_after and not job.final:
+            self.jam_after = 0
+            self.jam()
+        if job.final:
+            return self._after_end(job)
+        if self.status.current[0] == STOPPED:
+            self._publish(self.jobs.leave_page(job))
+            self._timers.start(job)
+            return TEMPORARY
+        return None
 
     def page_sent(self, job: VirtualJob) -> None:
         """Record that the last byte of a page has been sent."""
@@ -174,7 +184,9 @@ class VirtualDevice:
             last = ended or (self.feeder == 0 and (job.source != "ADFDuplex" or count % 2 == 0))
         self._publish(self.jobs.end_page(job, last=last, wall=self._wall()))
         if not job.final:
-            self._watch(job)
+            if self.status.current[0] == STOPPED:
+                self._publish(self.jobs.hold(job))
+            self._timers.start(job)
         elif self.feeder == 0 and job.source != "Platen" and self.settings.refill:
             self.feeder = self.settings.feeder_pages
 
@@ -219,78 +231,67 @@ class VirtualDevice:
             raise Refused(UNKNOWN_JOB)
         return job
 
-    # Timers and events.
-
-    def _watch(self, job: VirtualJob) -> None:
-        """Start the timer that aborts the job if its next page is not fetched in time."""
-        self._forget_timer(job.job_id)
-        self._timers[job.job_id] = self._later(self.settings.job_timeout, self._timed_out, job, job.step)
-
-    def _timed_out(self, job: VirtualJob, step: int) -> None:
-        self._timers.pop(job.job_id, None)
-        if not job.final and job.step == step:
-            self._publish(self.jobs.abort(job, "JobTimedOut", self._wall()))
-
-    def _forget_timer(self, job_id: str) -> None:
-        timer = self._timers.pop(job_id, None)
-        if timer is not None and timer.active():
-            timer.cancel()
-
     def _publish(self, events: list[JobEvent]) -> None:
         for event in events:
             if event.end:
-                self._forget_timer(event.status.job_id)
+                self._timers.stop(event.status.job_id)
                 self.subscribers.publish(JOB_END_STATE, job_end_state(event))
             else:
                 self.subscribers.publish(
                     JOB_STATUS, f"<wscn:JobStatusEvent>{write_job_status(event.status)}</wscn:JobStatusEvent>")
+        self.status.tell()
 
-    # The panel.
+    # Trouble.
+
+    def switched_on(self) -> None:
+        """Warm the lamp up, if the settings say so."""
+        if self.settings.warm_up_seconds:
+            self.begin(LAMP_WARMING, self.settings.warm_up_seconds)
+
+    def begin(self, kind: Kind, seconds: float = 0.0) -> None:
+        """Begin a kind of trouble, which ends after so many seconds; 0: it lasts until it is cleared.
+
+        If it stops the scanner, running jobs are aborted, or wait, as the settings say.
+        """
+        self.status.begin(kind, seconds)
+        if kind.state != STOPPED:
+            return
+        for job in self.jobs.active():
+            self._publish(self.jobs.hold(job) if self.settings.stopped_jobs == WAIT
+                          else self.jobs.abort(job, "ScannerStopped", self._wall()))
 
     def press(self, context: str | None = None) -> int:
-        """Press the scan button, for that ClientContext or for every one.
-
-        Returns the number of notified destinations.
-        """
-        told = 0
-        for subscription in list(self.subscribers.held.values()):
-            for known in subscription.destinations:
-                if SCAN_AVAILABLE in subscription.events and context in (None, known):
-                    identifier = f"scan-{len(self._pressed) + 1}-{int(self._wall() * 1000)}"
-                    self._pressed.add(identifier)
-                    self.subscribers.notify(subscription, SCAN_AVAILABLE, (
-                        f"<wscn:ScanAvailableEvent><wscn:ClientContext>{escape(known)}</wscn:ClientContext>"
-                        f"<wscn:ScanIdentifier>{identifier}</wscn:ScanIdentifier>"
-                        "<wscn:InputSource>Platen</wscn:InputSource></wscn:ScanAvailableEvent>"))
-                    told += 1
-        return told
+        """Press the scan button; see `Panel.press`."""
+        return self.panel.press(context)
 
     def jam(self) -> None:
-        """Jam the paper: running jobs are aborted, new ones refused."""
-        self._stop_scanning(MEDIA_JAM)
+        """Jam the paper."""
+        self.begin(MEDIA_JAM)
 
     def open_cover(self) -> None:
-        """Open the feeder's cover: running jobs are aborted, new ones refused."""
-        self._stop_scanning(COVER_OPEN)
+        """Open the feeder's cover."""
+        self.begin(COVER_OPEN)
 
-    def clear(self) -> None:
-        """Remove the jam, and close the cover."""
-        self.conditions.set(MEDIA_JAM, False)
-        self.conditions.set(COVER_OPEN, False)
+    def clear(self, kind: Kind | None = None) -> None:
+        """End a kind of trouble, or every one except the empty feeder."""
+        for active in self.status.conditions.kinds():
+            if active == kind or (kind is None and active != INPUT_TRAY_EMPTY):
+                self.status.end(active)
 
-    def _stop_scanning(self, condition: str) -> None:
-        self.conditions.set(condition, True)
-        for job in self.jobs.active():
-            self._publish(self.jobs.abort(job, "ScannerStopped", self._wall()))
+    def _resume_jobs(self) -> None:
+        """Continue the jobs that waited, if nothing stops the scanner any more."""
+        if self.status.current[0] != STOPPED:
+            for job in self.jobs.active():
+                self._publish(self.jobs.resume(job))
 
     def forget(self) -> None:
         """Forget all jobs and subscriptions, as a reboot does. JobIds start from 1 again."""
-        for job_id in list(self._timers):
-            self._forget_timer(job_id)
+        self._timers.stop_all()
         self.subscribers.forget()
         self.jobs = Jobs()
-        self.clear()
-        self._pressed.clear()
+        self.status.forget()
+        self.feeder = self.feeder  # an empty feeder is a condition again
+        self.panel.forget()
 
     def stop(self) -> None:
         """Switch the scanner off."""

@@ -5,6 +5,8 @@ WS-Scan, JobState::
     Pending ──first RetrieveImage──► Started, Processing ──last page──► Completed
        └──────────── Terminating ──► Canceled (CancelJob) | Aborted (time-out, jam) ◄──┘
 
+    Pending and Processing have the reason ScannerStopped while a job waits for the scanner to continue.
+
 Nothing here waits: each step returns the events that it causes, as values.
 """
 
@@ -18,6 +20,7 @@ from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.simulator.pages import PageFormat
 
 HISTORY = 50
+SCANNER_STOPPED = "ScannerStopped"  # a JobStateReason
 
 
 @attrs.frozen
@@ -51,6 +54,19 @@ class VirtualJob:
     def final(self) -> bool:
         """True if the job has ended."""
         return self.status.state in FINAL
+
+    @property
+    def scanning(self) -> bool:
+        """True from the first RetrieveImage until the job ends."""
+        return self.status.state in (STARTED, PROCESSING)
+
+
+@attrs.frozen(eq=False)
+class Page:
+    """The result of a granted RetrieveImage: send page `number` of the job."""
+
+    job: VirtualJob
+    number: int
 
 
 def timestamp(wall: float) -> str:
@@ -111,6 +127,25 @@ class Jobs:
         if last:
             return self._finish(job, COMPLETED, "None", wall)
         return [self._change(job, PROCESSING, "JobTransferring")]
+
+    def hold(self, job: VirtualJob) -> list[JobEvent]:
+        """Let the job wait, because the scanner has stopped. A page that is being sent is sent to its end."""
+        if job.status.reasons == (SCANNER_STOPPED,):
+            return []
+        return [self._change(job, job.status.state, SCANNER_STOPPED)]
+
+    def leave_page(self, job: VirtualJob) -> list[JobEvent]:
+        """Give up the scanning of a page, because the scanner has stopped, and let the job wait."""
+        job.busy = False
+        job.step += 1
+        return self.hold(job)
+
+    def resume(self, job: VirtualJob) -> list[JobEvent]:
+        """Continue a job that waited. Returns no event for any other."""
+        if job.status.reasons != (SCANNER_STOPPED,):
+            return []
+        reason = "JobScanningAndTransferring" if job.busy else "JobTransferring" if job.scanning else "None"
+        return [self._change(job, job.status.state, reason)]
 
     def cancel(self, job: VirtualJob, wall: float) -> list[JobEvent]:
         """Cancel the job, as CancelJob requests."""

@@ -186,6 +186,7 @@ class VirtualScanner(Service):
         self._endpoint = f"tcp:{address.port}:interface={address.host.replace(':', chr(92) + ':')}"
         self.logger.info("{name}: {url}", name=self.settings.name, url=self.scan_url)
         self.target.switched_on()
+        self.device.switched_on()
         if not self.listening.called:
             self.listening.callback(None)
 

@@ -5,7 +5,7 @@ A file holds one section, `[scanner]`, with the keys of `Settings`.
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from twisted.internet.endpoints import serverFromString
 from wsdgateway.config import checks
 from wsdgateway.config.numbers import seconds, whole
 from wsdgateway.config.wrong import Wrong, shown
+from wsdgateway.simulator.faults import ABORTED_FAULTS, BUSY_FAULTS
 from wsdgateway.tls.identity import BadIdentity, IdentityFiles, read_identity
 
 EVENT_MODES = ("all", "jobs", "none")
+ABORT, WAIT = STOPPED_JOBS = ("abort", "wait")
 UUID = "4509a320-00a0-008f-00b6-002507510eca"
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 MAX_NAME = 127  # characters of a ScannerName
@@ -53,10 +55,12 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _event_mode(value: Any) -> str:
-    if value not in EVENT_MODES:
-        raise Wrong(f"one of {', '.join(EVENT_MODES)}")
-    return str(value)
+def _one_of(allowed: Iterable[str]) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in tuple(allowed):
+            raise Wrong(f"one of {', '.join(allowed)}")
+        return str(value)
+    return check
 
 
 def _uuid(value: Any) -> str:
@@ -74,9 +78,13 @@ class Settings:
     """The settings of a virtual scanner. Times are in seconds.
 
     `events`: every event can be subscribed to (`all`), only job events (`jobs`), or nothing (`none`). `refill` puts
-    `feeder_pages` new pages into the feeder when a job has emptied it. The scanner takes part in multicast discovery on
-    `interfaces`, with `scopes` and `metadata_version`. With `certificate` and `key`, which name PEM files, it listens
-    with TLS. `stamp` is printed on every page in place of the time, so that two scans are identical.
+    `feeder_pages` new pages into the feeder when a job has emptied it. The feeder jams once, when a job requests the
+    page that follows the first `jam_after`. `stopped_jobs`: a jam or other trouble that stops the scanner aborts
+    running jobs (`abort`), or they wait until it is cleared (`wait`). The lamp warms up for `warm_up_seconds` after the
+    start and after each reboot. `busy_fault` is the subcode that refuses jobs, and `aborted_fault` the one that refuses
+    images of a job that was aborted; with `reason` it is the ScannerStateReason. The scanner takes part in multicast
+    discovery on `interfaces`, with `scopes` and `metadata_version`. With `certificate` and `key`, which name PEM files,
+    it listens with TLS. `stamp` is printed on every page in place of the time, so that two scans are identical.
     """
 
     endpoint: str = _key(_endpoint, "tcp:8018:interface=127.0.0.1")
@@ -86,8 +94,13 @@ class Settings:
     refill: bool = _key(checks.flag, True)
     page_seconds: float = _key(seconds(0.001, 3600, "no delay"), 0.5)
     request_seconds: float = _key(seconds(0.001, 3600, "no delay"), 0.0)
+    jam_after: int = _key(whole(0, 100000), 0)  # pages; 0 means never
+    stopped_jobs: str = _key(_one_of(STOPPED_JOBS), ABORT)
+    warm_up_seconds: float = _key(seconds(0.001, 3600, "no warm-up"), 0.0)
+    busy_fault: str = _key(_one_of(BUSY_FAULTS), "ServerErrorNotAcceptingJobs")
+    aborted_fault: str = _key(_one_of(ABORTED_FAULTS), "ClientErrorNoImagesAvailable")
     job_timeout: float = _key(seconds(0.01, 86400), 60.0)
-    events: str = _key(_event_mode, "all")
+    events: str = _key(_one_of(EVENT_MODES), "all")
     subscription_expires: float = _key(seconds(0.1, 31536000), 3600.0)
     stamp: str = _key(_text, "")
     certificate: str = _key(_text, "")

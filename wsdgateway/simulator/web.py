@@ -18,9 +18,9 @@ from zope.interface import implementer
 from wsdgateway.discovery.versions import discovery_request
 from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, RETRIEVE_IMAGE, operation_of
 from wsdgateway.simulator.description import metadata
-from wsdgateway.simulator.device import Page, VirtualDevice
+from wsdgateway.simulator.device import VirtualDevice
 from wsdgateway.simulator.discovery import VirtualTarget
-from wsdgateway.simulator.jobs import timestamp
+from wsdgateway.simulator.jobs import Page, timestamp
 from wsdgateway.simulator.pages import draw_page
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, compose, read
@@ -30,8 +30,6 @@ from wsdgateway.soap.parsing import Malformed
 
 PIECE = 65536
 BOUNDARY = "4aa7d814-adc1-47a2-8e1c-07585b9892a4"
-
-JOB_CANCELLED = Fault("Sender", "wscn:ClientErrorJobCancelled", "The current scan job has been canceled.", 400)
 
 _MTOM = (f'multipart/related; type="application/xop+xml"; boundary="{BOUNDARY}"; '
          'start="<0@virtual>"; start-info="application/soap+xml"').encode()
@@ -164,8 +162,9 @@ class SoapResource(Resource):
         if request.channel is None:
             self.device.page_broken(page.job)
             return
-        if page.job.final:
-            self._fault(request, envelope, JOB_CANCELLED)
+        fault = self.device.scan_page(page)
+        if fault is not None:
+            self._fault(request, envelope, fault)
             return
         stamp = self.device.settings.stamp or timestamp(self._wall())
         drawing: Deferred[bytes] = deferToThreadPool(

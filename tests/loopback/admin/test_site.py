@@ -14,7 +14,7 @@ from tests.peers import ask, connect
 from tests.waiting import until
 from wsdgateway.admin.overview import Overview
 from wsdgateway.bridge.health.health import Health, Problem
-from wsdgateway.cli.adminclient import TOKEN_VARIABLE, AdminError, fetch_list
+from wsdgateway.cli.adminclient import TOKEN_VARIABLE, AdminError, AdminSite
 from wsdgateway.storage.store import FinishedJob
 
 
@@ -151,9 +151,9 @@ async def test_the_command_line_reads_the_token_from_the_environment(gateway, mo
     service = await gateway(None, **with_token())
     base = f"http://127.0.0.1:{service.admin_port}"
     with pytest.raises(AdminError, match=TOKEN_VARIABLE):
-        await deferToThread(fetch_list, base, "scanners")
+        await deferToThread(AdminSite.at(base).fetch, "scanners")
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
-    assert await deferToThread(fetch_list, base, "scanners") == []
+    assert await deferToThread(AdminSite.at(base).fetch, "scanners") == []
 
 
 @pytest_twisted.ensureDeferred

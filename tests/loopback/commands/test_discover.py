@@ -5,6 +5,7 @@ import pytest
 import pytest_twisted
 
 from tests.loopback.announcing import OTHER
+from tests.loopback.gateways import PATH
 from tests.loopback.scanners import UUID
 from tests.messages import envelope
 from tests.peers import ask
@@ -32,7 +33,7 @@ async def test_a_search_by_multicast_and_by_address(virtual, capsys):
     scanner = await virtual(interfaces=("lo",), name="Copy [red]Room")
     silent = await virtual(name="Silent", uuid=OTHER.removeprefix("urn:uuid:"), events="none")
     quiet = Console(stderr=True, width=300)
-    shown = await search(reactor, ("lo",), (silent.base,), seconds=2.0, progress=quiet)
+    shown = await search(reactor, ("lo",), (silent.base,), seconds=2.0, progress=quiet, events=True)
     assert {(one.sighting.endpoint, one.notifies) for one in shown} == {(UUID, True), (OTHER, False)}
     assert scanner.device.subscribers.held == {}
     capsys.readouterr()
@@ -80,3 +81,35 @@ async def test_an_answer_above_the_size_of_a_discovery_message_is_not_read(devic
                 await asking
         else:
             assert (await asking).content[0].endpoint == UUID
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_address_ends_the_search_with_its_answer_and_nobody_is_subscribed_to(gateway, virtual):
+    from rich.console import Console
+    from twisted.internet import reactor
+
+    scanner = await virtual()
+    service = await gateway(None, scanner={"device": scanner.device_url, "events": "off"})
+    base = f"http://127.0.0.1:{service.port}"
+    addresses = (scanner.base, base)
+    found = await search(reactor, (), addresses, seconds=600.0, progress=Console(stderr=True))
+    assert {(one.sighting.endpoint, one.is_stand_in, one.notifies) for one in found} == {
+        (UUID, False, None), (service.scanners[0].stand_in.endpoint, True, None)}
+    assert next(one.found.scan for one in found if one.is_stand_in) == f"{base}{PATH}"
+    assert scanner.soap.asked["Subscribe"] == 0
+    found = await search(reactor, (), addresses, seconds=600.0, progress=Console(stderr=True), events=True)
+    assert {(one.is_stand_in, one.notifies) for one in found} == {(False, True), (True, None)}
+    assert scanner.soap.asked["Subscribe"] == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_silent_address_does_not_keep_others_from_being_asked(virtual, capsys):
+    from rich.console import Console
+    from twisted.internet import reactor
+
+    scanner, silent = await virtual(), await virtual(uuid=OTHER.removeprefix("urn:uuid:"))
+    silent.troubles.silent = True
+    progress = Console(stderr=True, width=300)
+    found = await search(reactor, (), (silent.base, scanner.base), seconds=1.0, progress=progress)
+    assert [one.sighting.endpoint for one in found] == [UUID]
+    assert f"{silent.base} does not answer: " in capsys.readouterr().err

@@ -65,8 +65,11 @@ async def test_a_bye_counts_until_the_scanner_answers(finding, virtual, monkeypa
     await until(service.found)
     service.scanner.monitor.said_bye()
     assert service.scanner.monitor.reachable is False
+    health = service.scanner.health
+    assert (health.reachable, health.problem.cause) == (False, "has left the network (it sent Bye)")
     assert len(await found(service, "/", probe())) == 1  # the scanner answered the check
     assert service.scanner.monitor.reachable is True
+    assert (service.scanner.health.reachable, service.scanner.health.problem) == (True, None)
 
 
 @pytest_twisted.ensureDeferred

@@ -6,6 +6,7 @@ import pytest_twisted
 from tests.loopback.events.subscribers import PANEL, PATH, S, W, notify, subscribed
 from tests.messages import SCAN, manage, status_event
 from tests.peers import ask
+from tests.ports import free_port
 from tests.waiting import until
 from wsdgateway.bridge.events import deliveryqueue
 from wsdgateway.soap.namespaces import WSE
@@ -48,9 +49,9 @@ async def test_no_event_is_delivered_after_unsubscribe(bridged, sink):
 @pytest_twisted.ensureDeferred
 async def test_a_sink_that_returns_gets_the_missed_events_in_order(bridged, sink):
     service = await bridged()
-    listener = await sink()
+    port = free_port()  # that no other process takes while the sink is stopped
+    listener = await sink(port)
     await subscribed(service, listener.url)
-    port = listener.device.port
     await listener.stop()
     for scans in range(5):
         await notify(service, status_event("7", "Processing", scans, message_id=f"urn:uuid:{scans}"))
@@ -67,7 +68,7 @@ async def test_a_sink_that_returns_gets_the_missed_events_in_order(bridged, sink
 @pytest_twisted.ensureDeferred
 async def test_an_unreachable_sink_loses_its_subscription_and_its_name_on_the_panel(bridged, sink):
     service = await bridged(events={"client_retry": 0.5})
-    ends, dead = await sink(), await sink()
+    ends, dead = await sink(), await sink(free_port())
     granted = await subscribed(service, dead.url, end_to=ends.url, parameters="<Id>5</Id>", events=["JobStatusEvent"],
                      destinations=PANEL["destinations"])
     assert len(service.device.device.subscribers.held) == 2
@@ -116,7 +117,7 @@ async def test_subscribers_of_a_silent_scanner_get_a_subscription_end(gateway, s
 async def test_two_hundred_sinks_twenty_unreachable_and_twenty_slow(bridged, sink):
     service = await bridged()
     good = [await sink() for _ in range(160)]
-    slow, dead = [await sink() for _ in range(20)], [await sink() for _ in range(20)]
+    slow, dead = [await sink() for _ in range(20)], [await sink(free_port()) for _ in range(20)]
     held = []
     for one in slow:
         one.device.handle = held.append

@@ -71,9 +71,9 @@ async def test_the_api_and_the_page_show_subscriptions(bridged, sink):
     assert mine["destinations"] == [{"context": "ctx", "name": "Scan to me"}]
     assert (mine["panel"], mine["state"], mine["waiting"], mine["failures"]) == ("subscribed", "ok", 0, 0)
     assert (other["events"], other["panel"], other["destinations"]) == (None, None, [])
-    page = (await get(service.admin_port, b"/"))[2]
-    assert b"Scan to me" in page
-    assert b"ScanAvailableEvent" in page
+    page = (await get(service.admin_port, b"/subscriptions"))[2]
+    assert b"Scan to me" in page and b"ScanAvailable" in page
+    assert b"Scan to me" in (await get(service.admin_port, b"/"))[2]
 
 
 def sink_at(url):

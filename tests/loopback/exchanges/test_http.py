@@ -219,3 +219,27 @@ async def test_a_client_that_does_not_read_is_not_read_from(gateway, echo):
     assert not service.server.connections
     client.transport.resumeProducing()
     assert len(await client.end()) < len(pipeline)
+
+
+@pytest_twisted.ensureDeferred
+async def test_refusals_of_one_kind_are_logged_once_a_minute(gateway, echo, said):
+    service = await gateway(echo.url, scanner=OFF)
+
+    async def refuse(data, times):
+        for _ in range(times):
+            client = await connect(service.port)
+            client.send(data)
+            await client.answer()
+            client.transport.abortConnection()
+
+    def lines():
+        return [line.partition(": ")[2] for line in said if "refused with" in line]
+
+    await refuse(b"nonsense\r\n\r\n", 3)
+    [first] = lines()
+    assert first.startswith("refused with 400: ") and first.endswith("(logged at most once a minute)")
+    await refuse(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", 2)
+    assert [line.partition(": ")[0] for line in lines()] == ["refused with 400", "refused with 413"]
+    service.clock.advance(60.0)
+    await refuse(b"nonsense\r\n\r\n", 2)
+    assert lines()[2:] == [first]

@@ -20,6 +20,7 @@ from wsdgateway.metadata.messages import write_get
 from wsdgateway.mtom.multipart import boundary_of
 from wsdgateway.scan.operations import EVENTS
 from wsdgateway.scan.reading import attribute, tag
+from wsdgateway.simulator.conditions import KINDS, STATES
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.namespaces import WSE
 
@@ -118,8 +119,12 @@ async def test_the_elements_of_the_scanner(client, settings):
         assert message == [(f"wscn:{name}", "true") for name in wanted]
 
 
+CONDITIONS = {**{name: kind.reason for name, kind in KINDS.items() if kind.component},
+              "feeder?pages=0": "InputTrayEmpty"}
+
+
 @pytest.mark.parametrize("trouble", [
-    (), ("feeder?pages=0",), ("jam",), ("cover",), ("jam", "cover", "feeder?pages=0"), ("jam", "clear")])
+    (), ("feeder?pages=0",), *((name,) for name in KINDS), ("jam", "cover", "feeder?pages=0"), ("jam", "clear")])
 @pytest_twisted.ensureDeferred
 async def test_the_status_in_every_condition(client, trouble):
     made = await client()
@@ -128,11 +133,13 @@ async def test_the_status_in_every_condition(client, trouble):
         assert (await ask(port, f"/control/{deed}", b""))[0].status == 200
     status = (await made.ask(get_scanner_elements("ScannerStatus"))).body
     conditions = {element.findtext(tag("Name")) for element in status.iter(tag("DeviceCondition"))}
-    expected = {"jam": "MediaJam", "cover": "CoverOpen", "feeder?pages=0": "InputTrayEmpty"}
-    assert conditions == ({expected[deed] for deed in trouble} if "clear" not in trouble else set())
-    stopped = conditions & {"MediaJam", "CoverOpen"}
-    assert status.findtext(f".//{tag('ScannerState')}") == ("Stopped" if stopped else "Idle")
-    if stopped:
+    active = () if "clear" in trouble else trouble
+    assert conditions == {CONDITIONS[deed] for deed in active if deed in CONDITIONS}
+    history = [element.findtext(tag("Name")) for element in status.iter(tag("ConditionHistoryEntry"))]
+    assert history == (["MediaJam"] if "clear" in trouble else [])
+    state = max([KINDS[deed].state for deed in active if deed in KINDS], key=STATES.index, default="Idle")
+    assert status.findtext(f".//{tag('ScannerState')}") == state
+    if state != "Idle":
         assert fault_of(await made.ask(create(), 500)) == "ServerErrorNotAcceptingJobs"
 
 
@@ -298,6 +305,7 @@ async def test_subscriptions_and_events(client, sink, expires):
     await made.ask(job_request("CancelJob", job_id))
     assert made.scanner.device.press("B") == 1
     await until(lambda: "ScanAvailableEvent" in listener.events and listener.events.count("JobEndStateEvent") == 3)
+    assert set(listener.events) == set(EVENTS) - {"ScannerElementsChangeEvent"}
     for asked in listener.device.requests:
         checked(asked.request.body)
     await made.ask(manage("Unsubscribe", manager), path=path)

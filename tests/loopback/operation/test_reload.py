@@ -193,10 +193,10 @@ async def test_an_invalid_file_is_logged_and_changes_nothing(file, device, said)
     before = service.config
     await file.reload("[limits]\nconnections = 0\nnonsense = 1\n")
     assert service.config is before and len(service.scanners) == 1
-    wrong = [line.removeprefix(f"The configuration was not reloaded: {file.path}: ") for line in said
+    wrong = [line.removeprefix(f"The configuration was not reloaded: {file.path}:") for line in said
              if "was not reloaded" in line]
-    assert wrong == ["[limits] connections = 0: must be a whole number between 1 and 1000000",
-                     "[limits] nonsense: unknown key; the keys are " + ", ".join(
+    assert wrong == ["8: [limits] connections = 0: must be a whole number between 1 and 1000000",
+                     "9: [limits] nonsense: unknown key; the keys are " + ", ".join(
                          field.name for field in attrs.fields(LimitsConfig))]
     file.path.write_text(f'[gateway]\nstate = "redis://h:6379/0"\n[[listen]]\nendpoint = "{LOOPBACK}"\n')
     service.reload()

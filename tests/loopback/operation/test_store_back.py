@@ -87,7 +87,8 @@ async def test_readyz_and_the_page_warn_that_the_store_is_not_used(broken):
     assert status == 200 and lines[0] == "ready"
     assert lines[1].startswith(f"warning: {service.file}: the store is damaged")
     _, _, page = await request(service.admin_port, b"/")
-    assert b'<p class="warning">Warning: ' in page and b"the store is damaged: file is not a database" in page
+    assert b'<li class="warning"><strong>Warning</strong>: ' in page
+    assert b"the store is damaged: file is not a database" in page
     await service.repair()
     assert (await request(service.admin_port, b"/readyz"))[2] == b"ready\n"
     assert b'class="warning"' not in (await request(service.admin_port, b"/"))[2]

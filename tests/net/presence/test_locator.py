@@ -8,6 +8,7 @@ from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.discovery.backoff import LONGEST_AWAY
 from wsdgateway.bridge.discovery.location import LONGEST_PAUSE
 from wsdgateway.bridge.discovery.sightings import Sighting
+from wsdgateway.bridge.health.causes import NO_USABLE_ADDRESS
 from wsdgateway.net.presence.locator import Locator
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.soap.namespaces import WSDP, WSX, WXF
@@ -103,6 +104,23 @@ def test_an_unusable_address_is_logged_once(locating, said):
         seen(locating)
     [line] = [line for line in said if "no usable address" in line]
     assert "only http://127.0.0.1/d http://239.255.255.250/d; " in line
+    assert (locating.cause, locating.was_tried) == (NO_USABLE_ADDRESS, False)
+
+
+def test_a_search_without_success_is_logged_when_its_reason_changes(locating, said):
+    _, _, there, clock, _ = locating.all
+    seen(locating, V4)
+    clock.pump([1.0] * 60)
+    assert (locating.was_tried, locating.cause) == (True, None)  # the error has none
+    locating.refusing = True
+    clock.pump([1.0] * 60)
+    assert locating.cause.words == "answered 503"
+    why = [line.partition("not found: ")[2].partition(";")[0] for line in said if "was not found" in line]
+    assert why == [f"{V4}: nobody is there", f"{V4}: it answered 503"]
+    locating.refusing = False
+    there.add(V4)
+    clock.advance(LONGEST_PAUSE)
+    assert locating.cause is None
 
 
 def test_a_scanner_that_is_not_ready_is_asked_less_often_than_one_that_does_not_answer(locating):

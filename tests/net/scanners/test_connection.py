@@ -8,9 +8,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from tests.options import scanner_options
+from wsdgateway.bridge.health.causes import BROKEN_OFF, NOT_HTTP
 from wsdgateway.http.knownheads import KnownHeads
 from wsdgateway.http.urls import address_of
-from wsdgateway.net.scanners.connection import DeviceConnection, Insecure
+from wsdgateway.net.scanners.connection import DeviceConnection
+from wsdgateway.net.scanners.failures import Insecure
 from wsdgateway.net.scanners.request import FAILED, WAITING, ScannerRequest
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.net.transport.writebatching import WriteScheduler
@@ -115,7 +117,7 @@ def test_exchanges_follow_one_another_on_a_connection():
         assert wire.connection.request is request
         wire.connection.dataReceived(HEAD + b"hello")
         assert (ended, wire.connection.request) == ([b"hello"], None)
-    assert wire.connection.requests == 2
+    assert (wire.connection.requests, wire.owner.completed_answers) == (2, 2)
     assert wire.owner.calls == ["reached", *["received", "released True", "answered"] * 2]
     assert wire.transport.value().count(b"POST /scan HTTP/1.1\r\nHost: 198.51.100.20\r\n") == 2
     assert not wire.transport.aborted
@@ -139,6 +141,8 @@ def test_a_connection_that_breaks_before_a_head(operation, sent, outcome):
     assert ("resend" in wire.owner.calls, request.state is WAITING) == (outcome == "resend", outcome == "resend")
     assert ended == [] if outcome else isinstance(error_of(ended), BadDevice)
     assert wire.owner.calls[-1] == "closed"
+    assert wire.owner.causes == ([] if outcome else [BROKEN_OFF])
+    assert outcome or error_of(ended).cause is BROKEN_OFF
 
 
 def test_a_connection_that_breaks_in_a_body_fails_the_answer():
@@ -150,6 +154,7 @@ def test_a_connection_that_breaks_in_a_body_fails_the_answer():
     Deferred.fromCoroutine(response.collect()).addErrback(failed.append)
     wire.lose()
     assert isinstance(error_of(failed), BadDevice)
+    assert (wire.owner.causes, wire.owner.completed_answers) == ([], 0)  # no lasting problem: it had begun to answer
 
 
 def test_a_request_that_times_out_is_not_sent_again():
@@ -167,6 +172,7 @@ def test_an_answer_that_is_not_http_fails_the_request():
     _, ended = wire.send()
     wire.connection.dataReceived(b"SSH-2.0\r\n")
     assert isinstance(error_of(ended), BadDevice) and wire.transport.aborted
+    assert wire.owner.causes == [NOT_HTTP]
 
 
 def test_with_tls_nothing_is_sent_before_the_device_is_trusted():

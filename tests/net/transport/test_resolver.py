@@ -146,7 +146,7 @@ def test_the_local_address_for_an_unknown_name_is_an_error(reactor):
     failures = []
     ensureDeferred(local_address(reactor, "nobody", 80)).addErrback(failures.append)
     reactor.hand_over()
-    assert failures[0].check(Unavailable) and "no address" in str(failures[0].value)
+    assert failures[0].check(Unavailable) and "its name cannot be resolved (nobody)" in str(failures[0].value)
 
 
 @pytest_twisted.ensureDeferred

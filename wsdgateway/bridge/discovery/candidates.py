@@ -32,11 +32,15 @@ RETRY_SECONDS = 50.0  # until a device without metadata may be asked again
 
 @attrs.frozen
 class ScanDevice:
-    """A device with a scan service: its labels, the address at which it answered, and that of the service."""
+    """A device with a scan service: its labels, the address at which it answered, and that of the service.
+
+    `is_stand_in`: its metadata is that of a gateway's stand-in.
+    """
 
     labels: Labels
     device: str
     scan: str
+    is_stand_in: bool = False
 
 
 def places(found: ScanDevice, sighting: Sighting) -> set[tuple[str, int]]:

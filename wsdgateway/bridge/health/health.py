@@ -54,34 +54,22 @@ def diagnose(facts: Facts) -> Cause | None:
     return facts.contact or facts.location or facts.reported or facts.subscription
 
 
-@attrs.frozen
-class Change:
-    """A change of the problem: `former` is None if it begins, `problem` is None if it ends. `now` is the time."""
-
-    former: Problem | None
-    problem: Problem | None
-    now: float
-
-
 class HealthRecord:
     """The health of one scanner over time. A problem begins anew if its cause changes."""
 
     def __init__(self) -> None:
         self.health = Health()
 
-    def update(self, facts: Facts, now: float) -> Change | None:
-        """Compare the facts with the known health. Returns the change of the problem, None if there is none.
+    def update(self, facts: Facts, now: float) -> None:
+        """Learn the current facts.
 
         The state and conditions of a scanner that cannot be reached are not shown, since they are out of date.
         """
         known, cause = self.health, diagnose(facts)
-        former = known.problem
-        if cause is None or former is None or former.cause != cause.words:
-            problem = None if cause is None else Problem(cause.words, now)
-        else:
-            problem = former
+        problem = None if cause is None else Problem(cause.words, now)
+        if known.problem is not None and problem is not None and known.problem.cause == problem.cause:
+            problem = known.problem
         since = known.reachable_since if facts.reachable and known.reachable else now if facts.reachable else None
         is_away = facts.reachable is False
         self.health = Health(facts.reachable, since, None if is_away else facts.state,
                              () if is_away else facts.conditions, problem)
-        return None if problem == former else Change(former, problem, now)

@@ -107,6 +107,8 @@ class ReportedStatus:
         if len({one.name for one in named}) != 1:
             return self._status
         kept = tuple(one for one in known if one not in named)
+        if not _stops(named[0]) and named[0].name not in self._status.state_reasons:
+            return attrs.evolve(self._status, conditions=kept)  # it has nothing to do with the state
         gone = named[0].name if named[0].name not in {one.name for one in kept} else ""
         reasons = tuple(reason for reason in self._status.state_reasons if reason != gone)
         is_left = any(map(_stops, kept)) or any(reason in STOPPING and reason != ATTENTION_REQUIRED

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wsdgateway.bridge.access.quotas import client_of
-from wsdgateway.bridge.decisions import Decision, Failure, Forward, Outcome, Reply
+from wsdgateway.bridge.decisions import Decision, Failure, Forward, Outcome, Reply, Sent
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.http.messages import FRAMING, Headers, actionless, end_to_end
 from wsdgateway.http.urls import address_of
@@ -150,6 +150,11 @@ class Forwarder:
         for waiting in self._waiting.pop(forward, ()):
             waiting.callback(outcome)
         return decision
+
+    def overhear(self, reply: Reply, sent: Sent) -> None:
+        """Learn the scanner's status from an answer to GetScannerElements that is passed on."""
+        if self._bridge.overhear_answer(reply, sent):
+            self._after_learning()
 
     # Records.
 

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure as TwistedFailure
 
-from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join, Pass, Question, Refuse, Reply
+from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join, Pass, Question, Refuse, Reply, Sent
 from wsdgateway.bridge.frontends.frontend import ClientRequest, DeviceRequest, EventingRequest, FrontEnd, Rejected
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.http.answers import HTTPAnswer
@@ -29,7 +29,7 @@ from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, fault_for
-from wsdgateway.scan.operations import CREATE_SCAN_JOB, RETRIEVE_IMAGE
+from wsdgateway.scan.operations import CREATE_SCAN_JOB, GET_SCANNER_ELEMENTS, RETRIEVE_IMAGE
 
 # The metrics label for each decision on a read that many clients may make.
 _COMMON: dict[type, str] = {Answer: KEPT, Join: SHARED, Forward: ASKED}
@@ -128,7 +128,7 @@ class Proxy:
         self._accounting.client(exchange, request.operation.name, source, started, request.envelope)
 
     def _forward(self, exchange: Exchange, forward: Forward, started: float, fields: Headers | None = None) -> None:
-        """Send a request from whose answer nothing is learnt.
+        """Send a request from whose answer nothing is learnt about jobs.
 
         An answer that arrives in one piece, as most do, is handled without a coroutine, which would take a sixth of the
         time of the exchange. `fields` are the header fields for the scanner, if they are known.
@@ -136,16 +136,18 @@ class Proxy:
         request = self._forwarder.request(forward, exchange, fields)
         if exchange.raw:
             self._repeats.learn(exchange, forward, forward.question, self._source, request.headers)
+        is_of_elements = forward.question.operation is GET_SCANNER_ELEMENTS
+        sent = self._bridge.sending(self._seconds()) if is_of_elements else None
         sending = self._forwarder.begin(request)
-        sending.addCallbacks(self._answered, self._not_answered, callbackArgs=(exchange, forward, started),
+        sending.addCallbacks(self._answered, self._not_answered, callbackArgs=(exchange, forward, started, sent),
                              errbackArgs=(request, exchange, forward, started))
         sending.addErrback(self._failed, exchange, started)
 
-    def _answered(self, response: Response, exchange: Exchange, forward: Forward,
-                  started: float) -> Deferred[None] | None:
+    def _answered(self, response: Response, exchange: Exchange, forward: Forward, started: float,
+                  sent: Sent | None) -> Deferred[None] | None:
         head = response.head
         if not response.ended or not head.framed or is_streamed(response, forward):
-            return Deferred.fromCoroutine(self._receive_late(response, exchange, forward, started))
+            return Deferred.fromCoroutine(self._receive_late(response, exchange, forward, started, sent))
         content_type, body = first(head.headers, b"content-type") or b"", response.whole()
         try:
             check_document(response.peer, content_type, body)
@@ -153,14 +155,19 @@ class Proxy:
             self._refuse(exchange, response.request, error, forward, started)
             return None
         reply = Reply(head.status, content_type, body, head.reason, head.passed_on)
+        if sent is not None:
+            self._forwarder.overhear(reply, sent)
         answer = self._front_end.write(Pass(reply), forward.question)
         self._forwarder.count(response.request, outcome_of(head.status, answer.fault))
         exchange.give(answer)
         self._account(exchange, forward.question, DEVICE, started)
         return None
 
-    async def _receive_late(self, response: Response, exchange: Exchange, forward: Forward, started: float) -> None:
+    async def _receive_late(self, response: Response, exchange: Exchange, forward: Forward, started: float,
+                            sent: Sent | None) -> None:
         outcome = await self._forwarder.receive(response, forward, exchange)
+        if sent is not None and isinstance(outcome, Reply):
+            self._forwarder.overhear(outcome, sent)
         if outcome is not None:
             decision = Refuse(outcome.fault) if isinstance(outcome, Failure) else Pass(outcome)
             self._give(exchange, forward.question, decision, DEVICE)

@@ -43,10 +43,12 @@ MAX_CONCURRENT = 4
 
 
 async def read_device(reactor: Any, sighting: Sighting, new_id: Callable[[], str],
-                  accounting: Accounting | None = None, trust_in: TrustIn | None = None) -> ScanDevice | None:
+                      accounting: Accounting | None = None, trust_in: TrustIn | None = None,
+                      stand_ins: bool = False) -> ScanDevice | None:
     """Read the metadata of a device at the first of its addresses that answers. Returns None if it is not a scanner.
 
-    Raises `DeviceError` or `Malformed` if no address answers with metadata.
+    A stand-in of a gateway counts as a scanner only with `stand_ins`. Raises `DeviceError` or `Malformed` if no address
+    answers with metadata.
     """
     problem: DeviceError | Malformed = Malformed("it has no usable address")
     end = reactor.seconds() + DEVICE_SECONDS
@@ -59,12 +61,13 @@ async def read_device(reactor: Any, sighting: Sighting, new_id: Callable[[], str
             envelope = read(reply.body, reply.charset)
             metadata = find_metadata(envelope.body)
             told = None if metadata is None else host_endpoint(metadata)
-            if metadata is not None and is_stand_in(metadata):
+            represents = metadata is not None and is_stand_in(metadata)
+            if represents and not stand_ins:
                 return None
             if metadata is None or (told is not None and not is_same_device(told, sighting, url)):
                 raise Malformed(f"{url}: another device answered, or the answer contains no metadata")
             scan = scan_address(envelope, url)
-            return None if scan is None else ScanDevice(read_labels(metadata), url, scan)
+            return None if scan is None else ScanDevice(read_labels(metadata), url, scan, represents)
         except (DeviceError, Malformed) as error:
             problem = error
         if reactor.seconds() >= end:

@@ -182,16 +182,24 @@ class DiscoveryClient:
             self._resolve_on(sender, endpoint)
 
     async def _probe_directly(self, url: str) -> None:
-        try:
-            message = await probe_directly(self._reactor, url, self._parameters.new_id, DIRECTED_SECONDS,
-                                           self._accounting, self._trust_in)
-        except (DeviceError, Malformed) as problem:
-            if self.failed.get(url) is None:
-                self.log.warn("[discovery] directed {url}: {problem}", url=url, problem=str(problem))
-            self.failed[url] = str(problem)
+        problem = await self.probe(url, DIRECTED_SECONDS)
+        if problem is None:
+            self.failed.pop(url, None)
             return
-        self.failed.pop(url, None)
+        if url not in self.failed:
+            self.log.warn("[discovery] directed {url}: {problem}", url=url, problem=problem)
+        self.failed[url] = problem
+
+    async def probe(self, url: str, seconds: float) -> str | None:
+        """Send a directed Probe to a URL. Returns the reason why there was no answer within so many seconds, or None.
+        """
+        try:
+            message = await probe_directly(self._reactor, url, self._parameters.new_id, seconds, self._accounting,
+                                           self._trust_in)
+        except (DeviceError, Malformed) as problem:
+            return str(problem)
         self._process(message, "")
+        return None
 
     def receive(self, link: Link, message: Message, host: str, *, answer: bool) -> None:
         """Handle a message of a device at the address `host`.

@@ -1,7 +1,8 @@
-"""Surveys the scanners that can be found: searches once, reads each one's metadata, and checks whether it has events.
+"""Surveys the scanners that can be found: searches, reads each one's metadata, and can check whether it has events.
 
-WS-Discovery 2005/04, sections 5 and 6; WS-Eventing 2004/08, section 3. The only Subscribe, which is ended at once, is
-for JobStatusEvent, so that nothing appears on the panel.
+WS-Discovery 2005/04, sections 5 and 6; WS-Eventing 2004/08, section 3. A Subscribe is sent on request only, because
+weak scanners take it badly, and never to a stand-in, because its gateway has events. It is for JobStatusEvent, so that
+nothing appears on the panel, and is ended at once.
 """
 
 from collections.abc import Callable
@@ -43,7 +44,7 @@ MAX_CONCURRENT = 8  # devices queried at once
 
 @attrs.frozen
 class Surveyed:
-    """A scanner: its announcement, its metadata, and whether it supports events (None if it could not be queried).
+    """A scanner: its announcement, its metadata, and whether it supports events (None if that is not known).
 
     `pin` is the pin of its key, if pins were requested.
     """
@@ -56,7 +57,7 @@ class Surveyed:
     @property
     def is_stand_in(self) -> bool:
         """True if it is a gateway's stand-in."""
-        return STAND_IN in self.sighting.types
+        return self.found.is_stand_in or STAND_IN in self.sighting.types
 
 
 class _Sink(Protocol):
@@ -102,13 +103,14 @@ async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]
 async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[str, ...], seconds: float,
                  new_id: Callable[[], str], is_own: Callable[[str], bool], random: Callable[[], float],
                  on_count: Callable[[int], None], on_failure: Callable[[str, str], None],
-                 pins: Pins | None = None) -> list[Surveyed]:
+                 pins: Pins | None = None, events: bool = False) -> list[Surveyed]:
     """Search for scanners for so many seconds, on these interfaces and by directed Probe at these URLs.
 
-    `new_id` makes message ids, which `is_own` recognizes; `random` gives numbers from 0 to 1. `on_count` is called with
-    the number of devices so far, `on_failure` with each URL that does not answer, and why. With `pins`, devices with
-    TLS are queried whatever key they have, and its pin is returned; without, only those whose certificate is trusted by
-    the system's authorities.
+    Without interfaces, the search ends when every URL has answered. `new_id` makes message ids, which `is_own`
+    recognizes; `random` gives numbers from 0 to 1. `on_count` is called with the number of devices so far, `on_failure`
+    with each URL that does not answer, and why. With `pins`, devices with TLS are queried whatever key they have, and
+    its pin is returned; without, only those whose certificate is trusted by the system's authorities. With `events`,
+    each scanner is asked for a subscription, to learn whether it notifies.
     """
     trust_in = None if pins is None else pins.trust
 
@@ -119,40 +121,63 @@ async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[
 
     parameters = MessageParameters(new_id, lambda: Sequence(0, 0), random, RATE)
     client = DiscoveryClient(
-        reactor, parameters, seconds=reactor.seconds, period=seconds / 2, directed=addresses, is_own=is_own,
+        reactor, parameters, seconds=reactor.seconds, period=seconds / 2, directed=(), is_own=is_own,
         missing=lambda: (), on_unanswered=lambda endpoint: None, on_address_change=lambda: None, on_news=on_news,
         on_dropped=lambda reason: None, trust_in=trust_in)
     links = DiscoveryLinks(reactor, client_interfaces=(), device_interfaces=interfaces, client=client, is_own=is_own,
                            count=lambda side, name: None, on_dropped=lambda reason: None)
     links.startService()
     try:
-        await deferLater(reactor, seconds, lambda: None)
+        asking = [Deferred.fromCoroutine(_ask(reactor, client, url, seconds)) for url in addresses]
+        if interfaces:
+            await deferLater(reactor, seconds, lambda: None)
+        problems = await gatherResults(asking)
     finally:
         await links.stopService()
-    for url, why in client.failed.items():
-        on_failure(url, why)
+    for url, problem in zip(addresses, problems, strict=True):
+        if problem is not None:
+            on_failure(url, problem)
     queues = [SerialQueue(reactor) for _ in range(MAX_CONCURRENT)]
 
     async def read_one(number: int, sighting: Sighting) -> Surveyed | None:
-        return await queues[number % MAX_CONCURRENT].run(lambda: _read_one(reactor, sighting, new_id, on_failure, pins))
+        return await queues[number % MAX_CONCURRENT].run(
+            lambda: _read_one(reactor, sighting, new_id, on_failure, pins, events))
 
     found = await gatherResults([
         Deferred.fromCoroutine(read_one(number, sighting)) for number, sighting in enumerate(client.sightings.all())])
     return [one for one in found if one is not None]
 
 
+async def _ask(reactor: Any, client: DiscoveryClient, url: str, seconds: float) -> str | None:
+    """Send a directed Probe, and another one after half of the time if the first was refused.
+
+    Returns the reason why there was no answer, or None.
+    """
+    began = reactor.seconds()
+    problem = await client.probe(url, seconds)
+    pause = began + seconds / 2 - reactor.seconds()
+    if problem is None or pause <= 0:
+        return problem
+    await deferLater(reactor, pause, lambda: None)
+    return await client.probe(url, seconds / 2)
+
+
 async def _read_one(reactor: Any, sighting: Sighting, new_id: Callable[[], str], on_failure: Callable[[str, str], None],
-                pins: Pins | None) -> Surveyed | None:
+                pins: Pins | None, events: bool) -> Surveyed | None:
     trust_in = None if pins is None else pins.trust
     try:
-        found = await read_device(reactor, sighting, new_id, trust_in=trust_in)
+        found = await read_device(reactor, sighting, new_id, trust_in=trust_in, stand_ins=True)
     except (DeviceError, Malformed) as problem:
-        secure = [url for url in sighting.xaddrs if url.startswith("https:")]
-        if secure:
-            on_failure(secure[0], str(problem))
+        # Others are not told, because most devices on a network are no scanners.
+        told = [url for url in sighting.xaddrs if not sighting.via or url.startswith("https:")]
+        if told:
+            on_failure(told[0], str(problem))
         return None
     if found is None:
         return None
-    notifies = await _notifies(reactor, found.scan, sighting.via, new_id, trust_in)
     place = address_of(found.scan)
-    return Surveyed(sighting, found, notifies, None if pins is None else pins.found.get((place.host, place.port)))
+    pin = None if pins is None else pins.found.get((place.host, place.port))
+    one = Surveyed(sighting, found, None, pin)
+    if not events or one.is_stand_in:
+        return one
+    return attrs.evolve(one, notifies=await _notifies(reactor, found.scan, sighting.via, new_id, trust_in))

@@ -95,9 +95,8 @@ class TargetServices:
             was_there = presence.announced is not None
             self._announce(presence.update(stand_in.service), stand_in.path())
             if self._links and was_there is not (presence.announced is not None):
-                self.log.info("{name}: {what}", name=name, what="no longer announced to clients, because the scanner "
-                                                                "is gone"
-                              if was_there else "announced to clients")
+                self.log.info("{scanner}: no longer announced to clients, because the scanner is gone" if was_there
+                              else "{scanner}: announced to clients", scanner=name)
 
     def link_opened(self, link: Link) -> None:
         """Announce everything on a link that was opened, or whose addresses have changed."""

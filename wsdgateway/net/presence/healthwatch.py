@@ -8,7 +8,8 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from wsdgateway.bridge.health.causes import LEFT
-from wsdgateway.bridge.health.health import Change, Facts, Health, HealthRecord
+from wsdgateway.bridge.health.health import Facts, Health, HealthRecord
+from wsdgateway.bridge.health.problemlog import Change, ProblemLog
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.presence.monitor import Monitor
@@ -31,6 +32,7 @@ class HealthWatch:
         self._wall = wall
         self._subscription = subscription
         self._record = HealthRecord()
+        self._lines = ProblemLog()
         self._seen = 0
         self._monitor: Monitor | None = None
 
@@ -54,9 +56,11 @@ class HealthWatch:
         if self._monitor is None:
             return
         self._seen = self._bridge.reported.changes
-        change = self._record.update(self._facts(self._monitor), self._wall())
+        now = self._wall()
+        self._record.update(self._facts(self._monitor), now)
+        change = self._lines.change(self.health.problem, now)
         if change is not None:
-            self._log(change)
+            self._log(change, now)
 
     def _facts(self, monitor: Monitor) -> Facts:
         contact, reported, own = self._device.contact, self._bridge.reported, self._subscription()
@@ -68,17 +72,17 @@ class HealthWatch:
         return Facts(reachable, cause or self._bridge.misfit, location, reported.state, reported.conditions,
                      reported.cause, None if own is None else own.trouble)
 
-    def _log(self, change: Change) -> None:
+    def _log(self, change: Change, now: float) -> None:
         if change.problem is None:
             assert change.former is not None
             self.log.info("{scanner}: the problem has ended after {lasted}: {cause}", scanner=self._scanner,
-                          cause=change.former.cause, lasted=_duration(change.now - change.former.since))
+                          cause=change.former.cause, lasted=_duration(now - change.former.since))
         elif change.former is None:
             self.log.warn("{scanner}: problem: {cause}", scanner=self._scanner, cause=change.problem.cause)
         else:
             self.log.warn("{scanner}: the problem is now: {cause} (before, for {lasted}: {former})",
                           scanner=self._scanner, cause=change.problem.cause, former=change.former.cause,
-                          lasted=_duration(change.now - change.former.since))
+                          lasted=_duration(now - change.former.since))
 
     def stop(self) -> None:
         """Stop watching: what happens while the gateway stops is no problem of the scanner."""

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.discovery.location import LINK_LOCAL_SECONDS, Location, Next
 from wsdgateway.bridge.discovery.sightings import Sighting
-from wsdgateway.bridge.health.causes import Cause, not_a_scanner, told
+from wsdgateway.bridge.health.causes import NO_USABLE_ADDRESS, Cause, not_a_scanner, told
 from wsdgateway.discovery.identity import is_same
 from wsdgateway.metadata.messages import Labels, read_labels, scan_service_addresses
 from wsdgateway.metadata.standin import find_metadata
@@ -36,7 +36,7 @@ class Locator:
     `send` sends requests to the scanner by `client`, `send_beside` by another connection that does not wait for dead
     ones. `endpoint` is the scanner's endpoint address in the scanner's own spelling, if it is known; answers from any
     other endpoint are rejected. `labels` are the names that the scanner had when it was last found. `on_failure` is
-    called after a search without success, whose `cause` is that of the first failure with a cause.
+    called after a search without success (`was_tried`), whose `cause` is that of the first failure with a cause.
     """
 
     log = Logger()
@@ -55,6 +55,7 @@ class Locator:
         self._on_failure = on_failure
         self._logged = ""
         self.cause: Cause | None = None
+        self.was_tried = False
         self._location = Location()
         self._timer: IDelayedCall | None = None
         self._stopped = False
@@ -106,6 +107,8 @@ class Locator:
         """Log once that a scanner that is searched for announces no usable address."""
         if xaddrs and self.device is None and xaddrs != self._unusable:
             self._unusable = xaddrs
+            self.cause = NO_USABLE_ADDRESS
+            self._on_failure()
             if self._throttle.allows("", self._reactor.seconds()):
                 self.log.warn("{scanner}: the scanner announces no usable address, only {xaddrs}; give its address "
                               "in the configuration, as device or scan",
@@ -139,6 +142,7 @@ class Locator:
             self.log.warn("{scanner}: the scanner was announced at a new address, but is still at the former one: "
                           "{why}", scanner=self._scanner, why=why)
             return
+        self.was_tried = True
         former, self.cause = self.cause, next((one.cause for one in problems if one.cause is not None), None)
         if why != self._logged or self.cause != former:
             self._logged = why

@@ -165,7 +165,7 @@ class Monitor:
     @property
     def was_tried(self) -> bool:
         """True if its metadata have been requested in vain."""
-        return self._locator.cause is not None
+        return self._locator.was_tried
 
     @property
     def sighting(self) -> Sighting | None:

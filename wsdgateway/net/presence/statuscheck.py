@@ -1,6 +1,6 @@
-"""Confirms the conditions that a scanner has reported, while they are active and nobody asks for them.
+"""Confirms the conditions that a scanner has reported, and that it fails, while nobody asks the scanner.
 
-WS-Scan, GetScannerElements. A scanner without active conditions is not asked.
+WS-Scan, GetScannerElements. A scanner that answers and has no active conditions is not asked.
 """
 
 from collections.abc import Callable
@@ -32,12 +32,14 @@ class StatusCheck:
         self._learnt = learnt
         self._asking: Deferred[None] | None = None
 
-    def check(self, interval: float) -> None:
-        """Ask if a condition is active and nothing has been reported for most of `interval`, in seconds."""
+    def check(self, interval: float, *, failing: bool) -> None:
+        """Ask if the scanner is `failing`, or has an active condition that was last reported an `interval` ago.
+
+        `interval` is in seconds. A little less counts, too: an answer is to a request sent a little after a check.
+        """
         reported = self._bridge.reported
-        # Half of the interval, since the last answer was to a request that was sent a little after the last check.
-        if (self._bridge.device is None or self._asking is not None or not reported.is_active
-                or self._seconds() - reported.at < interval / 2):
+        is_due = reported.is_active and self._seconds() - reported.at >= interval / 2
+        if self._bridge.device is None or self._asking is not None or not (failing or is_due):
             return
         self._asking = Deferred.fromCoroutine(self._ask(self._bridge.device))
         self._asking.addErrback(lambda failure: self.log.failure(

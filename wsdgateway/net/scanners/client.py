@@ -316,6 +316,10 @@ class DeviceClient:
         """Notes that the device gave no answer of HTTP on a connection that it had accepted."""
         self._failed(cause)
 
+    def unreachable(self, cause: Cause) -> None:
+        """Notes that no request can be sent to the device, for example because its name has no address."""
+        self._failed(cause)
+
     def _failed(self, cause: Cause) -> None:
         if self._stopped is None and self.contact.failed(cause):
             self._on_contact()

@@ -28,26 +28,19 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from wsdgateway.bridge.health.causes import (
-    BROKEN_OFF,
-    NOT_HTTP,
-    PIN_MISMATCH,
-    UNKNOWN_AUTHORITY,
-    UNTRUSTED_AUTHORITY,
-    Cause,
-    told,
-)
+from wsdgateway.bridge.health.causes import BROKEN_OFF, NOT_HTTP, Cause
 from wsdgateway.exchangelog.tape import DEVICE
 from wsdgateway.http.knownheads import KnownHeads
 from wsdgateway.http.messages import request_head
 from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
 from wsdgateway.http.urls import Address
+from wsdgateway.net.scanners.failures import Insecure
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.reply import Response
 from wsdgateway.net.scanners.request import ANSWERED, SENT, WAITING, ScannerRequest
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
 from wsdgateway.net.transport.writebatching import CoalescedWriter, WriteScheduler
-from wsdgateway.tls.trust import Untrusted, WrongKey, explain, is_unverified
+from wsdgateway.tls.trust import Untrusted
 
 # Twisted reads 64 KiB at a time. Images are read in larger pieces, which would make small answers a fifth slower.
 SMALL_READ, LARGE_READ = 65536, 524288
@@ -57,29 +50,6 @@ SMALL_READ, LARGE_READ = 65536, 524288
 def _head(target: bytes, authority: bytes, fields: tuple[tuple[bytes, bytes], ...], length: int) -> bytes:
     """The head of a request. Cached, since a client's requests have the same."""
     return request_head(target, [(b"Host", authority), *fields, (b"Content-Length", b"%d" % length)])
-
-
-class Insecure(Exception):
-    """Raised if no secure connection to the device is possible.
-
-    The text says why; `detail` is additional information for the administrator. `has_authority`: an authority is
-    configured for it.
-    """
-
-    def __init__(self, problem: BaseException, *, has_authority: bool) -> None:
-        self.cause, advice = _why(problem, has_authority=has_authority)
-        super().__init__(self.cause.clause + advice)
-        self.detail = problem.detail if isinstance(problem, Untrusted) else ""
-
-
-def _why(problem: BaseException, *, has_authority: bool) -> tuple[Cause, str]:
-    """The cause of a failed handshake, and what to do about it."""
-    if isinstance(problem, WrongKey):
-        return PIN_MISMATCH, "; the gateway's log shows the pin of the key that it has"
-    sentence, _, advice = explain(problem).partition("; ")
-    if is_unverified(problem):
-        return UNKNOWN_AUTHORITY if has_authority else UNTRUSTED_AUTHORITY, f"; {advice}"
-    return told(sentence), f"; {advice}" if advice else ""
 
 
 class Owner(Protocol):

@@ -18,8 +18,8 @@ from twisted.python.failure import Failure
 from wsdgateway.bridge.health.causes import SILENT, told
 from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.circuitbreaker import CircuitBreaker
-from wsdgateway.net.scanners.connection import DeviceConnection, Insecure, Owner
-from wsdgateway.net.scanners.failures import OURS, cause_of, text_of
+from wsdgateway.net.scanners.connection import DeviceConnection, Owner
+from wsdgateway.net.scanners.failures import OURS, Insecure, cause_of, text_of
 from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.transport.errors import Busy, Unavailable
 from wsdgateway.net.transport.localaddress import zoned
@@ -78,6 +78,7 @@ class Attempts:
         self._not_connected = not_connected
         self._is_occupied = is_occupied
         self._under_way: dict[ScannerRequest, Deferred[DeviceConnection]] = {}
+        self._logged = ""
         self.circuit = CircuitBreaker()
 
     def moved(self) -> None:
@@ -118,13 +119,15 @@ class Attempts:
 
     def _succeeded(self, connection: DeviceConnection, request: ScannerRequest) -> None:
         self._under_way.pop(request, None)
+        self._logged = ""
         self._connected(connection, request)
 
     def _failed(self, failure: Failure, request: ScannerRequest, circuit: CircuitBreaker) -> None:
         self._under_way.pop(request, None)
         if failure.check(*CONNECT_ERRORS) is None:
             self.log.failure("Connecting to {host} failed", failure, host=request.address.host)
-        if isinstance(failure.value, Insecure) and failure.value.detail:
+        if isinstance(failure.value, Insecure) and failure.value.detail not in ("", self._logged):
+            self._logged = failure.value.detail
             self.log.warn("{host}: {detail}", host=request.address.host, detail=failure.value.detail)
         cause = cause_of(failure.value, request.address.host)
         is_occupied = circuit is self.circuit and self._is_occupied(request, failure)

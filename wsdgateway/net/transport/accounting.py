@@ -12,7 +12,7 @@ from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.exchangelog.tape import EVENT as EVENT_SIDE
 from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.requests import Request
-from wsdgateway.metrics import JOBS, RATE, REFUSED, RULE, Metrics
+from wsdgateway.metrics import DEVICE, JOBS, RATE, REFUSED, RULE, Metrics
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.scan.jobs import job_id_of, people_of, read_created
 from wsdgateway.scan.operations import CREATE_SCAN_JOB, OTHER
@@ -76,7 +76,17 @@ class Accounting:
         elapsed = self._seconds() - started
         if self._scanner is not None:
             self._metrics.request(self._scanner, operation, source, elapsed)
+            if source == DEVICE:
+                self._log_details(exchange.peer, operation, exchange.status, elapsed)
         self._add(exchange, operation, source, elapsed, envelope, job_id)
+
+    def _log_details(self, client: str, operation: str, status: int | None, elapsed: float) -> None:
+        """Log a request to the scanner for `log_level = "debug"`."""
+        if not self._log.details:  # even an event that no observer wants takes 6 µs
+            return
+        result = "no answer" if status is None else f"status {status}"
+        self.log.debug("{scanner}: {operation} of {client} ended with {result} after {seconds:.3f} s",
+                       scanner=self._scanner, operation=operation, client=client, result=result, seconds=elapsed)
 
     def unread(self, exchange: AccountedExchange, started: float | None = None) -> None:
         """Record a request that was refused or failed before its operation was known; `started` defaults to now."""
@@ -86,9 +96,9 @@ class Accounting:
         """Record that a client's request is refused; `reason` is a name of `metrics`."""
         self._metrics.refused(self._scanner, reason)
         if self._throttle.allows((reason, client_of(client), operation), self._seconds()):
-            self.log.warn("{scanner}{operation} of client {client} refused: {why} (logged at most once a minute)",
-                          scanner="" if self._scanner is None else f"{self._scanner}: ", operation=operation,
-                          client=client, why=_WHY[reason])
+            what = "{operation} of client {client} refused: {why} (logged at most once a minute)"
+            self.log.warn(what if self._scanner is None else f"{{scanner}}: {what}", scanner=self._scanner,
+                          operation=operation, client=client, why=_WHY[reason])
 
     def event(self, exchange: AccountedExchange, event: str, started: float, envelope: Envelope | None,
               job_id: str | None) -> None:
@@ -131,6 +141,7 @@ class Accounting:
             tape: Tape | None) -> None:
         """Record a request of the gateway's own to the scanner; `status` is None if there was no answer."""
         elapsed = self._seconds() - started
+        self._log_details("the gateway itself", operation, status, elapsed)
         try:
             asked: Envelope | None = read(request)
         except Malformed:

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostResolution, IResolutionReceiver
 from zope.interface import implementer
 
+from wsdgateway.bridge.health.causes import SILENT, unresolved
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.net.transport.interfaces import Address, read_interfaces
 
@@ -53,12 +54,12 @@ async def local_address(reactor: Any, host: str, port: int) -> str:
     if not isIPAddress(host) and not isIPv6Address(host):
         found = await addresses_of(reactor, host)
         if not found:
-            raise Unavailable(host, "its host name cannot be looked up, or has no address")
+            raise Unavailable(host, unresolved(host))
         address = found[0]
     try:
         return _local_address(address, port)
     except OSError as error:
-        raise Unavailable(host, f"there is no route to it ({error})") from None
+        raise Unavailable(host, SILENT, detail=f"there is no route to it: {error}") from None
 
 
 @implementer(IResolutionReceiver)

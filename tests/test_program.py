@@ -1,0 +1,43 @@
+"""Tests of program: the words that start the console script."""
+
+import shlex
+import sys
+
+import pytest
+
+from wsdgateway.program import command
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """A folder with a console script that the shell does not find."""
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    folder = tmp_path / "a venv"
+    folder.mkdir()
+    (folder / "wsdgateway").write_text("#!/bin/sh\n")
+    (folder / "wsdgateway").chmod(0o755)
+    return folder
+
+
+def test_a_script_that_the_shell_finds_has_its_name(script, monkeypatch):
+    monkeypatch.setenv("PATH", str(script))
+    assert command() == "wsdgateway"
+
+
+@pytest.mark.parametrize("program", ["twistd", "wsdgateway"])
+def test_a_script_beside_the_program_has_its_path(script, monkeypatch, program):
+    monkeypatch.setattr(sys, "argv", [str(script / program)])
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert shlex.split(command()) == [str(script / "wsdgateway")]
+
+
+def test_a_script_beside_python_has_its_path(script, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/nowhere/__main__.py"])
+    monkeypatch.setattr(sys, "executable", str(script / "python"))
+    assert shlex.split(command()) == [str(script / "wsdgateway")]
+
+
+def test_without_a_script_python_runs_the_package(monkeypatch, script):
+    monkeypatch.setattr(sys, "argv", ["/nowhere/__main__.py"])
+    monkeypatch.setattr(sys, "executable", "/no where/python")
+    assert shlex.split(command()) == ["/no where/python", "-m", "wsdgateway"]

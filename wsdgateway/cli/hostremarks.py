@@ -1,0 +1,72 @@
+"""Remarks about a configuration on this host: interfaces, addresses, certificates, and folders to write to."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from wsdgateway.config.endpoints import Listening, identity_files, listening_place
+from wsdgateway.config.remarks import EVERY, Remark
+from wsdgateway.config.sections import Config
+from wsdgateway.net.transport.interfaces import read_interfaces
+from wsdgateway.tls.identity import read_identity
+
+
+def host_remarks(config: Config) -> list[Remark]:
+    """The remarks about what the configuration needs of this host and its current user."""
+    return [*_network(config), *_expiring(config), *_unwritable(config)]
+
+
+def _listeners(config: Config) -> Iterator[tuple[str, tuple[str | int, ...], Listening]]:
+    """Each section with an endpoint: its name, its path in the file, and the section itself."""
+    yield from ((f"[[listen]] {position + 1}", ("listen", position), one) for position, one in enumerate(config.listen))
+    yield "[admin]", ("admin",), config.admin
+
+
+def _network(config: Config) -> Iterator[Remark]:
+    """Remarks about interfaces and addresses that this host does not have at the moment."""
+    try:
+        interfaces = read_interfaces()
+    except OSError as error:
+        yield Remark((), f"cannot read the network interfaces, so they were not checked: {error}")
+        return
+    for key in ("device_interfaces", "client_interfaces"):
+        yield from (Remark(("discovery", key), (
+            f"[discovery] {key}: this host has no interface {name} with an address; it has {', '.join(interfaces)}"))
+            for name in getattr(config.discovery, key) if name not in interfaces)
+    addresses = {str(address.ip): address.is_loopback
+                 for one in interfaces.values() for address in one.addresses}
+    for section, path, one in _listeners(config):
+        place = listening_place(one.endpoint)
+        host = EVERY[0] if place is None else place[0].partition("%")[0]
+        if host not in (*EVERY, *addresses) and not host.startswith("127."):
+            known = ", ".join(address for address, is_loopback in addresses.items() if not is_loopback)
+            yield Remark((*path, "endpoint"), (
+                f"{section} endpoint = {one.endpoint}: this host does not have the address {host}; it has "
+                f"{known or 'loopback addresses only'}"))
+
+
+def _expiring(config: Config) -> Iterator[Remark]:
+    """Remarks about certificates that have expired, or will soon."""
+    for _, path, section in _listeners(config):
+        files = identity_files(section, config.folder)
+        remark = None if files is None else read_identity(files).remark(datetime.now(UTC))
+        if files is not None and remark is not None:
+            yield Remark((*path, "certificate"), (
+                f"{section.endpoint}: the certificate in {files.certificate} {remark}"))
+
+
+def _unwritable(config: Config) -> Iterator[Remark]:
+    """Remarks about paths of the exchange log that the current user could not write to."""
+    for key, name in (("path", config.exchange_log.path), ("capture", config.exchange_log.capture)):
+        if name is not None:
+            wanted, where = config.folder / name, ("exchange_log", key)
+            there = next(folder for folder in (wanted, *wanted.parents) if os.path.exists(folder))
+            if not os.access(there, os.W_OK) or (there != wanted and not there.is_dir()):
+                yield Remark(where, f"[exchange_log] {key} = {name}: {there} is not writable for the user who runs "
+                                    "this check")
+            elif there not in (wanted, wanted.parent):
+                yield Remark(where, f"[exchange_log] {key} = {name}: the folder {wanted.parent} does not exist; it "
+                                    "will be created")
+            elif there == wanted and there.is_dir() == (key == "path"):
+                wrong = "file, but {} is a folder" if key == "path" else "folder, but {} is a file"
+                yield Remark(where, f"[exchange_log] {key} = {name}: must be a {wrong.format(there)}")

@@ -1,0 +1,108 @@
+"""Remarks about a valid configuration: settings that are risky, and settings without effect."""
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import attrs
+
+from wsdgateway.config.endpoints import listening_place
+from wsdgateway.config.positions import TomlPath
+from wsdgateway.config.sections import Config
+
+EVERY = ("0.0.0.0", "::")  # the interfaces that stand for every address, of IPv4 and IPv6
+
+
+@attrs.frozen
+class Remark:
+    """A warning, as one line, and the path of the section or key in the file."""
+
+    path: TomlPath
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def remarks(config: Config) -> list[Remark]:
+    """Returns a remark for each setting that is risky, or has no effect as it is."""
+    return [*_scanner_remarks(config), *_access_remarks(config), *_discovery_remarks(config), *_overlaps(config)]
+
+
+def _scanner_remarks(config: Config) -> Iterator[Remark]:
+    addresses: dict[tuple[str, int, str], str] = {}
+    for position, scanner in enumerate(config.scanner):
+        section, where = f"[[scanner]] {scanner.name}", ("scanner", position)
+        if scanner.insecure:
+            yield Remark((*where, "insecure"), (
+                f"{section}: insecure = true: the scanner is not authenticated, so an attacker on the network can "
+                "read all pages and answer in its place; set its pin instead (wsdgateway discover --pin)"))
+        key = "scan" if scanner.scan else "device"
+        url = scanner.scan or scanner.device
+        if url is not None:
+            former = addresses.setdefault(_address(url), scanner.name)
+            if former != scanner.name:
+                yield Remark((*where, key), (
+                    f"{section} {key} = {url}: [[scanner]] {former} has the same address, so the device gets the "
+                    "connections, requests and subscriptions of both"))
+
+
+def _access_remarks(config: Config) -> Iterator[Remark]:
+    names = [scanner.name for scanner in config.scanner]
+    for position, rule in enumerate(config.allow if not config.discovery.adopt else ()):
+        yield from (Remark(("allow", position, "scanners"), (
+            f"[[allow]] {position + 1} scanners: pattern {pattern} matches no [[scanner]]"))
+            for pattern in rule.scanners if not any(fnmatchcase(name, pattern) for name in names))
+    if config.exchange_log.capture and config.exchange_log.secrets:
+        yield Remark(("exchange_log", "secrets"), (
+            "[exchange_log] secrets: captures contain tokens and passwords; keep them private"))
+    if not config.admin.token and not is_loopback(config.admin.endpoint):
+        yield Remark(("admin", "endpoint"), (
+            f"[admin] endpoint = {config.admin.endpoint}: without a token, only clients on this host are allowed"))
+
+
+def _discovery_remarks(config: Config) -> Iterator[Remark]:
+    if not config.discovery.device_interfaces and not config.discovery.directed:
+        needs = (
+            "has no effect without [discovery] device_interfaces, which names the interfaces on the scanners' "
+            "side")
+        yield from (Remark(("scanner", position, "uuid"), f"[[scanner]] {scanner.name}: uuid {needs}")
+                    for position, scanner in enumerate(config.scanner) if scanner.uuid)
+        if config.discovery.adopt:
+            yield Remark(("discovery", "adopt"), f"[discovery] adopt {needs}")
+    both = sorted(set(config.discovery.device_interfaces) & set(config.discovery.client_interfaces))
+    if both:
+        yield from (Remark(("scanner", position, "identity"), (
+            f"[[scanner]] {scanner.name}: identity = \"same\": clients on {', '.join(both)} also see the scanner "
+            "itself and cannot distinguish the two"))
+            for position, scanner in enumerate(config.scanner) if scanner.identity == "same")
+
+
+def _overlaps(config: Config) -> Iterator[Remark]:
+    """Remarks about ports that one listener opens on every address, and another on one of these addresses."""
+    listeners = [(f"[[listen]] {position + 1}", ("listen", position), one.endpoint)
+                 for position, one in enumerate(config.listen)] + [("[admin]", ("admin",), config.admin.endpoint)]
+    places = [(*listener, place) for listener in listeners if (place := listening_place(listener[2])) is not None]
+    for section, where, endpoint, (interface, port) in places:
+        for wide, _, _, other in places:
+            if other != (interface, port) and other == (EVERY[":" in interface], port):
+                yield Remark((*where, "endpoint"), (
+                    f"{section} endpoint = {endpoint}: {wide} has the same port on every address, so only one of "
+                    "the two can be opened"))
+
+
+def _address(url: str) -> tuple[str, int, str]:
+    """The parts of a URL that say what it leads to."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), parts.path.rstrip("/")
+
+
+def is_loopback(endpoint: str) -> bool:
+    """True if only this host can reach a Twisted server endpoint, as far as the string tells."""
+    found = re.search(r":interface=((?:\\:|[^:])*)", endpoint)
+    if not endpoint.startswith(("tcp", "ssl")):
+        return True
+    address = found[1].replace("\\:", ":") if found else ""
+    return bool(address) and ip_address(address.partition("%")[0]).is_loopback

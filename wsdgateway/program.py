@@ -1,0 +1,53 @@
+"""The program itself: its version, the words that start it in a terminal, its pid file and its exit status."""
+
+import atexit
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import MutableMapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+NAME = "wsdgateway"
+_PID_FILE = "twistd.pid"  # twistd's default, in the working directory
+
+
+def version_line() -> str:
+    """The answer to `--version`."""
+    return f"{NAME} {version(NAME)}"
+
+
+def command() -> str:
+    """The console script as it can be typed in this terminal, for lines that are to be copied.
+
+    This is its name if the shell finds it, else its path beside the running program or Python.
+    """
+    if shutil.which(NAME) is not None:
+        return NAME
+    for program in (sys.argv[0], sys.executable):
+        beside = Path(program).with_name(NAME)
+        if beside.is_file():
+            return shlex.quote(str(beside))
+    return f"{shlex.quote(sys.executable)} -m {NAME}"
+
+
+def no_pid_file(twistd: MutableMapping[str, Any] | None) -> None:
+    """Have twistd write no pid file, given its options, if it stays in the foreground and its user named no file.
+
+    A program for trials can then be started again beside itself or after a crash, when twistd would refuse to start.
+    """
+    if twistd and twistd.get("nodaemon") and twistd.get("pidfile") == _PID_FILE:
+        twistd["pidfile"] = ""
+
+
+def exit_with_failure() -> None:
+    """Have this process exit with status 1 when it ends. twistd exits with 0 whenever a service stops the reactor."""
+    atexit.register(_fail)
+
+
+def _fail() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(1)
