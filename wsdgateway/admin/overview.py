@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from heapq import nlargest
 from itertools import islice
+from math import inf
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -136,12 +139,24 @@ class Overview:
         Jobs are sorted by the time at which they began or, for those of earlier starts, ended, as far as it is known.
         With `scanner` only its jobs are described, with `most` only the last ones.
         """
+        if most is not None:
+            latest = self._latest(scanner, most)
+            if len(latest) == most:
+                return latest
         described: list[dict[str, Any]] = []
         for one in self.scanners:
             if scanner in ("", one.name):
                 described.extend(await self._jobs(one, most))
         ordered = sorted(described, key=_moment)
         return ordered if most is None else ordered[-most:]
+
+    def _latest(self, scanner: str, most: int) -> list[dict[str, Any]]:
+        """Describe the last jobs that began during this start, without reading the store."""
+        begun = ((job.timeline[0][0] if job.timeline else inf, one, job)
+                 for one in self.scanners if scanner in ("", one.name)
+                 for job in one.bridge.table.jobs() if job.timeline or not job.final)
+        latest = nlargest(most, begun, key=itemgetter(0))
+        return [self._job(one, job) for _, one, job in reversed(latest)]
 
     async def _jobs(self, scanner: BridgedScanner, most: int | None) -> list[dict[str, Any]]:
         """Describe the jobs of a scanner; with `most`, not all of the earlier ones."""

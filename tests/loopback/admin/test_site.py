@@ -4,6 +4,7 @@ import json
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import succeed
 from twisted.internet.threads import deferToThread
 
 from tests.loopback.clients import request
@@ -11,8 +12,10 @@ from tests.loopback.gateways import LOOPBACK, PATH, TOKEN, with_token
 from tests.messages import get_job_elements
 from tests.peers import ask, connect
 from tests.waiting import until
+from wsdgateway.admin.overview import Overview
 from wsdgateway.bridge.health.health import Health, Problem
 from wsdgateway.cli.adminclient import TOKEN_VARIABLE, AdminError, AdminSite
+from wsdgateway.storage.store import FinishedJob
 
 
 @pytest_twisted.ensureDeferred
@@ -161,6 +164,25 @@ async def test_the_health_of_a_scanner_is_shown(gateway_with_job, monkeypatch):
     _, _, page = await request(service.admin_port, b"/")
     assert b'<span class="status problem">Paper jam</span>' in page and b'datetime="2026-09-30T12:00:00Z"' in page
     assert b"http://127.0.0.1:%d/front-desk/scan</code>" % service.port in page
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_latest_jobs_are_read_from_the_store_only_if_they_are_of_an_earlier_start(gateway_with_job):
+    service = await gateway_with_job()
+    read = []
+    earlier = FinishedJob("front-desk", "6", "Completed", (), 1, None, None, service.wall() - 3600)
+
+    def stored(name):
+        read.append(name)
+        return succeed([earlier])
+
+    overview = Overview("x", service.scanners, [], service.metrics, service.recording.log, stored, service.wall,
+                        service.clock)
+    assert [job["job_id"] for job in await overview.describe_jobs(most=1)] == ["<script>7"] and read == []
+    assert [job["job_id"] for job in await overview.describe_jobs(most=2)] == ["6", "<script>7"]
+    assert read == ["front-desk"]
+    assert await overview.describe_jobs(most=2) == await overview.describe_jobs()
+    assert await overview.describe_jobs(scanner="vault", most=1) == []
 
 
 @pytest_twisted.ensureDeferred
