@@ -37,17 +37,25 @@ async def test_active_clients_are_served_beside_a_thousand_idle_and_slow_ones(ga
         pytest.skip(f"the hard limit of open files (ulimit -Hn) must be at least {4 * IDLE}")
     device.handle = lambda asked: asked.answer(status_response("1", "Completed", 1))
     service = await gateway(device.url, scanner={"events": "off"}, limits={"header_timeout": 3.0})
-    idle = await connect_all(IDLE, service.port)
-    for client in idle:
-        client.send(post(PATH, get_job_elements("1")))
-    for client in idle:
-        assert (await client.answer())[0].status == 200
+
+    async def served(count):
+        """Opens so many connections; each has made a request, in time even if opening all of them takes long."""
+        clients = []
+        for start in range(0, count, 40):
+            group = await connect_all(min(40, count - start), service.port)
+            for client in group:
+                client.send(post(PATH, get_job_elements("1")))
+            for client in group:
+                assert (await client.answer())[0].status == 200
+            clients += group
+        return clients
+
+    idle, active = await served(IDLE), await served(ACTIVE)
     slow = await connect_all(SLOW, service.port)
     for client in slow:
         client.send(post(PATH, b"x" * 100)[:-50])
-    active = await connect_all(ACTIVE, service.port)
     await until(lambda: len(service.server.connections) == IDLE + SLOW + ACTIVE)
-    assert service.server.connections.idle == IDLE
+    assert service.server.connections.idle == IDLE + ACTIVE
 
     async def work(client):
         for number in range(ROUNDS):
