@@ -129,7 +129,7 @@ async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str
             new_id=lambda: mark + str(uuid.uuid4())[-12:], is_own=lambda message_id: message_id.startswith(mark),
             random=random.random,
             on_count=lambda count: status.update(f"{text}: {count} device(s) so far"),
-            on_failure=lambda url, why: progress.print(printable(f"{url} does not answer: {why}"), markup=False,
+            on_failure=lambda url, why: progress.print(printable(f"{url} gives no usable answer: {why}"), markup=False,
                                                        soft_wrap=True), pins=pins, events=events)
     return found
 
