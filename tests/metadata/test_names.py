@@ -31,3 +31,11 @@ def test_an_empty_text_is_no_name():
     assert not is_address("")
     assert name_of("", " ", " Hall ") == "Hall"
     assert Labels().name == ""
+
+
+@pytest.mark.parametrize(("manufacturer", "model", "expected"), [
+    ("Acme", "3000", "Acme 3000"), ("Acme", "Acme 3000", "Acme 3000"), ("ACME", "Acme 3000", "Acme 3000"),
+    ("Acme", "Acmetronic 3", "Acme Acmetronic 3"), ("Acme", "", "Acme"), ("", "3000", "3000"),
+    ("unknown", "3000", "3000"), ("", "", "")])
+def test_the_manufacturer_is_named_once(manufacturer, model, expected):
+    assert Labels(manufacturer=manufacturer, model=model).full_model == expected

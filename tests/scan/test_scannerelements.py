@@ -2,7 +2,9 @@
 
 
 from tests.scan.elements import element
-from wsdgateway.scan.scannerelements import read_elements, write_elements_request
+from tests.scannerstatuses import status_answer
+from wsdgateway.scan.scannerelements import has_all, read_description, read_elements, write_elements_request
+from wsdgateway.soap.envelope import read
 
 
 def test_invalid_elements_are_left_out():
@@ -13,3 +15,13 @@ def test_invalid_elements_are_left_out():
     assert list(read_elements(element(data))) == ["B"]
     assert read_elements(None) == {}
     assert read_elements(element("<wscn:Other/>")) == {}
+
+
+def test_answers_in_the_namespace_of_the_specifications_web_pages():
+    body = read(status_answer("Idle").replace(b"2006/08/wdp/scan", b"2006/01/wdp/scan")).body
+    assert list(read_elements(body)) == ["ScannerStatus"]
+    assert has_all(body, ("ScannerStatus",))
+    assert not has_all(body, ("ScannerDescription",))
+    invalid = status_answer("Idle").replace(b'Valid="true"', b'wscn:Valid="0"')
+    assert not has_all(read(invalid.replace(b"2006/08/wdp/scan", b"2006/01/wdp/scan")).body, ())
+    assert read_description(body) == ("", "")

@@ -97,7 +97,7 @@ class Overview:
             "subscription": scanner.subscription_state,
             "events_seen": table.events_seen,
             "friendly_name": (labels.name or scanner.name) if labels != Labels() else None,
-            "model": " ".join(filter(None, (labels.manufacturer, labels.model))) or None,
+            "model": labels.full_model or None,
             "firmware": labels.firmware or None,
             "state": health.state,
             "status_reads": {"here": here, "there": there},

@@ -129,7 +129,7 @@ async def search(reactor: Any, interfaces: tuple[str, ...], addresses: tuple[str
             new_id=lambda: mark + str(uuid.uuid4())[-12:], is_own=lambda message_id: message_id.startswith(mark),
             random=random.random,
             on_count=lambda count: status.update(f"{text}: {count} device(s) so far"),
-            on_failure=lambda url, why: progress.print(printable(f"{url} does not answer: {why}"), markup=False,
+            on_failure=lambda url, why: progress.print(printable(f"{url} gives no usable answer: {why}"), markup=False,
                                                        soft_wrap=True), pins=pins, events=events)
     return found
 
@@ -179,7 +179,7 @@ def _show_table(found: list[Surveyed], console: Console, *, pin: bool, events: b
     for one in found:
         name = f"{_name(one)} ({STAND_IN})" if one.is_stand_in else _name(one)
         notifies = "not asked" if one.is_stand_in else _NOTIFIES[one.notifies]
-        table.add_row(*map(_plain, (name, one.found.labels.models[1], one.sighting.endpoint,
+        table.add_row(*map(_plain, (name, one.found.labels.full_model, one.sighting.endpoint,
                                     " ".join(one.sighting.xaddrs), *([notifies] if events else []),
                                     *([one.pin or "no TLS"] if pin else []))))
     console.print(table)
@@ -209,7 +209,7 @@ def _section(one: Surveyed, taken: set[str]) -> str:
     labels, sighting = one.found.labels, one.sighting
     name = name_for(labels.name, sighting.endpoint, taken)
     taken.add(name)
-    told = _plain(", ".join(filter(None, (labels.name, labels.models[1], urlsplit(one.found.scan).hostname))))
+    told = _plain(", ".join(filter(None, (labels.name, labels.full_model, urlsplit(one.found.scan).hostname))))
     try:
         key, value = "uuid", device_uuid(sighting.endpoint)
     except Wrong:

@@ -30,6 +30,14 @@ class Labels:
         return name_of(self.friendly_name, self.model)
 
     @property
+    def full_model(self) -> str:
+        """Manufacturer and model, the manufacturer once; empty if neither is known."""
+        if self.model.casefold().startswith(f"{self.manufacturer} ".casefold()):
+            return self.model
+        # A gateway writes "unknown" for a scanner without metadata, since the element is required.
+        return " ".join(filter(None, (self.manufacturer if self.manufacturer != "unknown" else "", self.model)))
+
+    @property
     def models(self) -> tuple[str, ...]:
         """The names by which rules may refer to its model."""
         return self.model, f"{self.manufacturer} {self.model}".strip(), self.friendly_name

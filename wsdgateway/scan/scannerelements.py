@@ -6,7 +6,7 @@ WS-Scan, GetScannerElementsRequest, GetScannerElementsResponse, ElementData, Sca
 from lxml import etree
 
 from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS, action_of
-from wsdgateway.scan.reading import attribute, tag, text, wanted_name
+from wsdgateway.scan.reading import attribute, in_current_namespace, tag, text, wanted_name
 from wsdgateway.soap.envelope import compose
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import text_of
@@ -40,13 +40,17 @@ def read_elements_request(body: etree._Element | None) -> tuple[str, ...] | None
 
 def has_all(body: etree._Element | None, names: tuple[str, ...]) -> bool:
     """Return whether a GetScannerElementsResponse contains all those elements, and marks no element as invalid."""
-    if body is None or any(attribute(data, "Valid") in ("0", "false") for data in body.iter(tag("ElementData"))):
+    if body is None:
+        return False
+    body = in_current_namespace(body)
+    if any(attribute(data, "Valid") in ("0", "false") for data in body.iter(tag("ElementData"))):
         return False
     return set(names) <= read_elements(body).keys()
 
 
 def read_elements(body: etree._Element | None) -> dict[str, etree._Element]:
     """The valid elements in a GetScannerElementsResponse, by name; empty for another message."""
+    body = None if body is None else in_current_namespace(body)
     if body is None or body.tag != tag("GetScannerElementsResponse"):
         return {}
     return {etree.QName(element).localname: element for data in body.iter(tag("ElementData"))
@@ -71,6 +75,7 @@ def _write_request(name: str, *, to: str, message_id: str) -> bytes:
 
 def read_description(body: etree._Element | None) -> tuple[str, str] | None:
     """ScannerName and ScannerInfo in a GetScannerElementsResponse, empty if missing; None if it is another message."""
+    body = None if body is None else in_current_namespace(body)
     if body is None or body.tag != tag("GetScannerElementsResponse"):
         return None
     description = next(body.iter(tag("ScannerDescription")), None)

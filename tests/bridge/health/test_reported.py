@@ -52,6 +52,7 @@ def test_an_answer_in_passing(asked, cache):
 
 @pytest.mark.parametrize(("answer", "learns"), [
     (status_answer("Idle"), True), (status_answer("Idle").decode().replace("utf-8", "utf-16").encode("utf-16"), True),
+    (status_answer("Idle").replace(b"2006/08/wdp/scan", b"2006/01/wdp/scan"), True),
     (scanner_elements("ScannerDescription"), False),
     (status_answer("Idle") + b" " * MAX_OVERHEARD, False)])
 def test_which_answers_that_are_not_shared_are_parsed(bridge, answer, learns):

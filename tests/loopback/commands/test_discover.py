@@ -7,7 +7,7 @@ import pytest_twisted
 from tests.loopback.announcing import OTHER
 from tests.loopback.gateways import PATH
 from tests.loopback.scanners import UUID
-from tests.messages import envelope
+from tests.messages import envelope, fault
 from tests.peers import ask
 from wsdgateway.bridge.discovery.candidates import ScanDevice
 from wsdgateway.bridge.discovery.sightings import Sighting
@@ -112,4 +112,15 @@ async def test_a_silent_address_does_not_keep_others_from_being_asked(virtual, c
     progress = Console(stderr=True, width=300)
     found = await search(reactor, (), (silent.base, scanner.base), seconds=1.0, progress=progress)
     assert [one.sighting.endpoint for one in found] == [UUID]
-    assert f"{silent.base} does not answer: " in capsys.readouterr().err
+    assert f"{silent.base} gives no usable answer: " in capsys.readouterr().err
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_device_that_refuses_probe(device, capsys):
+    from rich.console import Console
+    from twisted.internet import reactor
+
+    device.handle = lambda asked: asked.answer(fault("wsa:ActionNotSupported"), b"500 Internal Server Error")
+    assert await search(reactor, (), (device.url,), seconds=0.1, progress=Console(stderr=True, width=300)) == []
+    assert (f"{device.url} gives no usable answer: it refuses Probe (ActionNotSupported), but may be a scanner"
+            in capsys.readouterr().err)

@@ -1,11 +1,14 @@
 """Tests of `wsdgateway scan` with each form of address, and of --list."""
 
+from types import SimpleNamespace
+
 import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
 from tests.loopback.clients import Ran, scanned
 from tests.loopback.gateways import LOOPBACK, TOKEN, section
+from tests.loopback.scanners import Metadata
 from tests.messages import fault
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan import locating
@@ -15,6 +18,7 @@ from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.versions import WS_2005_04
 from wsdgateway.discovery.writing import write_matches
 from wsdgateway.soap.envelope import read
+from wsdgateway.soap.namespaces import WXF
 
 pytestmark = pytest.mark.usefixtures("cwd")
 STABLE = "/StableWSDiscoveryEndpoint/schemas-xmlsoap-org_ws_2005_04_discovery"
@@ -73,6 +77,23 @@ async def test_a_gateway_whose_scanner_is_off(gateway, virtual):
         ran = await scanned(f"http://127.0.0.1:{service.port}{path}", wait=1)
         assert ran.status == UNREACHABLE
         assert str(ran.error).startswith("The gateway cannot reach the scanner: ")
+
+
+@pytest.mark.parametrize("code", ["wscn:OperationFailed", "wscn:ClientErrorJobIdNotFound", "wsa:ActionNotSupported"])
+@pytest_twisted.ensureDeferred
+async def test_a_device_that_refuses_unknown_actions_with_any_fault(device, virtual, code):
+    scanner = await virtual()
+    metadata = Metadata(SimpleNamespace(url=scanner.scan_url, handle=None))
+
+    def answer(asked):
+        if read(asked.request.body).action == f"{WXF}/Get":
+            metadata.take(asked)
+        else:
+            asked.answer(fault(code), b"500 Internal Server Error")
+
+    device.handle = answer
+    ran = await scanned(device.url, "out.pdf", resolution=75)
+    assert (ran.status, ran.files) == (0, ["out.pdf"]), ran.error
 
 
 class Host:
@@ -148,7 +169,8 @@ async def test_a_list_of_what_the_scanner_offers(gateway, virtual):
     lines = await deferToThread(offers, Order(url), ran.progress, times=ran.times)
     offer = "up to 216 x 297 mm; 75, 100, 150, 200, 300, 600 dpi; color (RGB24), gray (Grayscale8), bw (BlackAndWhite1)"
     assert lines == [
-        "Scanner:    Front desk", "Model:      wsdgateway Virtual scanner", "Location:   Memory",
+        "Scanner:    Front desk", "Model:      wsdgateway Virtual scanner", "Info:       A scanner without glass",
+        "Location:   Memory",
         f"Address:    {url}/scan", "State:      stopped", "Conditions: paper jam",
         f"Sources:    platen: {offer}", f"            adf: {offer}", f"            duplex: {offer}",
         "Formats:    jpeg (jfif, exif), png", "Default:    platen, 150 dpi, color, 210 x 297 mm, jfif"]

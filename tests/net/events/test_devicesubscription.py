@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from tests.messages import SCAN, envelope
 from tests.net.events.eventsource import EPOCH, EXPIRES, SCAN_URL
 from wsdgateway.bridge.events.upstream_core import LONGEST_PAUSE, NO_MANAGER, SETTLED
+from wsdgateway.bridge.health.causes import SUBSCRIPTION_LOST
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
 from wsdgateway.scan.operations import SCAN_AVAILABLE
@@ -67,6 +68,31 @@ def test_a_restarted_scanner_is_subscribed_to_at_once_each_time(subscriber, scan
         assert subscriber.lost == number
     assert scanner.operations().count("Subscribe") == 6
     assert scanner.most == 1
+
+
+def test_a_restarted_scanner_that_is_subscribed_to_at_once_is_no_trouble(subscriber, scanner):
+    subscriber.subscription.start()
+    subscriber.pass_time(2 * SETTLED)
+    told = []
+    scanner.held.clear()
+    subscriber.subscription.doubted()
+    subscriber.pass_time(10.0, 0.1, lambda: told.append(subscriber.subscription.trouble))
+    assert (subscriber.lost, subscriber.subscription.listening) == (1, True)
+    assert set(told) == {None}
+
+
+def test_a_lost_subscription_that_cannot_be_replaced_is_trouble(subscriber, scanner):
+    subscriber.subscription.start()
+    subscriber.pass_time(2 * SETTLED)
+    scanner.held.clear()
+    scanner.fails = {"Subscribe": BadDevice("192.0.2.20", "it broke off")}
+    subscriber.subscription.doubted()
+    subscriber.pass_time(5.0)
+    assert subscriber.subscription.trouble == SUBSCRIPTION_LOST
+    scanner.fails = {}
+    subscriber.pass_time(LONGEST_PAUSE)
+    assert subscriber.subscription.listening
+    assert subscriber.subscription.trouble is None
 
 
 def test_a_scanner_that_restarts_before_a_renew_is_subscribed_to_soon(subscriber, scanner):

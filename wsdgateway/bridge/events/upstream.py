@@ -74,6 +74,14 @@ class Upstream:
         return self._core.refusing if self.refusing and self._core.refusing != "ActionNotSupported" else ""
 
     @property
+    def is_unsettled(self) -> bool:
+        """True if attempts to subscribe have failed, or subscriptions were lost soon after they were granted.
+
+        A scanner that restarts loses an established subscription, which is replaced after a second: that is no failure.
+        """
+        return self._core.failures > 1
+
+    @property
     def is_uncertain(self) -> bool:
         """True if an event would prove that the device holds our subscription."""
         return self._core.state == "unconfirmed" or (self._core.state == "subscribed" and self._core.suspect)

@@ -92,7 +92,7 @@ class Locator:
             if first and error.status == UNREACHABLE and not isinstance(error, TimeOver):
                 raise _NoConnection from None
             raise
-        found = None if problem.code.startswith(_OF_SCAN_SERVICE) else self._search(url)
+        found = self._device_at(url) if problem.code.startswith(_OF_SCAN_SERVICE) else self._search(url)
         if found is None:
             return Located(service, refusal=problem)
         service = ScanService(found.scan or "", self._web)
@@ -120,6 +120,11 @@ class Locator:
             if refusal.temporary:
                 raise self._error_for(service, refusal) from None
             raise
+
+    def _device_at(self, url: str) -> _Place | None:
+        """The device at a URL that answers with a fault of WS-Scan, which some devices send for any unknown action."""
+        place = self._try(lambda: self._call(lambda: self._device(url)))
+        return place if place is not None and place.scan not in (None, url) else None
 
     def _search(self, url: str) -> _Place | None:
         """The device or the only scanner at a URL that is not a scan service; None if nothing is known about it.

@@ -24,13 +24,13 @@ _COLOR_OF = {wire: name for name in ("color", "gray", "bw") for wire in COLORS[n
 def describe(address: str, names: Names, labels: Labels, condition: ScannerStatus | None,
              capabilities: Capabilities) -> list[str]:
     """The lines that describe a scanner. They contain no control characters."""
-    # A gateway writes "unknown" for a scanner without metadata, since the element is required.
-    manufacturer = "" if labels.manufacturer == "unknown" else labels.manufacturer
-    model = " ".join(filter(None, (manufacturer, labels.model))) or names.model
-    rows = [("Scanner", labels.friendly_name or names.name or _UNKNOWN), ("Model", model or names.info or _UNKNOWN)]
+    model = labels.full_model or names.model
+    rows = [("Scanner", labels.friendly_name or names.name or _UNKNOWN), ("Model", model or _UNKNOWN)]
     reasons = () if condition is None else condition.reasons
     if len(reasons) > 1:
         reasons = tuple(reason for reason in reasons if reason != ATTENTION_REQUIRED)
+    if names.info:
+        rows.append(("Info", names.info))  # ScannerInfo: any text, such as the name of an administrator
     if names.location:
         rows.append(("Location", names.location))
     rows.append(("Address", address))

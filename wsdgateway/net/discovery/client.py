@@ -28,6 +28,7 @@ from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.net.transport.serial import SerialQueue
 from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.scan.operations import Operation
+from wsdgateway.soap.faults import fault_in
 from wsdgateway.soap.namespaces import WSDP
 from wsdgateway.soap.parsing import Malformed
 from wsdgateway.soap.seen import Seen
@@ -60,6 +61,9 @@ async def probe_directly(reactor: Any, url: str, new_id: Callable[[], str], seco
                            peers=peers)
     if len(reply.body) > MAX_ENVELOPE:
         raise Malformed(f"{url}: the answer is longer than {MAX_ENVELOPE} bytes, the limit of a discovery message")
+    refusal = fault_in(reply.body, reply.charset)
+    if refusal is not None:
+        raise Malformed(f"it refuses Probe ({refusal}), but may be a scanner")
     message = read_message(reply.body, ANSWERS)
     if message is None:
         raise Malformed(f"{url}: the answer to a Probe is not ProbeMatches")

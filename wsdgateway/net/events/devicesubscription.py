@@ -78,12 +78,15 @@ class DeviceSubscription:
 
     @property
     def trouble(self) -> Cause | None:
-        """The cause for which the scanner sends no events; None if it does, has none, or has not been asked yet."""
+        """The cause for which the scanner sends no events; None if it does, has none, or has not been asked yet.
+
+        A lost subscription is no cause before an attempt to replace it has failed.
+        """
         if self.holding:
             return None
         if self._machine.refusal:
             return subscription_refused(self._machine.refusal)
-        return SUBSCRIPTION_LOST if self._is_lost else None
+        return SUBSCRIPTION_LOST if self._is_lost and self._machine.is_unsettled else None
 
     @property
     def renews(self) -> bool | None:
