@@ -244,7 +244,8 @@ async def test_a_scanner_that_is_never_found(finding, monkeypatch, said):
     await until(lambda: service.scanner.health.problem is not None)
     entry = await described(service)
     words = f"not found by WS-Discovery ({UUID})"
-    assert (entry["reachable"], entry["problem"]) == (None, words)
+    assert (entry["reachable"], entry["problem"]) == (False, words)
+    assert sample(service, "wsdgateway_scanner_up") == 0.0
     assert words in await why(service)
     assert told(said) == [f"problem: {words}"]
 
