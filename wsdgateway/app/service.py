@@ -187,8 +187,8 @@ class GatewayService(MultiService):
         """Record that a reload has failed, and why; `more` counts the problems besides this one."""
         self.metrics.config_refused()
         others = f" (and {more} more in the log)" if more else ""
-        self._reload_warning = (f"The configuration was not reloaded: {problem}{others}. The former one stays in use. "
-                                "Correct the file, and reload again.")
+        self._reload_warning = ("The reload failed, and the former configuration stays in use. Correct the file, and "
+                                f"reload again: {problem}{others}")
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()

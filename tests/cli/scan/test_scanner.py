@@ -13,7 +13,6 @@ def test_the_gateways_fault_for_an_unreachable_scanner_is_recognised():
 
 
 def test_the_cause_of_the_gateway_is_one_sentence():
-    refusal = ScannerRefusal("ServerErrorTemporaryError", "The scanner's address is not known yet: it was not found "
-                             "by WS-Discovery (urn:uuid:1). Try again in a few seconds.")
-    assert refusal.cause() == ("The gateway cannot reach the scanner: its address is not known yet: it was not found by "
-                               "WS-Discovery (urn:uuid:1)")
+    reason = "The scanner's address is not known yet: it was not found (urn:uuid:1). Try again in a few seconds."
+    assert ScannerRefusal("ServerErrorTemporaryError", reason).cause() == (
+        "The gateway cannot reach the scanner: its address is not known yet: it was not found (urn:uuid:1)")
