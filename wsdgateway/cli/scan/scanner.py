@@ -31,7 +31,7 @@ _WEB_SERVER = tuple(f"HTTP {status}" for status in (200, 301, 302, 303, 307, 308
 # With any other text the scanner is reachable but busy.
 _ADVICE = "Try again in a few seconds."  # of the gateway's faults; this program tries again itself
 _OWNER = "The scanner's"
-_NOT_FOUND = f"{_OWNER} address is not known yet"
+_NOT_FOUND = "The scanner's address is not known yet"
 
 
 class ScannerRefusal(Exception):
