@@ -25,7 +25,7 @@ def test_there_is_no_other_page(wanted):
 
 def test_the_first_page_of_nothing_exists():
     page = numbered([], "")
-    assert (page.rows, page.newer, page.older, page.label) == ([], None, None, "Page 1 of 1")
+    assert (page.rows, page.newer, page.older, page.label) == ([], None, None, "")
     assert numbered([], "2") is None
     assert preceding([], "").label == "None of 0"
 

@@ -32,8 +32,10 @@ def site():
     """An admin site whose answers can be changed."""
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            body = json.dumps(answers[self.path.rpartition("/")[2]]).encode()
-            self.send_response(200)
+            name = self.path.rpartition("/")[2]
+            status, body = answers[name] if name == "readyz" else (200, json.dumps(answers[name]))
+            body = body.encode()
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -41,7 +43,7 @@ def site():
         def log_message(self, *arguments):
             """Logs nothing."""
 
-    answers = {"scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT]}
+    answers = {"scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT], "readyz": (200, "ready\n")}
     server = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     server.answers, server.url = answers, f"http://127.0.0.1:{server.server_address[1]}"
@@ -64,6 +66,15 @@ def test_three_tables(site):
     assert lines["front-desk192.0.2.7"][2:] == ["192.0.2.7:5357", "JobStatus", "[red]An�na", "0", "s", "3", "failed",
                                                 "attempts,", "1", "event", "waiting"]
     assert lines["front-desk7"][2:] == ["Processing", "Other", "4", "–", "–"]
+
+
+@pytest.mark.parametrize(("answer", "first"), [
+    ((200, "ready\n"), ["Scanners"]),
+    ((200, "ready\nwarning: the store\x1b is full\n"), ["warning: the store\ufffd is full", "", "Scanners"]),
+    ((503, "tcp:5357: in use\nwarning: full\n"), ["not ready: tcp:5357: in use", "warning: full", "", "Scanners"])])
+def test_what_is_wrong_with_the_gateway_comes_first(site, answer, first):
+    site.answers["readyz"] = answer
+    assert [line.rstrip() for line in shown(site.url).splitlines()[:len(first)]] == first
 
 
 def test_the_last_jobs_are_shown(site):

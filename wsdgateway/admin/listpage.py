@@ -37,6 +37,8 @@ def checkbox(name: str, label: str, *, checked: bool) -> Tag:
 
 
 def _pages(page: Page, path: str, filters: dict[str, str]) -> Tag:
+    if not page.label:
+        return tags.transparent()
     parts: list[Any] = [tags.span(page.label, class_="quiet")]
     if page.newer is not None:
         parts.insert(0, tags.a("Newer", href=link(path, filters, page.newer), rel="prev"))

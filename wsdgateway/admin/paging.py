@@ -11,7 +11,10 @@ ROWS = 50  # on a page
 
 @attrs.frozen
 class Page:
-    """One page of a list. `newer` and `older` are the parameters of the neighbouring pages, None without one."""
+    """One page of a list. `newer` and `older` are the parameters of the neighbouring pages, None without one.
+
+    `label` is empty if there is no other page.
+    """
 
     rows: list[dict[str, Any]]
     label: str
@@ -29,7 +32,7 @@ def numbered(rows: Sequence[dict[str, Any]], wanted: str) -> Page | None:
     if number is None or not 1 <= number <= last:
         return None
     shown = list(rows[(number - 1) * ROWS:number * ROWS])
-    return Page(shown, f"Page {number} of {last}",
+    return Page(shown, f"Page {number} of {last}" if last > 1 else "",
                 newer=None if number == 1 else {} if number == 2 else {"page": str(number - 1)},
                 older=None if number == last else {"page": str(number + 1)})
 

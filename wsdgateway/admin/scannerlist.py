@@ -82,7 +82,7 @@ def _row(scanner: dict[str, Any], now: float) -> Tag:
     return tags.li(
         tags.div(tags.a(name, href=f"/scanners/{name}", class_="name"),
                  tags.span(scanner["friendly_name"] or scanner["model"] or "", class_="model quiet"), class_="who"),
-        tags.div(status(scanner), tags.span(" since ", moment(since, now), class_="since") if since else "",
+        tags.div(status(scanner), (" ", tags.span("since ", moment(since, now), class_="since")) if since else "",
                  f", {jobs} active job{'s' * (jobs != 1)}" if jobs else "", class_="state"),
         tags.div(*(copied(f"url-{name}", url, f"the address of {name}") if url else (tags.code(scanner["path"]),)),
                  class_="address"))

@@ -57,7 +57,8 @@ def _facts(scanner: dict[str, Any], now: float) -> Tag:
         ("Name", scanner["friendly_name"]), ("Model", scanner["model"]), ("Firmware", scanner["firmware"]),
         ("Scan service", scanner["scan"] or ("being searched for" if scanner["searched"] else "not known yet")),
         ("UUID", scanner["uuid"]), ("Announced as", scanner["stand_in"] if scanner["announced"] else None),
-        ("Events", _EVENTS.get(scanner["subscription"], "none")), ("Active jobs", scanner["active_jobs"]),
+        ("Events", _EVENTS.get(scanner["subscription"], "none") if scanner["scan"] else ""),
+        ("Active jobs", scanner["active_jobs"]),
         ("Status reads", f"{reads['here']:,} answered by the gateway, {reads['there']:,} by the scanner")]
     return tags.dl(*[(tags.dt(name), tags.dd(value if isinstance(value, Tag) else str(value)))
                      for name, value in facts if value not in (None, "")], class_="facts")

@@ -88,7 +88,7 @@ def _fault(name: str | None) -> str:
 
 def _host(client: str | None) -> str:
     """The address of a client without its port."""
-    return client.rpartition(":")[0] or client if client else "this gateway"
+    return client.rpartition(":")[0] or client if client else "this\N{NO-BREAK SPACE}gateway"
 
 
 def exchanges(now: float) -> tuple[Column, ...]:

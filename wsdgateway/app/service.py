@@ -170,6 +170,7 @@ class GatewayService(MultiService):
         self._started = False
         self._loading: Deferred[None] | None = None
         self.reloading: Deferred[None] | None = None
+        self._reload_warning: str | None = None
 
     def _sequence(self) -> Sequence:
         """The AppSequence of the next discovery message. The InstanceId grows with each start.
@@ -180,8 +181,14 @@ class GatewayService(MultiService):
 
     def _warnings(self) -> list[str]:
         """Problems for the admin site to show that do not keep clients from being served."""
-        warning = self.store.warning()
-        return [] if warning is None else [warning]
+        return [warning for warning in (self.store.warning(), self._reload_warning) if warning is not None]
+
+    def _refuse_reload(self, problem: str, more: int = 0) -> None:
+        """Record that a reload has failed, and why; `more` counts the problems besides this one."""
+        self.metrics.config_refused()
+        others = f" (and {more} more in the log)" if more else ""
+        self._reload_warning = ("The reload failed, and the former configuration stays in use. Correct the file, and "
+                                f"reload again: {problem}{others}")
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
@@ -224,7 +231,7 @@ class GatewayService(MultiService):
         self.reloading = None
 
     def _not_reloaded(self, failure: Failure) -> None:
-        self.metrics.config_refused()
+        self._refuse_reload(_origin(failure))
         self.logger.failure("Reloading the configuration failed", failure)
 
     async def _reload(self) -> None:
@@ -237,7 +244,7 @@ class GatewayService(MultiService):
         try:
             changes = compare(self.config, read_config(self.config.file))
         except ConfigError as error:
-            self.metrics.config_refused()
+            self._refuse_reload(error.problems[0], len(error.problems) - 1)
             for problem in error.problems:
                 self.logger.error("The configuration was not reloaded: {problem}", problem=problem)
             return
@@ -258,6 +265,7 @@ class GatewayService(MultiService):
             limiting.addErrback(lambda failure: self.logger.failure("Deleting old jobs from the store failed", failure))
         self.bridged.apply(changes, self.discovery.configure)
         self.metrics.config_read(self.wall())
+        self._reload_warning = None
         self.logger.info("{file} reloaded: {added} scanner(s) added, {changed} replaced, {removed} removed; changed "
                          "sections: {sections}", file=config.file, added=len(changes.added),
                          changed=len(changes.changed), removed=len(changes.removed),

@@ -17,7 +17,9 @@ from wsdgateway.cli.printing import printable
 
 TIMEOUT = 10.0
 MAX_ANSWER = 1 << 26
+MAX_TEXT = 1 << 14
 DEFAULT = "http://127.0.0.1:8357"
+WARNING = "warning: "
 TOKEN_VARIABLE = "WSDGATEWAY_TOKEN"
 _NOT_BELIEVED = "give the certificate of the authority that signed its certificate with --ca FILE, or in SSL_CERT_FILE"
 _HINT = "is the gateway running? Give the URL of its admin site, as in [admin] endpoint"
@@ -25,6 +27,15 @@ _HINT = "is the gateway running? Give the URL of its admin site, as in [admin] e
 
 class AdminError(CommandError):
     """The gateway cannot be queried; the text says why and what to do."""
+
+
+class Refused(AdminError):
+    """The admin site has answered with an error `status` and this `body`."""
+
+    def __init__(self, message: str, status: int, body: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
 
 
 def add_site(parser: ArgumentParser) -> None:
@@ -69,12 +80,26 @@ class AdminSite:
                 **(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}), timeout=timeout)
             return answer
         except HTTPError as error:
-            raise AdminError(f"{url}: {_refusal(error, token)}") from None
+            body = error.read(MAX_TEXT).decode("utf-8", "replace").strip()
+            raise Refused(f"{url}: {_refusal(error, token, body)}", error.code, body) from None
         except (URLError, OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
             hint = _NOT_BELIEVED if isinstance(reason, ssl.SSLCertVerificationError) else _HINT
             cause = reason.strerror if isinstance(reason, ConnectionError) and reason.strerror else reason
             raise AdminError(f"{url}: {cause}; {hint}") from None
+
+    def remarks(self) -> list[str]:
+        """The lines of `/readyz`: why the gateway is not ready, and its warnings. Raises `AdminError`."""
+        try:
+            with self.open("/readyz") as answer:
+                text = answer.read(MAX_TEXT).decode("utf-8", "replace")
+        except Refused as error:
+            if error.status != 503:
+                raise
+            return [line if line.startswith(WARNING) else f"not ready: {line}" for line in error.body.splitlines()]
+        except (OSError, HTTPException) as error:
+            raise AdminError(f"{self.base}/readyz: {error}; {_HINT}") from None
+        return [line for line in text.splitlines() if line.startswith(WARNING)]
 
     def fetch(self, what: str) -> list[dict[str, Any]]:
         """The list at `/api/WHAT`. Raises `AdminError`."""
@@ -97,11 +122,11 @@ def _trust_in(ca: str) -> ssl.SSLContext:
         raise AdminError(f"--ca {printable(ca)}: {what}") from None
 
 
-def _refusal(error: HTTPError, token: str | None) -> str:
+def _refusal(error: HTTPError, token: str | None, body: str) -> str:
     """The meaning of an answer with an error status, and what to do."""
     if error.code == 401:
         return (f"the token in {TOKEN_VARIABLE} is wrong; set it to [admin] token" if token else
                 f"a token is required; set {TOKEN_VARIABLE} to [admin] token")
     if error.code in (403, 421, 503):
-        return error.read(1000).decode("utf-8", "replace").strip()
+        return body
     return f"{error.code} {error.reason}; {_HINT}"

@@ -122,8 +122,9 @@ def _left(expires: str, now: datetime) -> str:
 
 def _tables(site: AdminSite) -> RenderableType:
     now = datetime.now(UTC).astimezone()
-    return Group(_scanners(site.fetch("scanners"), now), "", _subscriptions(site.fetch("subscriptions"), now), "",
-                 _jobs(site.fetch("jobs")))
+    remarks = [Text(printable(line)) for line in site.remarks()]
+    return Group(*remarks, *[""][:len(remarks)], _scanners(site.fetch("scanners"), now), "",
+                 _subscriptions(site.fetch("subscriptions"), now), "", _jobs(site.fetch("jobs")))
 
 
 def status(site: AdminSite, *, watch: bool, console: Console, sleep: Callable[[float], None] = time.sleep) -> None:

@@ -296,6 +296,9 @@ class BridgedScanner:
     def _subscription_changed(self, listening: bool) -> None:
         self.bridge.listens(listening)
         self.watch.look()
+        if self.subscription is not None and self.subscription.is_of_web_server and self.bridge.reported.state is None:
+            # Some scanners refuse Subscribe like that, too; the answer to this request tells which it is.
+            self._status_check.check(self.options.events.check, failing=self.bridge.misfit is None)
 
     def _event_learnt(self) -> None:
         self._store_finished()

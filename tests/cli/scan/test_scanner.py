@@ -10,3 +10,9 @@ def test_the_gateways_fault_for_an_unreachable_scanner_is_recognised():
     fault = fault_for(Busy("192.0.2.1", "100 requests are waiting already"))
     assert not ScannerRefusal("ServerErrorTemporaryError", fault.reason).unreachable
     assert not ScannerRefusal("ServerErrorTemporaryError", "Warming up").unreachable
+
+
+def test_the_cause_of_the_gateway_is_one_sentence():
+    reason = "The scanner's address is not known yet: it was not found (urn:uuid:1). Try again in a few seconds."
+    assert ScannerRefusal("ServerErrorTemporaryError", reason).cause() == (
+        "The gateway cannot reach the scanner: its address is not known yet: it was not found (urn:uuid:1)")

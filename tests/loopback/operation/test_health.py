@@ -179,6 +179,33 @@ async def test_a_web_server_is_not_a_scanner(gateway, device, answer, words):
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_web_server_is_recognized_although_no_client_asks(gateway, device, said):
+    device.handle = lambda asked: asked.answer(b"Not here", b"404 Not Found", b"text/plain")
+    service = await gateway(device.url)
+    await until(lambda: service.scanner.bridge.misfit is not None)
+    assert await problem(service) == "is not a scanner: it answered 404"
+    asked = len([one for one in device.requests if b"GetScannerElements" in one.request.body])
+    await until(lambda: len(device.requests) > asked + 4)
+    assert len([one for one in device.requests if b"GetScannerElements" in one.request.body]) == asked == 1
+    assert [line for line in said if "refused Subscribe" in line] == [
+        "front-desk: the scanner refused Subscribe: 404"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_may_refuse_subscribe_like_a_web_server(gateway, device):
+    def answer(asked):
+        if b"GetScannerElements" in asked.request.body:
+            asked.answer(status_answer("Idle"))
+        else:
+            asked.answer(b"No", b"501 Not Implemented", b"text/plain")
+
+    device.handle = answer
+    service = await gateway(device.url)
+    await until(lambda: service.scanner.health.state == "Idle")
+    assert await problem(service) == "refuses the gateway's subscription to its events (501)"
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_device_without_a_scan_service(gateway, device):
     metadata = Metadata(device)
     take = metadata.take
@@ -217,7 +244,8 @@ async def test_a_scanner_that_is_never_found(finding, monkeypatch, said):
     await until(lambda: service.scanner.health.problem is not None)
     entry = await described(service)
     words = f"not found by WS-Discovery ({UUID})"
-    assert (entry["reachable"], entry["problem"]) == (None, words)
+    assert (entry["reachable"], entry["problem"]) == (False, words)
+    assert sample(service, "wsdgateway_scanner_up") == 0.0
     assert words in await why(service)
     assert told(said) == [f"problem: {words}"]
 

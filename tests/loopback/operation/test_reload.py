@@ -198,6 +198,11 @@ async def test_an_invalid_file_is_logged_and_changes_nothing(file, device, said)
     assert wrong == ["8: [limits] connections = 0: must be a whole number between 1 and 1000000",
                      "9: [limits] nonsense: unknown key; the keys are " + ", ".join(
                          field.name for field in attrs.fields(LimitsConfig))]
+    status, _, body = await request(service.admin_port, b"/readyz")
+    assert (status, body.decode()) == (200, (
+        "ready\nwarning: The reload failed, and the former configuration stays in use. Correct the file, and reload "
+        f"again: {file.path}:8: [limits] connections = 0: must be a whole number between 1 and 1000000 (and 1 more in "
+        "the log)\n"))
     file.path.write_text(f'[gateway]\nstate = "redis://h:6379/0"\n[[listen]]\nendpoint = "{LOOPBACK}"\n')
     service.reload()
     await until(lambda: service.reloading is None)
@@ -207,6 +212,8 @@ async def test_an_invalid_file_is_logged_and_changes_nothing(file, device, said)
     service.reload()
     await until(lambda: service.reloading is None)
     assert service.config is before
+    await file.reload(section("front-desk", device.url, 'events = "off"'))
+    assert (await request(service.admin_port, b"/readyz"))[2] == b"ready\n"
 
 
 @pytest_twisted.ensureDeferred

@@ -166,5 +166,5 @@ def _silent(url: str, error: Exception, status: int = UNREACHABLE) -> ScanError:
     if isinstance(error, gaierror):
         return ScanError(f"{url} does not answer: the host name {urlsplit(url).hostname} is not known", status)
     if isinstance(error, TimeoutError):
-        return ScanError(f"{url} does not answer", status)
+        return ScanError(f"{url} does not answer in time; if this is a gateway, the scanner behind it may hang", status)
     return ScanError(f"{url} does not answer: {plain(error) or type(error).__name__}", status)

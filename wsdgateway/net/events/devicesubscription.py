@@ -16,7 +16,7 @@ from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.upstream import FILTERS, Upstream
 from wsdgateway.bridge.events.upstreamanswers import UpstreamAnswer
 from wsdgateway.bridge.events.upstreamcommands import Command, Held, Lost, Renew, Replace, Subscribe, Unsubscribe, Wake
-from wsdgateway.bridge.health.causes import SUBSCRIPTION_LOST, Cause, subscription_refused
+from wsdgateway.bridge.health.causes import NO_SUCH_SERVICE, SUBSCRIPTION_LOST, Cause, subscription_refused
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.net.events.eventingclient import EventingClient
 from wsdgateway.net.events.unsubscribing import LEAVE_SECONDS, Ending, Unsubscribing
@@ -25,6 +25,8 @@ from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.seen import Seen
 
 SECRET_BYTES = 24
+
+_OF_WEB_SERVER = frozenset(map(str, NO_SUCH_SERVICE))
 
 
 class DeviceSubscription:
@@ -53,6 +55,7 @@ class DeviceSubscription:
         self._number = 0  # of the last request; answers to earlier ones are not passed to the machine
         self._notify_to = ""
         self._is_lost = False
+        self._logged = ("", "")  # the last refusal: request and name
         self.unsubscribing = Unsubscribing(client, identifier, self._outstanding)
         self.seen = Seen()
 
@@ -87,6 +90,11 @@ class DeviceSubscription:
         if self._machine.refusal:
             return subscription_refused(self._machine.refusal)
         return SUBSCRIPTION_LOST if self._is_lost and self._machine.is_unsettled else None
+
+    @property
+    def is_of_web_server(self) -> bool:
+        """True if Subscribe was refused as by a web server without a scan service, with a status and no fault."""
+        return not self.holding and self._machine.refusal in _OF_WEB_SERVER
 
     @property
     def renews(self) -> bool | None:
@@ -302,14 +310,17 @@ class DeviceSubscription:
             # Even a subscription to be ended is stored: if this process cannot end it, the next start can.
             self._client.hold(self.held)
             self._do(commands)
+            self._logged = ("", "")
             if isinstance(command, Subscribe) and answer.envelope is not None:
                 self.log.info("{scanner}: subscribed to {what}", scanner=scanner,
                               what="the panel, for a client" if self.identifier else "its events")
                 self._on_granted(answer.envelope)
         else:
-            self.log.warn("{scanner}: the scanner refused {what}: {name}" if answer.refusal else
-                          "{scanner}: the scanner accepted {what} with an answer that cannot be read",
-                          scanner=scanner, what=what, name=answer.refusal)
+            if (what, answer.refusal) != self._logged:  # the gateway tries again and again
+                self._logged = (what, answer.refusal)
+                self.log.warn("{scanner}: the scanner refused {what}: {name}" if answer.refusal else
+                              "{scanner}: the scanner accepted {what} with an answer that cannot be read",
+                              scanner=scanner, what=what, name=answer.refusal)
             self._do(commands)
         if self.renews is False and before is not False:
             self.log.warn("{scanner}: the scanner does not renew subscriptions; the gateway replaces them before "

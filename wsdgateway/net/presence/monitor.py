@@ -164,8 +164,8 @@ class Monitor:
 
     @property
     def was_tried(self) -> bool:
-        """True if its metadata have been requested in vain."""
-        return self._locator.was_tried
+        """True if its metadata have been requested, or it has been searched for, in vain."""
+        return self._locator.was_tried or self._is_overdue
 
     @property
     def sighting(self) -> Sighting | None:

@@ -38,6 +38,7 @@ _PORT = re.compile(r"(?:^|:)(?:tcp6?|ssl):(?:port=)?(\d+)")
 FIRST_ORDINARY = 1024  # Linux: net.ipv4.ip_unprivileged_port_start
 NOT_ALLOWED = ("an ordinary user needs CAP_NET_BIND_SERVICE for a port below 1024: start twistd as root with --uid, "
                "set AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or use a port from 1024")
+IN_USE = "another program uses this port: ss -ltnp, as root, shows which"
 
 
 def is_privileged(endpoint: str) -> bool:
@@ -139,6 +140,8 @@ class Listener(Service):
         cause = getattr(failure.value, "socketError", None)
         if is_privileged(self.endpoint) and isinstance(cause, OSError) and cause.errno == errno.EACCES:
             self.problem += f" ({NOT_ALLOWED})"
+        elif isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
+            self.problem += f" ({IN_USE})"
         self.logger.error("cannot listen at {endpoint}: {problem}; next attempt in {seconds:g} s",
                           endpoint=self.endpoint,
                           problem=self.problem, seconds=RETRY_SECONDS)
