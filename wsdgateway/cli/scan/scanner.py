@@ -55,7 +55,8 @@ class ScannerRefusal(Exception):
         """The cause of a temporary refusal as a sentence without its end. `reported`: the conditions of the scanner."""
         reason = plain(self.reason.removesuffix(_ADVICE).strip()).rstrip(".")
         if self.unreachable:
-            return f"The gateway cannot reach the scanner: {reason.removeprefix(UNAVAILABLE).lstrip(': ') or self.code}"
+            why = reason.removeprefix(UNAVAILABLE).lstrip(": ").replace(_NOT_FOUND, "its address is not known yet", 1)
+            return f"The gateway cannot reach the scanner: {why or self.code}"
         if reported:
             return f"The scanner is not ready: {plain(reported)}"
         return reason if reason.startswith(GATEWAY_BUSY) else f"The scanner is busy: {reason or self.code}"
