@@ -51,4 +51,4 @@ def test_the_words_of_other_causes(error, words):
 def test_the_pin_of_the_key_is_for_the_administrator_alone():
     error = Insecure(WrongKey("its certificate does not match the pin", "its key is sha256/x"), has_authority=False)
     assert "sha256/x" not in str(error)
-    assert error.detail == "its key is sha256/x"
+    assert error.cause.detail == "its key is sha256/x"

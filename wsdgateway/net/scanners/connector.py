@@ -78,7 +78,6 @@ class Attempts:
         self._not_connected = not_connected
         self._is_occupied = is_occupied
         self._under_way: dict[ScannerRequest, Deferred[DeviceConnection]] = {}
-        self._logged = ""
         self.circuit = CircuitBreaker()
 
     def moved(self) -> None:
@@ -119,16 +118,12 @@ class Attempts:
 
     def _succeeded(self, connection: DeviceConnection, request: ScannerRequest) -> None:
         self._under_way.pop(request, None)
-        self._logged = ""
         self._connected(connection, request)
 
     def _failed(self, failure: Failure, request: ScannerRequest, circuit: CircuitBreaker) -> None:
         self._under_way.pop(request, None)
         if failure.check(*CONNECT_ERRORS) is None:
             self.log.failure("Connecting to {host} failed", failure, host=request.address.host)
-        if isinstance(failure.value, Insecure) and failure.value.detail not in ("", self._logged):
-            self._logged = failure.value.detail
-            self.log.warn("{host}: {detail}", host=request.address.host, detail=failure.value.detail)
         cause = cause_of(failure.value, request.address.host)
         is_occupied = circuit is self.circuit and self._is_occupied(request, failure)
         is_to_blame = (circuit is self.circuit and not is_occupied and failure.check(*_NOT_ITS_FAULT) is None
