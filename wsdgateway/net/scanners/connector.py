@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet import error as neterror
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -19,7 +19,7 @@ from wsdgateway.bridge.health.causes import SILENT, told
 from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.circuitbreaker import CircuitBreaker
 from wsdgateway.net.scanners.connection import DeviceConnection, Owner
-from wsdgateway.net.scanners.failures import OURS, Insecure, cause_of, text_of
+from wsdgateway.net.scanners.failures import CANCELLED, OURS, Insecure, cause_of, text_of
 from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.transport.errors import Busy, Unavailable
 from wsdgateway.net.transport.localaddress import zoned
@@ -31,11 +31,10 @@ CONNECT_TIMEOUT = 10.0
 # the device, which a cancelled attempt does not.
 CONNECT_SHARE = 0.9
 
-CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
-                   neterror.ConnectingCancelledError, CancelledError, OSError, Insecure,
-                   ValueError)  # for an invalid host name
+CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError, *CANCELLED,
+                  OSError, Insecure, ValueError)  # for an invalid host name
 # These say nothing about the device: it was not reached, or had no time to answer.
-_NOT_ITS_FAULT = (neterror.DNSLookupError, neterror.ConnectingCancelledError, CancelledError)
+_NOT_ITS_FAULT = (neterror.DNSLookupError, *CANCELLED)
 
 
 def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust) -> IStreamClientEndpoint:

@@ -25,6 +25,7 @@ from wsdgateway.net.transport.errors import describe_error
 from wsdgateway.tls.trust import WrongKey, explain, is_unverified
 
 OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)  # shortage of local resources
+CANCELLED = (CancelledError, neterror.ConnectingCancelledError)  # attempts that ended with their request
 _NO_ROUTE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
 
 
@@ -52,6 +53,8 @@ def _why(problem: BaseException, *, has_authority: bool) -> tuple[Cause, str]:
 
 def text_of(error: BaseException) -> str:
     """The system's text for the error's number, without Twisted's words around it; else the text of the error."""
+    if isinstance(error, CANCELLED):
+        return "it took too long"
     number = getattr(error, "osError", None)
     return os.strerror(number) if number else describe_error(error)
 
@@ -59,7 +62,7 @@ def text_of(error: BaseException) -> str:
 def cause_of(error: BaseException, host: str) -> Cause | None:
     """The cause of a failed attempt to connect to that host; None if it does not lie with the scanner."""
     number = getattr(error, "osError", None)
-    if number in OURS or isinstance(error, CancelledError | neterror.ConnectingCancelledError):
+    if number in OURS or isinstance(error, CANCELLED):
         return None
     if isinstance(error, Insecure):
         return error.cause
