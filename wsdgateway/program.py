@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 NAME = "wsdgateway"
+VERSION = version(NAME)
 _PID_FILE = "twistd.pid"  # twistd's default, in the working directory
 
 
 def version_line() -> str:
     """The answer to `--version`."""
-    return f"{NAME} {version(NAME)}"
+    return f"{NAME} {VERSION}"
 
 
 def command() -> str:

@@ -11,9 +11,9 @@ from tests.admin.descriptions import HOSTILE, Described, entry, job, scanner, su
 from wsdgateway.admin.access import Access
 from wsdgateway.admin.connections import AdminLimits
 from wsdgateway.admin.overviewpage import EXCHANGES, JOBS, PROBLEMS, SCANNERS
-from wsdgateway.admin.page import VERSION
 from wsdgateway.admin.paging import ROWS
 from wsdgateway.admin.site import AdminSite
+from wsdgateway.program import version_line
 
 JAM = {"state": "Stopped", "conditions": ["MediaJam"], "problem": "paper jam", "problem_since": "2026-09-30T10:32:00Z"}
 
@@ -52,10 +52,11 @@ def part(page, identifier):
 
 
 def test_problems_come_first_with_cause_and_time():
-    browser = Browser(scanners=[scanner("a"), scanner("b", **JAM), scanner("c", reachable=False)])
+    browser = Browser(scanners=[scanner("a"), scanner("b", **JAM), scanner(
+        "c", reachable=False, problem="does not answer", problem_since="2026-09-30T08:00:00Z")])
     _, page = browser.get("/")
     assert text(re.search(r'<ul class="problems">(.*?)</ul>', page, re.DOTALL)[1]) == (
-        "b : paper jam , since 10:32 c : not reachable , since 08:00")
+        "b : paper jam , since 10:32 c : does not answer , since 08:00")
     headings = [text(one) for one in re.findall(r"<h[12].*?</h[12]>", page)]
     assert headings == ["Overview", "Problems", "Scanners", "Latest jobs", "Requests in the last hour",
                         "Latest exchanges", "Subscriptions"]
@@ -145,7 +146,7 @@ def test_version_and_uptime():
     browser = Browser()
     browser.clock.advance(3 * 3600.0 + 720.0)
     for path in ("/", "/jobs", "/scanners", "/exchanges", "/subscriptions"):
-        assert f"wsdgateway {VERSION}, running for 3 h 12 min" in browser.get(path)[1]
+        assert f"{version_line()}, running for 3 h 12 min" in browser.get(path)[1]
 
 
 @pytest.mark.parametrize(("path", "section"), [

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.admin.descriptions import HOSTILE, NOON, html, scanner, text
-from wsdgateway.admin.scannerlist import MAX_LINES, airscan, airscan_line, by_trouble, rows, scan_url, status
+from wsdgateway.admin.scannerlist import MAX_LINES, airscan, by_trouble, rows, status
 
 JAM = {"state": "Stopped", "conditions": ["MediaJam"], "problem": "paper jam", "problem_since": "2026-09-30T10:32:00Z"}
 
@@ -15,7 +15,6 @@ JAM = {"state": "Stopped", "conditions": ["MediaJam"], "problem": "paper jam", "
     ({"conditions": ["InputTrayEmpty"]}, "Idle, feeder empty", "good"), ({"state": "Warming"}, "Warming", "good"),
     ({"reachable": None, "state": None}, "Not tried yet", "quiet"), (JAM, "Paper jam", "problem"),
     ({"reachable": None, "searched": True}, "Being searched for", "quiet"),
-    ({"reachable": False, "state": "Idle"}, "Not reachable", "problem"),
     ({"reachable": False, "problem": "does not answer"}, "Does not answer", "problem"),
     ({"problem": HOSTILE}, '"&gt;&lt;script&gt;', "problem")])
 def test_the_state_of_a_scanner_in_words(more, words, style):
@@ -23,7 +22,7 @@ def test_the_state_of_a_scanner_in_words(more, words, style):
 
 
 def test_scanners_with_problems_come_first():
-    listed = [scanner("a"), scanner("b", **JAM), scanner("c", reachable=None), scanner("d", reachable=False)]
+    listed = [scanner("a"), scanner("b", **JAM), scanner("c", reachable=None), scanner("d", problem="does not answer")]
     assert [one["name"] for one in by_trouble(listed)] == ["b", "d", "a", "c"]
 
 
@@ -43,15 +42,9 @@ def test_the_button_copies_the_address_and_is_hidden_without_a_script():
             'aria-label="Copy the address of front-desk">Copy</button>') in made
 
 
-@pytest.mark.parametrize("given", ["http://192.0.2.5:5357/front-desk", "http://192.0.2.5:5357/front-desk/",
-                                   "http://192.0.2.5:5357/front-desk/scan"])
-def test_the_line_for_sane_airscan_names_the_scan_service(given):
-    assert airscan_line(scanner(client_url=given)) == '"front-desk" = http://192.0.2.5:5357/front-desk/scan, WSD'
-
-
 def test_without_an_address_there_is_a_path_and_nothing_to_copy():
     unknown = scanner(client_url=None)
-    assert scan_url(unknown) is None and airscan_line(unknown) is None and airscan([unknown]) is None
+    assert airscan([unknown]) is None
     made = html(rows([unknown], NOON))
     assert "<code>/front-desk/scan</code>" in made and "<button" not in made
 

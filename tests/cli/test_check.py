@@ -147,3 +147,11 @@ def test_check_names_the_stores_that_can_replace_redis(check):
     assert status == 2
     assert line == (
         'g.toml:2: [gateway] state = "redis://h:6379/0": must be sqlite:FILE or memory:; Redis is not supported yet')
+
+
+def test_warnings_are_in_the_order_of_the_file(check):
+    _, out, _ = check('[[listen]]\nendpoint = "tcp:5358:interface=192.0.2.99"\n[discovery]\n'
+                      'device_interfaces = ["no-such-0"]\n[[scanner]]\nname = "a"\nscan = "http://192.0.2.9/"\n'
+                      '[[scanner]]\nname = "b"\nscan = "http://192.0.2.9/"\n')
+    lines = [int(line.split(":")[2]) for line in out if line.startswith("warning: g.toml:")]
+    assert lines == sorted(lines) and {2, 4, 10} <= set(lines)

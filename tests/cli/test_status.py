@@ -118,8 +118,8 @@ def test_watching_continues_after_a_failure(site):
 
 
 @pytest.mark.parametrize(("fields", "shown_as"), [
-    ({}, "ok (Idle)"), ({"state": None}, "ok"), ({"conditions": ["InputTrayEmpty"]}, "ok (Idle, InputTrayEmpty)"),
-    ({"reachable": None, "state": None}, "not tried yet"), ({"reachable": False}, "not reachable"),
+    ({}, "ok (Idle)"), ({"state": None}, "ok"), ({"conditions": ["InputTrayEmpty"]}, "ok (Idle, feeder empty)"),
+    ({"reachable": None, "state": None}, "not tried yet"),
     ({"problem": "paper jam", "problem_since": "2026-11-22T10:34:11Z", "conditions": ["MediaJam"]},
      "paper jam, since 10:34"),
     ({"reachable": False, "problem": "does not accept connections", "problem_since": "2026-11-21T23:59:59Z"},

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulator.devices import Scanner, named
-from wsdgateway.simulator.conditions import KINDS
+from wsdgateway.simulator.conditions import COVER_OPEN, KINDS
 
 JAM, WARMING, BUSY = KINDS["jam"], KINDS["lamp-warming"], KINDS["busy"]
 
@@ -103,7 +103,7 @@ def test_a_job_waits_for_the_end_of_a_jam_and_continues():
     job = scanner.create("ADF")
     assert [scanner.retrieve(job) for _ in range(3)] == [1, "ServerErrorTemporaryError", "ServerErrorTemporaryError"]
     assert scanner.state(job) == ("Processing", 1, "ScannerStopped")
-    scanner.device.open_cover()
+    scanner.device.begin(COVER_OPEN)
     scanner.device.clear(JAM)
     assert scanner.state(job) == ("Processing", 1, "ScannerStopped")  # the cover is still open
     scanner.device.clear()

@@ -8,7 +8,7 @@ from twisted.web.template import Element, Tag, renderer, tags
 from wsdgateway.admin.chart import chart
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.page import live_control, template
-from wsdgateway.admin.scannerlist import airscan, by_trouble, is_in_trouble, rows, trouble, troubled_since
+from wsdgateway.admin.scannerlist import airscan, by_trouble, is_in_trouble, rows
 from wsdgateway.admin.tables import exchanges, jobs, subscriptions, table
 from wsdgateway.admin.times import moment
 
@@ -53,9 +53,9 @@ class OverviewPage(Element):
         return tag(tags.h2("Problems", id="problems"), tags.ul(*found, class_="problems"))
 
     def _trouble(self, scanner: dict[str, Any]) -> Tag:
-        since = troubled_since(scanner)
+        since = scanner["problem_since"]
         return tags.li(
-            tags.a(scanner["name"], href=f"/scanners/{scanner['name']}"), ": ", trouble(scanner) or "",
+            tags.a(scanner["name"], href=f"/scanners/{scanner['name']}"), ": ", scanner["problem"],
             tags.span(", since ", moment(since, self._now), class_="since") if since else "", class_="problem")
 
     @renderer

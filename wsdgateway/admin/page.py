@@ -4,7 +4,6 @@ All data from the network is escaped; no page contains inline scripts or styles.
 readers and small screens.
 """
 
-from importlib.metadata import version
 from importlib.resources import files
 
 from twisted.web.iweb import IRequest
@@ -13,8 +12,8 @@ from twisted.web.template import Element, Tag, XMLString, flattenString, rendere
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.times import lasting
 from wsdgateway.http.messages import REASONS
+from wsdgateway.program import version_line
 
-VERSION = version("wsdgateway")
 _SECTIONS = (("/", "Overview"), ("/scanners", "Scanners"), ("/jobs", "Jobs"), ("/exchanges", "Exchanges"),
              ("/subscriptions", "Subscriptions"))
 
@@ -59,7 +58,7 @@ class _Frame(Element):
         """The version and the uptime. Nobody learns them before the login."""
         if not self._section:
             return tag
-        return tag(f"wsdgateway {VERSION}, running for {lasting(self._overview.uptime())}")
+        return tag(f"{version_line()}, running for {lasting(self._overview.uptime())}")
 
     @renderer
     def log_out(self, request: IRequest, tag: Tag) -> Tag:

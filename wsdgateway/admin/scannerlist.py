@@ -5,6 +5,7 @@ from typing import Any
 from twisted.web.template import Tag, tags
 
 from wsdgateway.admin.times import moment
+from wsdgateway.bridge.frontends.browserpage import airscan_line
 from wsdgateway.scan.conditions import listed
 
 MAX_LINES = 200  # for sane-airscan
@@ -12,21 +13,8 @@ _STATES = {"Idle": "Idle", "Processing": "Scanning"}
 
 
 def is_in_trouble(scanner: dict[str, Any]) -> bool:
-    """True if nobody can scan with this scanner."""
-    return scanner["problem"] is not None or scanner["reachable"] is False
-
-
-def trouble(scanner: dict[str, Any]) -> str | None:
-    """The problem of a scanner in words, None without one."""
-    if scanner["problem"] is not None:
-        return str(scanner["problem"])
-    return "not reachable" if scanner["reachable"] is False else None
-
-
-def troubled_since(scanner: dict[str, Any]) -> str | None:
-    """The time since which a scanner has its problem, None if it is not known."""
-    since: str | None = scanner["problem_since"] if scanner["problem"] is not None else scanner["reachable_since"]
-    return since
+    """True if the scanner has a problem."""
+    return scanner["problem"] is not None
 
 
 def by_trouble(scanners: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -36,7 +24,7 @@ def by_trouble(scanners: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def status(scanner: dict[str, Any]) -> Tag:
     """The state of a scanner in words, with a mark that does not depend on colors."""
-    problem = trouble(scanner)
+    problem: str | None = scanner["problem"]
     if problem is not None:
         return tags.span(problem[:1].upper() + problem[1:], class_="status problem")
     if scanner["reachable"] is None:
@@ -44,21 +32,6 @@ def status(scanner: dict[str, Any]) -> Tag:
     state = _STATES.get(scanner["state"], scanner["state"] or "Reachable")
     return tags.span(", ".join(filter(None, (state, listed(scanner["conditions"])))),
                      class_="status active" if scanner["state"] == "Processing" else "status good")
-
-
-def scan_url(scanner: dict[str, Any]) -> str | None:
-    """The URL of the scan service for clients, None while it is not known."""
-    url: str | None = scanner["client_url"]
-    path: str = scanner["path"]
-    if url is None or url.endswith(path):
-        return url
-    return url.rstrip("/") + path.removeprefix(f"/{scanner['name']}")
-
-
-def airscan_line(scanner: dict[str, Any]) -> str | None:
-    """The line for the section [devices] of sane-airscan's configuration file."""
-    url = scan_url(scanner)
-    return None if url is None else f'"{scanner["name"]}" = {url}, WSD'
 
 
 def copied(identifier: str, text: str, meaning: str) -> tuple[Tag, Tag]:
@@ -76,8 +49,8 @@ def rows(scanners: list[dict[str, Any]], now: float) -> Tag:
 
 
 def _row(scanner: dict[str, Any], now: float) -> Tag:
-    name, url = scanner["name"], scan_url(scanner)
-    since = troubled_since(scanner) if is_in_trouble(scanner) else None
+    name, url = scanner["name"], scanner["client_url"]
+    since = scanner["problem_since"]
     jobs = scanner["active_jobs"]
     return tags.li(
         tags.div(tags.a(name, href=f"/scanners/{name}", class_="name"),
@@ -90,7 +63,7 @@ def _row(scanner: dict[str, Any], now: float) -> Tag:
 
 def airscan(scanners: list[dict[str, Any]]) -> Tag | None:
     """The lines of the first `MAX_LINES` scanners for sane-airscan, folded; None if no address is known."""
-    lines = [line for line in map(airscan_line, scanners[:MAX_LINES]) if line is not None]
+    lines = [airscan_line(one["name"], one["client_url"]) for one in scanners[:MAX_LINES] if one["client_url"]]
     if not lines:
         return None
     text, button = copied("airscan", "\n".join(("[devices]", *lines)), "the lines for sane-airscan")

@@ -7,16 +7,10 @@ from twisted.web.template import Tag, tags
 from wsdgateway.admin.chart import chart
 from wsdgateway.admin.page import heading
 from wsdgateway.admin.paging import link
-from wsdgateway.admin.scannerlist import (
-    airscan_line,
-    copied,
-    is_in_trouble,
-    scan_url,
-    status,
-    troubled_since,
-)
+from wsdgateway.admin.scannerlist import copied, status
 from wsdgateway.admin.tables import jobs, table
 from wsdgateway.admin.times import moment
+from wsdgateway.bridge.frontends.browserpage import airscan_line
 from wsdgateway.metrics import Totals
 from wsdgateway.scan.conditions import listed
 
@@ -47,8 +41,7 @@ def scanner_page(scanner: dict[str, Any], minutes: list[Totals], latest: list[di
 
 
 def _facts(scanner: dict[str, Any], now: float) -> Tag:
-    since = troubled_since(scanner) if is_in_trouble(scanner) else None
-    reads, reached = scanner["status_reads"], scanner["reachable_since"]
+    since, reads, reached = scanner["problem_since"], scanner["status_reads"], scanner["reachable_since"]
     is_reachable = {True: "yes", False: "no", None: "not tried yet"}[scanner["reachable"]]
     facts: list[tuple[str, Any]] = [
         ("State", tags.span(status(scanner), (" since ", moment(since, now)) if since else "")),
@@ -65,8 +58,8 @@ def _facts(scanner: dict[str, Any], now: float) -> Tag:
 
 
 def _adding(scanner: dict[str, Any]) -> Tag:
-    name, url, line = scanner["name"], scan_url(scanner), airscan_line(scanner)
-    if url is None or line is None:
+    name, url = scanner["name"], scanner["client_url"]
+    if url is None:
         return tags.p("The address is not known yet, because no listener for clients is open.")
     finds = (f"In Settings, Bluetooth & devices, Printers & scanners, Add device, Windows lists it as "
              f"“{scanner['friendly_name'] or name}” in a network in which the gateway announces it."
@@ -74,8 +67,9 @@ def _adding(scanner: dict[str, Any]) -> Tag:
                                           "[discovery] in the configuration.")
     return tags.dl(
         tags.dt("Address"), tags.dd(*copied("url", url, "the address")),
-        tags.dt("sane-airscan"), tags.dd(*copied("line", line, "the line for sane-airscan"), tags.br(),
-                                         "a line for [devices] in ", tags.code("/etc/sane.d/airscan.conf")),
+        tags.dt("sane-airscan"),
+        tags.dd(*copied("line", airscan_line(name, url), "the line for sane-airscan"), tags.br(),
+                "a line for [devices] in ", tags.code("/etc/sane.d/airscan.conf")),
         tags.dt("Windows"), tags.dd(finds),
         tags.dt("Terminal"), tags.dd(*copied("command", f"wsdgateway scan {url} -o page.pdf", "the command")),
         class_="facts")

@@ -4,7 +4,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from importlib.metadata import metadata, version
+from importlib.metadata import metadata
 from itertools import count
 from pathlib import Path
 from traceback import extract_tb
@@ -55,6 +55,7 @@ from wsdgateway.net.transport.socketset import SocketSet
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
+from wsdgateway.program import VERSION
 from wsdgateway.storage.opening import open_store
 from wsdgateway.storage.store import FinishedJob, StoreError
 
@@ -102,7 +103,7 @@ class GatewayService(MultiService):
         self._throttle = LogThrottle()
         self.configure_log = configure_log
         self.metrics = Metrics()
-        self.metrics.built(version("wsdgateway"))
+        self.metrics.built(VERSION)
         self.metrics.config_read(wall())
         self.store = open_store(reactor, config.gateway.state, config.folder, history=config.cache.history, wall=wall,
                                 restore=lambda content: self._stored_state.add(content),
@@ -162,7 +163,7 @@ class GatewayService(MultiService):
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
         self.metrics.watch_certificates(self._ports.certificates)
-        self._start_lines = StartLines(config, version("wsdgateway"), self._ports,
+        self._start_lines = StartLines(config, VERSION, self._ports,
                                        lambda: [scanner.name for scanner in self.scanners])
         self.listeners += self._ports.listeners
         self.admin = self._ports.admin

@@ -37,12 +37,19 @@ def run(options: argparse.Namespace) -> int:
         print(f"{place(STATE)}: [gateway] state: {store}", file=sys.stderr)
         return WRONG
     unusable = [] if store is None else [Remark(STATE, f"[gateway] state: {store}")]
-    found = [*remarks(config), *unusable, *host_remarks(config)]
-    for remark in found:
-        print(f"warning: {place(remark.path)}: {remark}")
+    found = sorted(((place(remark.path), remark) for remark in (*remarks(config), *unusable, *host_remarks(config))),
+                   key=lambda one: _line(one[0]))
+    for where, remark in found:
+        print(f"warning: {where}: {remark}")
     print(f"{file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes"
           + (f", {len(found)} warning(s)" if found else ""))
     return 0
+
+
+def _line(place: str) -> int:
+    """The line number at the end of a place; places without one come last, as for mistakes."""
+    number = place.rpartition(":")[2]
+    return int(number) if number.isdecimal() else sys.maxsize
 
 
 def _store_problem(config: Config) -> StoreError | None:

@@ -15,6 +15,8 @@ from rich.text import Text
 
 from wsdgateway.cli.adminclient import AdminError, AdminSite, add_site, site_of
 from wsdgateway.cli.printing import printable, stdout_console
+from wsdgateway.durations import in_words
+from wsdgateway.scan.conditions import listed
 
 MAX_JOBS = 20
 PAUSE = 2.0
@@ -72,10 +74,8 @@ def state_of(scanner: dict[str, Any], now: datetime) -> str:
         return str(problem) if since is None else f"{problem}, since {_clock(since, now)}"
     if scanner["reachable"] is None:
         return "not tried yet"
-    if not scanner["reachable"]:
-        return "not reachable"
-    details = [detail for detail in (scanner.get("state"), *scanner.get("conditions", ())) if detail]
-    return f"ok ({', '.join(map(str, details))})" if details else "ok"
+    details = ", ".join(filter(None, (scanner.get("state"), listed(scanner.get("conditions", ())))))
+    return f"ok ({details})" if details else "ok"
 
 
 def _clock(time_of: str, now: datetime) -> str:
@@ -112,12 +112,8 @@ def _count(number: int, what: str) -> str:
 
 
 def _left(expires: str, now: datetime) -> str:
-    """The time left until `expires`, in the largest unit of which at least two are left."""
-    seconds = max(0.0, (datetime.fromisoformat(expires) - now).total_seconds())
-    for unit, size in (("days", 86400), ("hours", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    """The time left until `expires`."""
+    return in_words((datetime.fromisoformat(expires) - now).total_seconds())
 
 
 def _tables(site: AdminSite) -> RenderableType:

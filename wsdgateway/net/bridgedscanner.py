@@ -105,6 +105,7 @@ class BridgedScanner:
             b"subscriptions": served(WSScan(Endpoint.SUBSCRIPTION, context.new_id)),
             b"events": notifications(self.sink)}
         self.subscription: DeviceSubscription | None = None
+        self._misses_service = False
         self._checking: IDelayedCall | None = None
         self.watch.start(self.monitor)
         self._status_check = StatusCheck(self.bridge, requests.send, seconds=context.seconds, new_id=context.new_id,
@@ -112,7 +113,8 @@ class BridgedScanner:
 
     @property
     def health(self) -> Health:
-        """The scanner's reachability, its own state, and its problem."""
+        """The scanner's reachability, its own state, and its problem; while it is read, it is confirmed."""
+        self._status_check.is_read = True
         self.watch.look()
         return self.watch.health
 
@@ -124,7 +126,7 @@ class BridgedScanner:
         """
         if self.subscription is None:
             return "off"
-        is_lapsing = self.subscription.listening and self.health.reachable is False
+        is_lapsing = self.subscription.listening and self.watch.health.reachable is False
         return "unconfirmed" if is_lapsing else self.subscription.state
 
     def _presence_changed(self) -> None:
@@ -295,10 +297,11 @@ class BridgedScanner:
 
     def _subscription_changed(self, listening: bool) -> None:
         self.bridge.listens(listening)
+        misses_service = self.subscription is not None and self.subscription.misses_service
+        if misses_service and not self._misses_service:
+            self._status_check.ask()  # its answer tells a scanner without events from a server that is no scanner
+        self._misses_service = misses_service
         self.watch.look()
-        if self.subscription is not None and self.subscription.is_of_web_server and self.bridge.reported.state is None:
-            # Some scanners refuse Subscribe like that, too; the answer to this request tells which it is.
-            self._status_check.check(self.options.events.check, failing=self.bridge.misfit is None)
 
     def _event_learnt(self) -> None:
         self._store_finished()
@@ -330,12 +333,14 @@ class BridgedScanner:
 
     def _check_on(self) -> None:
         """Check periodically, since a scanner announces neither that it reboots nor that it is switched off."""
+        interval, silent = self.options.events.check, self.monitor.silent_for()
         if len(self.bridge.subscriptions):
             self.check(usual=True)
-        if self.options.announced and self.monitor.silent_for() > self.options.events.check:
+        if self.options.announced and silent > interval:
             self.stand_in.metadata.check()
+            silent = 0.0  # it is being asked
         failing = self.device.contact.cause is not None or self.bridge.misfit is not None
-        self._status_check.check(self.options.events.check, failing=failing)
+        self._status_check.check(interval, failing=failing, silent=silent)
         self.watch.look()
         self._checking = self._context.reactor.callLater(self.options.events.check, self._check_on)
 

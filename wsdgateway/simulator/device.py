@@ -12,7 +12,7 @@ from wsdgateway.scan.jobelements import write_response
 from wsdgateway.scan.jobstatus import write_job_status
 from wsdgateway.scan.operations import JOB_END_STATE, JOB_STATUS
 from wsdgateway.scan.reading import text
-from wsdgateway.simulator.conditions import COVER_OPEN, INPUT_TRAY_EMPTY, LAMP_WARMING, MEDIA_JAM, NONE, STOPPED, Kind
+from wsdgateway.simulator.conditions import INPUT_TRAY_EMPTY, LAMP_WARMING, MEDIA_JAM, NONE, STOPPED, Kind
 from wsdgateway.simulator.description import (
     documents,
     image_information,
@@ -267,10 +267,6 @@ class VirtualDevice:
     def jam(self) -> None:
         """Jam the paper."""
         self.begin(MEDIA_JAM)
-
-    def open_cover(self) -> None:
-        """Open the feeder's cover."""
-        self.begin(COVER_OPEN)
 
     def clear(self, kind: Kind | None = None) -> None:
         """End a kind of trouble, or every one except the empty feeder."""

@@ -103,4 +103,7 @@ def test_at_a_new_address_nothing_has_failed_yet():
     contact = Contact()
     contact.failed(REFUSED)
     contact.moved()
-    assert (contact.reachable, contact.cause) == (False, None)
+    assert (contact.reachable, contact.cause) == (None, None)
+    contact.completed()
+    contact.moved()
+    assert (contact.reachable, contact.cause) == (True, None)

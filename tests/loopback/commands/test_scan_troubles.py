@@ -16,7 +16,7 @@ from tests.waiting import until
 from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER, UNREACHABLE
 from wsdgateway.scan.documentparameters import DocumentParameters, write_scan_ticket
 from wsdgateway.scan.jobs import write_cancel, write_create
-from wsdgateway.simulator.conditions import LAMP_WARMING
+from wsdgateway.simulator.conditions import COVER_OPEN, LAMP_WARMING
 from wsdgateway.soap.envelope import read
 
 pytestmark = pytest.mark.usefixtures("cwd")
@@ -46,7 +46,7 @@ def empty(virtual):
 
 def empty_and_open(virtual):
     empty(virtual)
-    virtual.device.open_cover()
+    virtual.device.begin(COVER_OPEN)
 
 
 def silence(virtual):
@@ -91,7 +91,8 @@ TROUBLES = {
         hold, options={"wait": 3}),
     "jam": Trouble(ATTENTION, (JAM,), jam),
     "jam-feeder": Trouble(ATTENTION, (JAM,), jam, options=FEEDER),
-    "cover": Trouble(ATTENTION, (JAM.replace("paper jam", "cover open"),), lambda virtual: virtual.device.open_cover()),
+    "cover": Trouble(
+        ATTENTION, (JAM.replace("paper jam", "cover open"),), lambda virtual: virtual.device.begin(COVER_OPEN)),
     "lamp": Trouble(BUSY, (
         "The scanner is not ready: lamp warming; trying again for up to 3 s",
         r"The scanner is not ready: lamp warming \(ServerErrorNotAcceptingJobs\)"),
@@ -114,7 +115,7 @@ TROUBLES = {
         PAGE, "Waiting for page 2 from http://.*, for up to 25 s more", KEPT, OVER + "page 2 from http://.*"),
         after_page=silence, options={**FEEDER, "timeout": 30.0}, pages=1),
     "off": Trouble(UNREACHABLE, (
-        r"http://.* does not answer: it accepts no connections; is it switched on, and is the port right\?",),
+        r"http://.* does not answer: it does not accept connections; is it switched on, and is the port right\?",),
                    lambda virtual: virtual.stopService(), options={"wait": 3}, gateway_lines=(
                        "The gateway cannot reach the scanner: .*; trying again for up to 3 s",
                        "The gateway cannot reach the scanner: .*")),

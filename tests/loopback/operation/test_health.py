@@ -159,7 +159,9 @@ async def test_a_certificate_that_is_not_trusted(gateway, started, tmp_path, sai
     assert words in await why(service)
     entry = await described(service)
     assert (entry["reachable"], entry["problem"]) == (False, words)
-    assert told(said) == [f"problem: {words}"]
+    key = f"; its key is {pin_of(right.certificate)}; if the scanner has a new key, set this as its pin"
+    assert told(said) == [f"problem: {words}{key if trust == 'pin' else ''}"]
+    assert sum("its key is" in line for line in said) == (trust == "pin")
 
 
 @pytest.mark.parametrize(("answer", "words"), [
@@ -333,6 +335,17 @@ async def test_a_scanner_without_active_conditions_is_not_asked(gateway, idle):
     assert checks == [1, 1]
 
 
+@pytest_twisted.ensureDeferred
+async def test_that_a_scanner_is_off_is_noticed_while_its_health_is_read(gateway, idle, said):
+    service = await gateway(idle.url, scanner=OFF, events={"check": 0.2})
+    await ask(service.port, PATH, STATUS)
+    assert await problem(service) is None
+    await idle.stop()
+    await until(lambda: sample(service, "wsdgateway_scanner_up") == 0.0)
+    assert await problem(service) == REFUSED
+    assert told(said) == [f"problem: {REFUSED}"]
+
+
 # Subscriptions.
 
 @pytest_twisted.ensureDeferred
@@ -346,11 +359,49 @@ async def test_a_refused_subscription(gateway, device_with_events, said):
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_refused_subscription_is_logged_once(gateway, device_with_events, said):
+    device_with_events.refuse = "wse:EventSourceUnableToProcess"
+    service = await gateway(device_with_events.device.url)
+    await until(lambda: device_with_events.actions.count("Subscribe") >= 4)
+    assert [line for line in said if "refused Subscribe" in line] == [
+        "front-desk: the scanner refused Subscribe: EventSourceUnableToProcess"]
+    assert told(said) == [f"problem: {await problem(service)}"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_web_server_that_refuses_the_subscription_is_not_a_scanner(gateway, device):
+    device.handle = lambda asked: asked.answer(b"No POST here", b"501 Not Implemented", b"text/plain")
+    service = await gateway(device.url)
+    await until(lambda: "is not a scanner: it answered 501" in str(service.scanner.health.problem))
+    assert (await described(service))["reachable"] is True
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_without_events_is_one_although_it_answers_subscribe_with_404(gateway, device):
+    device.handle = lambda asked: (asked.answer(b"", b"404 Not Found", b"text/plain") if b"/Subscribe<" in
+                                   asked.request.body else asked.answer(status_answer("Idle")))
+    service = await gateway(device.url)
+    await until(lambda: service.scanner.health.state == "Idle")
+    assert await problem(service) == "refuses the gateway's subscription to its events (404)"
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_scanner_that_has_no_events_is_polled_and_has_no_problem(gateway, device_with_events):
     device_with_events.refuse = "wsa:ActionNotSupported"
     service = await gateway(device_with_events.device.url)
     await until(lambda: service.scanner.subscription.state == "waiting")
     assert await problem(service) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_whose_events_were_switched_off_has_no_problem(gateway, device_with_events):
+    service = await gateway(device_with_events.device.url)
+    await until(lambda: service.scanner.bridge.table.listening)
+    device_with_events.refuse = "wsa:ActionNotSupported"
+    service.scanner.subscription.ended()
+    await until(lambda: service.scanner.subscription.state == "waiting" and
+                device_with_events.actions.count("Subscribe") == 2)
+    await until(lambda: service.scanner.health.problem is None)
 
 
 @pytest_twisted.ensureDeferred

@@ -15,7 +15,7 @@ from wsdgateway.bridge.health.causes import (
     UNTRUSTED_AUTHORITY,
     unresolved,
 )
-from wsdgateway.net.scanners.failures import Insecure, cause_of
+from wsdgateway.net.scanners.failures import Insecure, cause_of, text_of
 from wsdgateway.tls.trust import Untrusted, WrongKey
 
 UNVERIFIED = SSL.Error([("SSL routines", "", "certificate verify failed")])
@@ -51,4 +51,9 @@ def test_the_words_of_other_causes(error, words):
 def test_the_pin_of_the_key_is_for_the_administrator_alone():
     error = Insecure(WrongKey("its certificate does not match the pin", "its key is sha256/x"), has_authority=False)
     assert "sha256/x" not in str(error)
-    assert error.detail == "its key is sha256/x"
+    assert error.cause.detail == "its key is sha256/x"
+
+
+@pytest.mark.parametrize("error", [CancelledError(), neterror.ConnectingCancelledError(None)])
+def test_an_attempt_that_ended_with_its_request_has_words_too(error):
+    assert text_of(error) == "it took too long"

@@ -89,11 +89,16 @@ def _is_html(accepted: bytes) -> bool:
     return not weights or weights[0].strip(b"0.") != b""
 
 
+def airscan_line(name: str, url: str) -> str:
+    """The line for the section [devices] of sane-airscan's configuration file; `url` is that of the scan service."""
+    return f'"{name}" = {url}, WSD'
+
+
 def write_guide(guide: Guide) -> HTTPAnswer:
     """Write the page as the answer 405."""
     names = guide.scanners[:MAX_LISTED]
     urls = [f"{guide.base}/{name}/scan" for name in names]
-    lines = "\n".join(f'"{name}" = {url}, WSD' for name, url in zip(names, urls, strict=True))
+    lines = "\n".join(airscan_line(name, url) for name, url in zip(names, urls, strict=True))
     if len(guide.scanners) > MAX_LISTED:
         lines += f"\n# and {len(guide.scanners) - MAX_LISTED} more"
     adding = _NO_SCANNERS if not names else _ADDING.format(

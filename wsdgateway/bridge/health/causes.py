@@ -28,12 +28,13 @@ CRITICAL = "Critical"
 class Cause:
     """A cause, for example "does not answer". `subject` is its subject in a sentence about the scanner.
 
-    `reached` is True if the scanner can be reached, but cannot be used.
+    `reached` is True if the scanner can be reached, but cannot be used. `detail` is for the log only.
     """
 
     words: str
     subject: str = "it"
     reached: bool = False
+    detail: str = attrs.field(default="", eq=False)
 
     @property
     def clause(self) -> str:
@@ -51,7 +52,7 @@ NO_USABLE_ADDRESS = Cause("announces no usable address")
 NOT_HTTP = Cause("does not answer with HTTP", reached=True)
 BROKEN_OFF = Cause("closes connections without an answer", reached=True)
 LEFT = Cause("has left the network (it sent Bye)")
-SUBSCRIPTION_LOST = Cause("has ended the gateway's subscription to its events", reached=True)
+SUBSCRIPTION_LOST = Cause("no longer holds the gateway's subscription to its events", reached=True)
 
 
 def told(sentence: str, *, reached: bool = False) -> Cause:

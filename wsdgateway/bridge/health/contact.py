@@ -44,3 +44,4 @@ class Contact:
     def moved(self) -> None:
         """Record that the scanner has a new address, at which nothing has failed yet."""
         self.cause = None
+        self.reachable = self.reachable or None

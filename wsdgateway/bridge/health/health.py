@@ -11,10 +11,14 @@ from wsdgateway.bridge.health.causes import Cause
 
 @attrs.frozen
 class Problem:
-    """A reason why nobody can scan: an English phrase such as "paper jam", and the time since which it is known."""
+    """A reason why nobody can scan: an English phrase such as "paper jam", and the time since which it is known.
+
+    `detail` is for the log only.
+    """
 
     cause: str
     since: float
+    detail: str = attrs.field(default="", eq=False)
 
 
 @attrs.frozen
@@ -66,7 +70,7 @@ class HealthRecord:
         The state and conditions of a scanner that cannot be reached are not shown, since they are out of date.
         """
         known, cause = self.health, diagnose(facts)
-        problem = None if cause is None else Problem(cause.words, now)
+        problem = None if cause is None else Problem(cause.words, now, cause.detail)
         if known.problem is not None and problem is not None and known.problem.cause == problem.cause:
             problem = known.problem
         since = known.reachable_since if facts.reachable and known.reachable else now if facts.reachable else None

@@ -30,7 +30,6 @@ _WEB_SERVER = tuple(f"HTTP {status}" for status in (200, 301, 302, 303, 307, 308
 # The gateway's own ServerErrorTemporaryError begins with this, or with `UNAVAILABLE`, if it cannot reach the scanner.
 # With any other text the scanner is reachable but busy.
 _ADVICE = "Try again in a few seconds."  # of the gateway's faults; this program tries again itself
-_OWNER = "The scanner's"
 _NOT_FOUND = "The scanner's address is not known yet"
 
 
@@ -56,9 +55,8 @@ class ScannerRefusal(Exception):
         """The cause of a temporary refusal as a sentence without its end. `reported`: the conditions of the scanner."""
         reason = plain(self.reason.removesuffix(_ADVICE).strip()).rstrip(".")
         if self.unreachable:
-            told = reason.removeprefix(UNAVAILABLE).lstrip(": ") or self.code
-            told = f"its{told.removeprefix(_OWNER)}" if told.startswith(_OWNER) else told
-            return f"The gateway cannot reach the scanner: {told}"
+            why = reason.removeprefix(UNAVAILABLE).lstrip(": ").replace(_NOT_FOUND, "its address is not known yet", 1)
+            return f"The gateway cannot reach the scanner: {why or self.code}"
         if reported:
             return f"The scanner is not ready: {plain(reported)}"
         return reason if reason.startswith(GATEWAY_BUSY) else f"The scanner is busy: {reason or self.code}"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from wsdgateway.bridge.health.causes import REFUSED, unresolved
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.printing import printable
 from wsdgateway.cli.scan import securing
@@ -161,10 +162,10 @@ def _silent(url: str, error: Exception, status: int = UNREACHABLE) -> ScanError:
         return ScanError(f"{url}: no TLS connection ({plain(error.reason or error)}); if the scanner does not use TLS, "
                          "write http:// instead of https://", status)
     if isinstance(error, ConnectionRefusedError):
-        return ScanError(f"{url} does not answer: it accepts no connections; is it switched on, and is the port right?",
+        return ScanError(f"{url} does not answer: {REFUSED.clause}; is it switched on, and is the port right?",
                          status)
     if isinstance(error, gaierror):
-        return ScanError(f"{url} does not answer: the host name {urlsplit(url).hostname} is not known", status)
+        return ScanError(f"{url} does not answer: {unresolved(urlsplit(url).hostname or '').clause}", status)
     if isinstance(error, TimeoutError):
         return ScanError(f"{url} does not answer in time; if this is a gateway, the scanner behind it may hang", status)
     return ScanError(f"{url} does not answer: {plain(error) or type(error).__name__}", status)

@@ -26,8 +26,6 @@ from wsdgateway.soap.seen import Seen
 
 SECRET_BYTES = 24
 
-_OF_WEB_SERVER = frozenset(map(str, NO_SUCH_SERVICE))
-
 
 class DeviceSubscription:
     """A subscription at one scanner: the gateway's own for events, or one for a client's names on the panel.
@@ -55,7 +53,7 @@ class DeviceSubscription:
         self._number = 0  # of the last request; answers to earlier ones are not passed to the machine
         self._notify_to = ""
         self._is_lost = False
-        self._logged = ("", "")  # the last refusal: request and name
+        self._warning = ""  # the last one; repetitions are not logged
         self.unsubscribing = Unsubscribing(client, identifier, self._outstanding)
         self.seen = Seen()
 
@@ -89,12 +87,13 @@ class DeviceSubscription:
             return None
         if self._machine.refusal:
             return subscription_refused(self._machine.refusal)
-        return SUBSCRIPTION_LOST if self._is_lost and self._machine.is_unsettled else None
+        is_lost = self._is_lost and self._machine.is_unsettled and not self._machine.refusing
+        return SUBSCRIPTION_LOST if is_lost else None
 
     @property
-    def is_of_web_server(self) -> bool:
-        """True if Subscribe was refused as by a web server without a scan service, with a status and no fault."""
-        return not self.holding and self._machine.refusal in _OF_WEB_SERVER
+    def misses_service(self) -> bool:
+        """True if it answers Subscribe like a server without a scan service. Some scanners without events do that."""
+        return self._machine.refusal in map(str, NO_SUCH_SERVICE)
 
     @property
     def renews(self) -> bool | None:
@@ -277,8 +276,7 @@ class DeviceSubscription:
             if not isinstance(error, DeviceError):
                 self.log.failure("{scanner}: {what} failed", scanner=client.scanner, what=what)
             if getattr(error, "cause", None) is None:  # otherwise it is logged as the scanner's problem
-                self.log.warn("{scanner}: {what} failed: {error}", scanner=client.scanner, what=what,
-                              error=describe_error(error))
+                self._warn("{what} failed: {problem}", what, describe_error(error))
             if number == self._number:
                 self._do(self._machine.unanswered(command, client.seconds(), sent=getattr(error, "sent", False)))
             return
@@ -309,20 +307,24 @@ class DeviceSubscription:
         elif answer.granted is not None:
             # Even a subscription to be ended is stored: if this process cannot end it, the next start can.
             self._client.hold(self.held)
+            self._warning = ""
             self._do(commands)
-            self._logged = ("", "")
             if isinstance(command, Subscribe) and answer.envelope is not None:
                 self.log.info("{scanner}: subscribed to {what}", scanner=scanner,
                               what="the panel, for a client" if self.identifier else "its events")
                 self._on_granted(answer.envelope)
         else:
-            if (what, answer.refusal) != self._logged:  # the gateway tries again and again
-                self._logged = (what, answer.refusal)
-                self.log.warn("{scanner}: the scanner refused {what}: {name}" if answer.refusal else
-                              "{scanner}: the scanner accepted {what} with an answer that cannot be read",
-                              scanner=scanner, what=what, name=answer.refusal)
+            self._warn("the scanner refused {what}: {problem}" if answer.refusal else
+                       "the scanner accepted {what} with an answer that cannot be read", what, answer.refusal)
             self._do(commands)
         if self.renews is False and before is not False:
             self.log.warn("{scanner}: the scanner does not renew subscriptions; the gateway replaces them before "
                           "they expire",
                           scanner=scanner)
+
+    def _warn(self, text: str, what: str, problem: str) -> None:
+        """Logs a warning, unless it repeats the last one since a request was granted."""
+        warning = text.format(what=what, problem=problem)
+        if warning != self._warning:
+            self._warning = warning
+            self.log.warn("{scanner}: {warning}", scanner=self._client.scanner, warning=warning)

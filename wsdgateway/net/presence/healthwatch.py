@@ -11,6 +11,7 @@ from wsdgateway.bridge.health.causes import LEFT
 from wsdgateway.bridge.health.health import Facts, Health, HealthRecord
 from wsdgateway.bridge.health.problemlog import Change, ProblemLog
 from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.durations import in_words
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.presence.monitor import Monitor
 from wsdgateway.net.scanners.client import DeviceClient
@@ -76,22 +77,17 @@ class HealthWatch:
         if change.problem is None:
             assert change.former is not None
             self.log.info("{scanner}: the problem has ended after {lasted}: {cause}", scanner=self._scanner,
-                          cause=change.former.cause, lasted=_duration(now - change.former.since))
-        elif change.former is None:
-            self.log.warn("{scanner}: problem: {cause}", scanner=self._scanner, cause=change.problem.cause)
+                          cause=change.former.cause, lasted=in_words(now - change.former.since))
+            return
+        detail = f"; {change.problem.detail}" if change.problem.detail else ""
+        if change.former is None:
+            self.log.warn("{scanner}: problem: {cause}{detail}", scanner=self._scanner, cause=change.problem.cause,
+                          detail=detail)
         else:
-            self.log.warn("{scanner}: the problem is now: {cause} (before, for {lasted}: {former})",
-                          scanner=self._scanner, cause=change.problem.cause, former=change.former.cause,
-                          lasted=_duration(now - change.former.since))
+            self.log.warn("{scanner}: the problem is now: {cause}{detail} (before, for {lasted}: {former})",
+                          scanner=self._scanner, cause=change.problem.cause, detail=detail, former=change.former.cause,
+                          lasted=in_words(now - change.former.since))
 
     def stop(self) -> None:
         """Stop watching: what happens while the gateway stops is no problem of the scanner."""
         self._monitor = None
-
-
-def _duration(seconds: float) -> str:
-    """A duration for people, in the largest unit of which at least two have passed."""
-    for unit, size in (("days", 86400), ("hours", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0.0):.0f} s"

@@ -1,6 +1,7 @@
-"""Confirms the conditions that a scanner has reported, and that it fails, while nobody asks the scanner.
+"""Confirms the health of a scanner that nobody asks: its active conditions, that it fails, and that it still answers.
 
-WS-Scan, GetScannerElements. A scanner that answers and has no active conditions is not asked.
+WS-Scan, GetScannerElements. A scanner that answers and has no active conditions is asked only while its health is
+read, such as by the admin site or Prometheus.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,10 @@ from wsdgateway.soap.parsing import Malformed
 
 
 class StatusCheck:
-    """Asks one scanner for its ScannerStatus, as a request of the gateway's own. `learnt` is called after an answer."""
+    """Asks one scanner for its ScannerStatus, as a request of the gateway's own. `learnt` is called after an answer.
+
+    `is_read` is set when the scanner's health is read, and cleared by each check.
+    """
 
     log = Logger()
 
@@ -31,15 +35,24 @@ class StatusCheck:
         self._new_id = new_id
         self._learnt = learnt
         self._asking: Deferred[None] | None = None
+        self.is_read = False
 
-    def check(self, interval: float, *, failing: bool) -> None:
+    def check(self, interval: float, *, failing: bool, silent: float) -> None:
         """Ask if the scanner is `failing`, or has an active condition that was last reported an `interval` ago.
 
-        `interval` is in seconds. A little less counts, too: an answer is to a request sent a little after a check.
+        Ask also if it has been `silent` for that time although its health is read. Both are in seconds. A little less
+        than an interval counts, too: an answer is to a request sent a little after a check.
         """
-        reported = self._bridge.reported
-        is_due = reported.is_active and self._seconds() - reported.at >= interval / 2
-        if self._bridge.device is None or self._asking is not None or not (failing or is_due):
+        reported, is_read = self._bridge.reported, self.is_read
+        self.is_read = False
+        is_due = (reported.is_active and self._seconds() - reported.at >= interval / 2) or (
+            is_read and silent >= interval / 2)
+        if failing or is_due:
+            self.ask()
+
+    def ask(self) -> None:
+        """Ask now, unless the scan service is not known or a request is under way."""
+        if self._bridge.device is None or self._asking is not None:
             return
         self._asking = Deferred.fromCoroutine(self._ask(self._bridge.device))
         self._asking.addErrback(lambda failure: self.log.failure(

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet import error as neterror
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -19,7 +19,7 @@ from wsdgateway.bridge.health.causes import SILENT, told
 from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.circuitbreaker import CircuitBreaker
 from wsdgateway.net.scanners.connection import DeviceConnection, Owner
-from wsdgateway.net.scanners.failures import OURS, Insecure, cause_of, text_of
+from wsdgateway.net.scanners.failures import CANCELLED, OURS, Insecure, cause_of, text_of
 from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.transport.errors import Busy, Unavailable
 from wsdgateway.net.transport.localaddress import zoned
@@ -31,11 +31,10 @@ CONNECT_TIMEOUT = 10.0
 # the device, which a cancelled attempt does not.
 CONNECT_SHARE = 0.9
 
-CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError,
-                   neterror.ConnectingCancelledError, CancelledError, OSError, Insecure,
-                   ValueError)  # for an invalid host name
+CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLookupError, *CANCELLED,
+                  OSError, Insecure, ValueError)  # for an invalid host name
 # These say nothing about the device: it was not reached, or had no time to answer.
-_NOT_ITS_FAULT = (neterror.DNSLookupError, neterror.ConnectingCancelledError, CancelledError)
+_NOT_ITS_FAULT = (neterror.DNSLookupError, *CANCELLED)
 
 
 def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust) -> IStreamClientEndpoint:
@@ -78,7 +77,6 @@ class Attempts:
         self._not_connected = not_connected
         self._is_occupied = is_occupied
         self._under_way: dict[ScannerRequest, Deferred[DeviceConnection]] = {}
-        self._logged = ""
         self.circuit = CircuitBreaker()
 
     def moved(self) -> None:
@@ -119,16 +117,12 @@ class Attempts:
 
     def _succeeded(self, connection: DeviceConnection, request: ScannerRequest) -> None:
         self._under_way.pop(request, None)
-        self._logged = ""
         self._connected(connection, request)
 
     def _failed(self, failure: Failure, request: ScannerRequest, circuit: CircuitBreaker) -> None:
         self._under_way.pop(request, None)
         if failure.check(*CONNECT_ERRORS) is None:
             self.log.failure("Connecting to {host} failed", failure, host=request.address.host)
-        if isinstance(failure.value, Insecure) and failure.value.detail not in ("", self._logged):
-            self._logged = failure.value.detail
-            self.log.warn("{host}: {detail}", host=request.address.host, detail=failure.value.detail)
         cause = cause_of(failure.value, request.address.host)
         is_occupied = circuit is self.circuit and self._is_occupied(request, failure)
         is_to_blame = (circuit is self.circuit and not is_occupied and failure.check(*_NOT_ITS_FAULT) is None

@@ -14,7 +14,8 @@ from zope.interface import implementer
 
 from wsdgateway.http.urls import Address
 from wsdgateway.net.scanners.connector import CONNECT_ERRORS, endpoint_of
-from wsdgateway.net.transport.errors import Unavailable, describe_error
+from wsdgateway.net.scanners.failures import cause_of, text_of
+from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.tls.files import pin_of
 from wsdgateway.tls.trust import Trust, Untrusted, explain
 
@@ -66,7 +67,8 @@ class Pins:
         try:
             return await shown
         except CONNECT_ERRORS as error:
-            raise Unavailable(address.host, f"connection failed: {describe_error(error)}") from None
+            cause = cause_of(error, address.host)
+            raise Unavailable(address.host, cause or f"connection failed: {text_of(error)}") from None
         except TimedOut:
             raise Unavailable(address.host, f"no TLS connection within {SECONDS:g} s") from None
         except Exception as error:  # a failed handshake may raise any OpenSSL error
