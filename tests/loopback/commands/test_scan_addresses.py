@@ -130,6 +130,15 @@ async def test_the_admin_site_is_recognized(gateway, virtual, token):
         assert listed == ([] if token else [f"  http://127.0.0.1:{service.port}/front-desk/scan"])
 
 
+@pytest.mark.parametrize("body", [b"[{}]", b"[" * 100000, b"[1]", b"[null]", b'[{"client_url": 0}]'])
+@pytest_twisted.ensureDeferred
+async def test_a_list_that_is_not_that_of_a_gateway(device, body):
+    device.handle = lambda asked: asked.answer(body, content_type=b"application/json") if (
+        asked.request.path == b"/api/scanners") else asked.answer(b"no", b"404 Not Found", b"text/plain")
+    ran = await scanned(f"http://127.0.0.1:{device.port}/")
+    assert (ran.status, ran.error.items) == (WRONG, ())
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_host_without_a_port_is_asked_at_the_port_of_devices_first(gateway, virtual, monkeypatch):
     device = await virtual()
