@@ -76,7 +76,7 @@ class ProgramLog:
         return FileLogObserver(file, self._format)
 
     def _format(self, event: dict[str, Any]) -> str | None:
-        return json_line(event) if self._is_json else formatEventAsClassicLogText(event)
+        return json_line(event) if self._is_json else _text_lines(event)
 
     def _syslog(self, prefix: str) -> Any:
         legacy: Any = SyslogObserver(prefix).emit
@@ -88,6 +88,16 @@ class ProgramLog:
             else:
                 as_text(event)
         return write
+
+
+def _text_lines(event: dict[str, Any]) -> str | None:
+    """The event as text. Control characters are written as escapes: texts of scanners and clients could move the
+    cursor of a terminal, or look like other lines.
+    """
+    text = formatEventAsClassicLogText(event)
+    if text is None or text[:-1].isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else one.encode("unicode_escape").decode() for one in text)
 
 
 def _open_file(name: str) -> LogFile:
