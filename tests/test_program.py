@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from wsdgateway.__main__ import run
 from wsdgateway.program import command
 
 
@@ -41,3 +42,18 @@ def test_without_a_script_python_runs_the_package(monkeypatch, script):
     monkeypatch.setattr(sys, "argv", ["/nowhere/__main__.py"])
     monkeypatch.setattr(sys, "executable", "/no where/python")
     assert shlex.split(command()) == ["/no where/python", "-m", "wsdgateway"]
+
+
+class Interrupted:
+    """A finder during whose search the user presses Ctrl-C."""
+
+    def find_spec(self, name, path, target=None):
+        raise KeyboardInterrupt
+
+
+def test_an_interruption_of_the_imports_has_no_traceback(monkeypatch):
+    monkeypatch.delitem(sys.modules, "wsdgateway.cli.main", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted()])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 130
