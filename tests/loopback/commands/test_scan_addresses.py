@@ -109,6 +109,16 @@ async def test_unusable_addresses_in_matches(device):
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_address_with_other_characters_than_a_url_has_is_escaped(device):
+    host = Host(device, f"http://127.0.0.1:{device.port}/é|\x9b")
+    asked = []
+    device.handle, answer = lambda one: (asked.append(one.request.path), answer(one)), device.handle
+    ran = await scanned(host.url)
+    assert ran.status == UNREACHABLE and str(ran.error).isprintable()
+    assert b"/%C3%A9%7C%C2%9B" in asked
+
+
+@pytest_twisted.ensureDeferred
 async def test_names_of_many_scanners_are_not_asked_for(device, monkeypatch):
     monkeypatch.setattr(locating, "MAX_LISTED", 1)
     host = Host(device, "http://127.0.0.1:1/x", "http://device.invalid:2/y")
