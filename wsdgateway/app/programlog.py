@@ -28,6 +28,7 @@ from zope.interface import implementer
 from wsdgateway.app.jsonlines import json_line
 from wsdgateway.app.privileges import LOG
 from wsdgateway.config.sections import Gateway
+from wsdgateway.program import escape_what_is_not_encoded
 
 _PRIORITIES = {LogLevel.debug: syslog.LOG_DEBUG, LogLevel.info: syslog.LOG_INFO, LogLevel.warn: syslog.LOG_WARNING,
                LogLevel.error: syslog.LOG_ERR, LogLevel.critical: syslog.LOG_CRIT}
@@ -70,6 +71,7 @@ class ProgramLog:
             file: Any = _open_file(name)
         elif in_foreground:
             file = sys.stdout
+            escape_what_is_not_encoded(file)
         else:
             raise SystemExit("twistd: --logfile - must be a file, because a daemon has no standard output; give a "
                              "file, or --nodaemon")
