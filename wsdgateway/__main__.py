@@ -1,5 +1,18 @@
-"""`python -m wsdgateway`: the console script."""
+"""The console script, and `python -m wsdgateway`."""
 
-from wsdgateway.cli.main import run
+import sys
 
-run()
+INTERRUPTED = 130
+
+
+def run() -> None:
+    """Run the console script. Ctrl-C ends it without a traceback also while its modules are being imported."""
+    try:
+        from wsdgateway.cli.main import run as run_subcommand
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    run_subcommand()
+
+
+if __name__ == "__main__":
+    run()

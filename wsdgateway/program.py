@@ -7,8 +7,9 @@ import shutil
 import sys
 from collections.abc import MutableMapping
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 NAME = "wsdgateway"
 VERSION = version(NAME)
@@ -52,3 +53,12 @@ def _fail() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(1)
+
+
+def escape_what_is_not_encoded(stream: TextIO | None) -> None:
+    """Have characters that the encoding of a standard stream lacks written as escapes, instead of raising an error.
+
+    Names of scanners and files may contain them.
+    """
+    if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+        stream.reconfigure(errors="backslashreplace")

@@ -53,6 +53,10 @@ def test_numbers_that_json_does_not_know_become_text():
     assert line(log_format="x", ratio=float("inf"))["ratio"] == "inf"
 
 
+def test_an_integer_that_cannot_be_written_is_left_out():
+    assert {"id", "small"} & set(line(log_format="x", id=1 << 20000, small=1 << 64)) == {"small"}
+
+
 def test_a_failure_has_its_traceback_in_one_field():
     try:
         raise ZeroDivisionError("by zero")

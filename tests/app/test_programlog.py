@@ -47,6 +47,14 @@ def test_lines_below_the_level_are_left_out(opened, level):
         f"{one}] front-desk: a line" for one in LEVELS[LEVELS.index(level):]]
 
 
+def test_text_contains_no_control_characters(opened):
+    log, lines = opened()
+    Logger("wsdgateway.x", observer=LogPublisher(log)).info(
+        "{text}", text="a\x1b[31m\x9b2J\u202e\x85b\u2028c\rd\ud800\ne für")
+    assert [line.partition("] ")[2] or line for line in lines()] == [
+        r"a\x1b[31m\x9b2J\u202e\x85b\u2028c\rd\ud800", "\te für"]
+
+
 def test_json_has_one_object_for_each_line(opened):
     log, lines = opened(log_format="json")
     write_all(log)

@@ -1,8 +1,10 @@
 """`wsdgateway discover`: the messages about a search and about its result."""
 
 import shlex
+import tomllib
 from io import StringIO
 
+import attrs
 import pytest
 from rich.console import Console
 
@@ -75,6 +77,16 @@ def test_each_scanner_has_a_line_to_copy():
     (surveyed("A", "http://192.0.2.5/$(reboot)\x1b"), "'http://192.0.2.5/$(reboot)�' -o a.pdf")])
 def test_the_line_to_copy_is_safe_and_leads_to_the_scanner(one, end):
     assert scan_line(one, set()).partition(" scan ")[2] == end
+
+
+@pytest.mark.parametrize("text", ["\x9b31m", "\u202e", "\x7f", '"\\\n', "\U0001f5a8\U000e0001"])
+def test_a_section_is_toml_without_control_characters(text):
+    device = f"http://198.51.100.20/{text}"
+    one = attrs.evolve(SCANNER, sighting=attrs.evolve(SCANNER.sighting, endpoint=text, via=""),
+                       found=attrs.evolve(SCANNER.found, device=device))
+    toml, _ = printed([one], toml=True)
+    assert toml.replace("\n", "").isprintable()
+    assert tomllib.loads(toml)["scanner"] == [{"name": "copy-room", "device": device}]
 
 
 def test_stand_ins_need_no_section():

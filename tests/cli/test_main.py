@@ -1,5 +1,9 @@
 """Tests of cli.main: wrong arguments of the command."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from wsdgateway.cli.main import main
@@ -21,3 +25,13 @@ def test_every_subcommand_prints_the_version(command, capsys):
         main([*command, "--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"{version_line()}\n"
+
+
+@pytest.mark.parametrize(("name", "shown"), [("für.toml", rb"f\xfcr.toml"), ("\udcff.toml", rb"\udcff.toml")])
+def test_characters_that_the_encoding_of_stdout_lacks_are_escaped(tmp_path, name, shown):
+    (tmp_path / name).write_text("[[listen]]\nendpoint = 'tcp:5357:interface=127.0.0.1'\n")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-m", "wsdgateway", "check", name], cwd=tmp_path, env=environment,
+                         capture_output=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout.splitlines()[-1].startswith(shown + b": 0 scanner(s)")

@@ -98,6 +98,14 @@ def test_unexpected_contents_are_an_error(site):
         shown(site.url)
 
 
+@pytest.mark.parametrize("wrong", [1, None, "x", [], {}, {**SCANNER, "conditions": 5},
+                                   {**SCANNER, "problem": "x", "problem_since": "then"}])
+def test_unexpected_entries_are_an_error(site, wrong):
+    site.answers["scanners"] = [wrong]
+    with pytest.raises(AdminError, match="not the admin site"):
+        shown(site.url)
+
+
 def test_watching_continues_after_a_failure(site):
     rounds = []
 

@@ -107,6 +107,14 @@ def test_a_lost_stream_is_reported_and_reopened(monkeypatch):
     assert any("gone" in line for line in said) and any("3 exchanges" in line for line in said)
 
 
+@pytest.mark.parametrize("data", ["1", "[]", "[" * 100000, "null", '"x"', '{"seconds": "x"}', '{"fault": {}}',
+                                  '{"time": 1, "status": []}'])
+@pytest.mark.parametrize("kind", ["exchange", "missed"])
+def test_unexpected_events_do_not_end_the_stream(monkeypatch, data, kind):
+    lines, _, _ = run(monkeypatch, [Answer(f"event: {kind}\ndata: {data}\n\n{event(EXCHANGE)}")])
+    assert "GetJobElements" in lines[-1]
+
+
 def test_json_lines_and_filters(monkeypatch):
     text = event(EXCHANGE) + event({**EXCHANGE, "scanner": "other"}) + "event: exchange\ndata: {broken\n\n"
     lines, _, _ = run(monkeypatch, [Answer(text)], as_json=True, wanted=Wanted("front-desk"))

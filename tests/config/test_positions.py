@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.config.configurations import SAMPLE
-from wsdgateway.config.positions import find_positions, position_of
+from wsdgateway.config.positions import MAX_DEPTH, find_positions, position_of
 
 ODD = r'''# a comment with [brackets] and "quotes
 gateway.name = "x # no comment" # [scanner]
@@ -72,6 +72,12 @@ def test_every_section_and_key_has_a_line(text):
     assert set(paths(tomllib.loads(text))) <= set(found)
     lines = text.count("\n")
     assert all(1 <= line <= lines for line in found.values())
+
+
+def test_only_the_beginning_of_a_long_dotted_key_has_lines():
+    found = find_positions("x = 1\n" + ".".join("a" * 1000) + " = {b = 2}\ny = 3\n")
+    assert found[("a",)] == 2 and found[("y",)] == 3
+    assert max(map(len, found)) == MAX_DEPTH + 1
 
 
 def test_a_value_without_a_line_has_that_of_its_section():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.config.configurations import LISTEN, SCANNER, problems
-from wsdgateway.config.reading import ConfigError, find_config, make_config, read_config
+from wsdgateway.config.reading import MAX_FILE, ConfigError, find_config, make_config, read_config
 
 
 @pytest.mark.parametrize(("more", "key"), [
@@ -76,6 +76,8 @@ def test_all_errors_are_reported_together():
 
 @pytest.mark.parametrize(("text", "message"), [
     (b"[gateway", "not valid TOML"), (b"\xff", "not UTF-8"), (b"a = 1\na = 2", "not valid TOML"),
+    (b"\xef\xbb\xbf[gateway]", ":1: not valid TOML.*without a byte order mark"),
+    (b"#" * (MAX_FILE + 1), f"must be a file of at most {MAX_FILE} bytes"),
     (b'a = "x\n', "is a quotation mark missing"),
     (b"a = " + b"9" * 5000, "not valid TOML"), (b"a = " + b"[" * 5000, "not valid TOML"),
     (b"a" + b".a" * 5000 + b" = 1", r"\[a\]: unknown section")])

@@ -8,7 +8,7 @@ from wsdgateway.soap.faults import (
     unreadable,
 )
 from wsdgateway.soap.namespaces import SOAP, WSA
-from wsdgateway.soap.parsing import Malformed
+from wsdgateway.soap.parsing import MAX_WHY, Malformed
 
 
 def test_headers_are_read_trimmed():
@@ -31,6 +31,12 @@ def test_headers_are_read_trimmed():
 def test_other_documents_than_soap_are_malformed(data):
     with pytest.raises(Malformed):
         read(data)
+
+
+def test_the_reason_is_short_however_long_a_name_is():
+    with pytest.raises(Malformed) as caught:
+        read(f"<{'a' * 40000}/>".encode())
+    assert str(caught.value).startswith("the root element is aaa") and len(str(caught.value)) == MAX_WHY
 
 
 @pytest.mark.parametrize(("name", "message_id"), [("Action", "urn:uuid:5"), ("To", "urn:uuid:5"), ("MessageID", None)])

@@ -8,6 +8,7 @@ from tests.messages import (
 )
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import (
+    MAX_NAME,
     action_missing,
     action_not_supported,
     fault_of,
@@ -47,3 +48,4 @@ def test_other_bodies_are_no_faults():
 
 def test_the_name_of_a_fault_is_its_subcode_without_prefix():
     assert fault_of(read(fault("wscn:A"))) == "A"
+    assert fault_of(read(fault("wscn:" + "A" * 10000))) == "A" * MAX_NAME

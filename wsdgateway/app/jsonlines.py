@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.logger import LogLevel, formatEvent
 
+_MAX_BITS = 1024  # of an integer; Python writes none of more than 4300 digits
 _OWN = ("time", "level", "logger", "message", "traceback")
 # What Twisted's legacy log adds to an event.
 _LEGACY = frozenset(("system", "isError", "format", "why", "failure", "printed", "filename", "lineno", "category",
@@ -41,7 +42,8 @@ def _time(seconds: float | None) -> str | None:
 
 
 def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, (str, int, float))
+    return value is None or isinstance(value, (str, float)) or (
+        isinstance(value, int) and value.bit_length() <= _MAX_BITS)
 
 
 def _traceback(failure: Any) -> str:

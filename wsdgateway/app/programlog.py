@@ -28,6 +28,7 @@ from zope.interface import implementer
 from wsdgateway.app.jsonlines import json_line
 from wsdgateway.app.privileges import LOG
 from wsdgateway.config.sections import Gateway
+from wsdgateway.program import escape_what_is_not_encoded
 
 _PRIORITIES = {LogLevel.debug: syslog.LOG_DEBUG, LogLevel.info: syslog.LOG_INFO, LogLevel.warn: syslog.LOG_WARNING,
                LogLevel.error: syslog.LOG_ERR, LogLevel.critical: syslog.LOG_CRIT}
@@ -70,13 +71,14 @@ class ProgramLog:
             file: Any = _open_file(name)
         elif in_foreground:
             file = sys.stdout
+            escape_what_is_not_encoded(file)
         else:
             raise SystemExit("twistd: --logfile - must be a file, because a daemon has no standard output; give a "
                              "file, or --nodaemon")
         return FileLogObserver(file, self._format)
 
     def _format(self, event: dict[str, Any]) -> str | None:
-        return json_line(event) if self._is_json else formatEventAsClassicLogText(event)
+        return json_line(event) if self._is_json else _text_lines(event)
 
     def _syslog(self, prefix: str) -> Any:
         legacy: Any = SyslogObserver(prefix).emit
@@ -88,6 +90,16 @@ class ProgramLog:
             else:
                 as_text(event)
         return write
+
+
+def _text_lines(event: dict[str, Any]) -> str | None:
+    """The event as text. Control characters are written as escapes: texts of scanners and clients could move the
+    cursor of a terminal, or look like other lines.
+    """
+    text = formatEventAsClassicLogText(event)
+    if text is None or text[:-1].isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else one.encode("unicode_escape").decode() for one in text)
 
 
 def _open_file(name: str) -> LogFile:

@@ -107,9 +107,9 @@ class AdminSite:
         try:
             with self.open(path) as answer:
                 found = json.loads(answer.read(MAX_ANSWER))
-        except (OSError, HTTPException, ValueError) as error:
+        except (OSError, HTTPException, ValueError, RecursionError) as error:
             raise AdminError(f"{self.base}{path}: {error}; {_HINT}") from None
-        if not isinstance(found, list):
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
             raise AdminError(f"{self.base}{path}: not the admin site of a gateway")
         return found
 

@@ -204,6 +204,11 @@ def _plain(text: str) -> Text:
     return Text(printable(text[:MAX_SHOWN]))
 
 
+def _quoted(text: str) -> str:
+    """A text from the network as a string of TOML, whose control characters are escaped."""
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in json.dumps(text, ensure_ascii=False))
+
+
 def _section(one: Surveyed, taken: set[str]) -> str:
     """The configuration section of a scanner: with its uuid if multicast finds it, else with its address."""
     labels, sighting = one.found.labels, one.sighting
@@ -217,5 +222,5 @@ def _section(one: Surveyed, taken: set[str]) -> str:
     if not key or not sighting.via:
         key, value = "device", one.found.device
     pinned = f"pin = {json.dumps(one.pin)}\n" if one.pin else ""
-    return (f"# {told}\n[[scanner]]\nname = {json.dumps(name)}\n{key} = {json.dumps(value, ensure_ascii=False)}\n"
+    return (f"# {told}\n[[scanner]]\nname = {json.dumps(name)}\n{key} = {_quoted(value)}\n"
             f"{pinned}")

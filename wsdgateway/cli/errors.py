@@ -1,5 +1,7 @@
 """The error that ends a subcommand, with its exit status."""
 
+from wsdgateway.cli.printing import printable
+
 WRONG = 2
 
 
@@ -9,5 +11,5 @@ class CommandError(Exception):
     status = WRONG
 
     def line(self) -> str:
-        """The text to print."""
-        return str(self)
+        """The text to print, without control characters, since parts may come from the network."""
+        return printable(str(self))

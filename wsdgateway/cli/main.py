@@ -15,7 +15,7 @@ from wsdgateway.cli import run as gateway
 from wsdgateway.cli.errors import CommandError
 from wsdgateway.cli.scan import command as scan
 from wsdgateway.cli.scan.outcomes import INTERRUPTED
-from wsdgateway.program import version_line
+from wsdgateway.program import escape_what_is_not_encoded, version_line
 
 COMMANDS = (gateway, scan, check, status, tail, discover, replay, capture)
 BROKEN_PIPE = 128 + signal.SIGPIPE  # as a shell reports a program that SIGPIPE has ended
@@ -61,6 +61,7 @@ def main(arguments: list[str]) -> int:
 
 def run() -> None:
     """Run the console script."""
+    escape_what_is_not_encoded(sys.stdout)
     try:
         status = main(sys.argv[1:])
         if sys.stdout is not None:  # it is None if the shell has closed it

@@ -118,9 +118,12 @@ def _left(expires: str, now: datetime) -> str:
 
 def _tables(site: AdminSite) -> RenderableType:
     now = datetime.now(UTC).astimezone()
-    remarks = [Text(printable(line)) for line in site.remarks()]
-    return Group(*remarks, *[""][:len(remarks)], _scanners(site.fetch("scanners"), now), "",
-                 _subscriptions(site.fetch("subscriptions"), now), "", _jobs(site.fetch("jobs")))
+    try:
+        remarks = [Text(printable(line)) for line in site.remarks()]
+        return Group(*remarks, *[""][:len(remarks)], _scanners(site.fetch("scanners"), now), "",
+                     _subscriptions(site.fetch("subscriptions"), now), "", _jobs(site.fetch("jobs")))
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise AdminError(f"{site.base}: not the admin site of a gateway of this version") from None
 
 
 def status(site: AdminSite, *, watch: bool, console: Console, sleep: Callable[[float], None] = time.sleep) -> None:

@@ -7,6 +7,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
 
@@ -70,7 +71,7 @@ def check_scanner(site: AdminSite, name: str | None) -> None:
     """Check that the gateway has a scanner of that name, if one is given. Raises `AdminError`."""
     if name is None:
         return
-    known = [str(scanner["name"]) for scanner in site.fetch("scanners")]
+    known = [str(scanner.get("name")) for scanner in site.fetch("scanners")]
     if name not in known:
         raise AdminError(printable(
             f"--scanner {name}: must be a scanner of the gateway: {', '.join(known)}" if known else
@@ -183,10 +184,13 @@ def tail(site: AdminSite, wanted: Wanted, *, as_json: bool, last: int, console: 
 
 
 def _print(event: ServerSentEvent, wanted: Wanted, as_json: bool, console: Console, say: Callable[[str], None]) -> None:
-    try:
-        value = json.loads(event.data)
-    except ValueError:
-        return
+    """Print an event; leave out one that is not as a gateway writes it."""
+    with suppress(LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        _print_event(event, json.loads(event.data), wanted, as_json, console, say)
+
+
+def _print_event(event: ServerSentEvent, value: Any, wanted: Wanted, as_json: bool, console: Console,
+                 say: Callable[[str], None]) -> None:
     if event.kind == "missed":
         say(f"{value.get('count')} exchanges are missing, because more took place than the gateway keeps")
     elif event.kind == "exchange" and wanted.holds(value):

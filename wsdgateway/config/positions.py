@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 # The names of sections and keys that lead to a value, and the positions in arrays, which begin at 0.
 TomlPath = tuple[str | int, ...]
+MAX_DEPTH = 16  # names of a dotted key that are kept; the paths to all of them need memory with the square of these
 EMPTY: Mapping[TomlPath, int] = MappingProxyType({})  # for a configuration that is in no file
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
@@ -87,11 +88,12 @@ class _Finding:
         return (*path, self._tables[path] - 1) if path in self._tables else path
 
     def _dotted(self) -> list[str]:
-        names = []
+        names: list[str] = []
         while True:
             found = _KEY.match(self._text, self._at)
             assert found is not None, "the text is not valid TOML"
-            names.append(_name(found[1]))
+            if len(names) < MAX_DEPTH:
+                names.append(_name(found[1]))
             self._at = found.end()
             if not self._text.startswith(".", self._at):
                 return names

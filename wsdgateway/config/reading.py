@@ -45,6 +45,7 @@ _TABLES = {"gateway": Gateway, "cache": Cache, "events": Events, "discovery": Di
 _ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow}
 _SECTIONS = {**{name: f"[{name}]" for name in _TABLES}, **{name: f"[[{name}]]" for name in _ARRAYS}}
 _SYNTAX = re.compile(r"\(at line (\d+), column")
+MAX_FILE = 1 << 20  # bytes
 _MAX_COMPARED = 100  # characters of an unknown name that are compared with the known ones
 
 
@@ -140,7 +141,11 @@ def places_in(file: str) -> Callable[[TomlPath], str]:
 def read_config(path: str) -> Config:
     """Reads the configuration from a file. Raises `ConfigError`."""
     try:
-        text = Path(path).read_bytes().decode("utf-8")
+        with open(path, "rb") as file:
+            content = file.read(MAX_FILE + 1)
+        if len(content) > MAX_FILE:
+            raise ConfigError([f"{path}: must be a file of at most {MAX_FILE} bytes"])
+        text = content.decode("utf-8")
         data = tomllib.loads(text)
     except OSError as error:
         raise ConfigError([f"{path}: cannot read the file: {error.strerror}"]) from None
@@ -149,7 +154,8 @@ def read_config(path: str) -> Config:
         raise ConfigError([f"{path}:{line}: the file is not UTF-8 text"]) from None
     # tomllib raises these also for numbers of 5,000 digits and for deeply nested lists.
     except (ValueError, RecursionError) as error:
-        hint = "; is a quotation mark missing?" if "Illegal character '\\n'" in str(error) else ""
+        hint = "; is a quotation mark missing?" if "Illegal character '\\n'" in str(error) else (
+            "; save the file as UTF-8 without a byte order mark" if text.startswith("\ufeff") else "")
         found = _SYNTAX.search(str(error))
         place = _place(path, int(found[1]) if found else None)
         raise ConfigError([f"{place}: not valid TOML: {error}{hint}"]) from None

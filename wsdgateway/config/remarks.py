@@ -85,12 +85,13 @@ def _overlaps(config: Config) -> Iterator[Remark]:
     listeners = [(f"[[listen]] {position + 1}", ("listen", position), one.endpoint)
                  for position, one in enumerate(config.listen)] + [("[admin]", ("admin",), config.admin.endpoint)]
     places = [(*listener, place) for listener in listeners if (place := listening_place(listener[2])) is not None]
+    wide = {place: section for section, _, _, place in reversed(places) if place[0] in EVERY}
     for section, where, endpoint, (interface, port) in places:
-        for wide, _, _, other in places:
-            if other != (interface, port) and other == (EVERY[":" in interface], port):
-                yield Remark((*where, "endpoint"), (
-                    f"{section} endpoint = {endpoint}: {wide} has the same port on every address, so only one of "
-                    "the two can be opened"))
+        other = wide.get((EVERY[":" in interface], port))
+        if other is not None and interface not in EVERY:
+            yield Remark((*where, "endpoint"), (
+                f"{section} endpoint = {endpoint}: {other} has the same port on every address, so only one of the two "
+                "can be opened"))
 
 
 def _address(url: str) -> tuple[str, int, str]:

@@ -8,7 +8,7 @@ import attrs
 from wsdgateway.http.requesttargets import HOST
 
 PORTS = {"http": 80, "https": 443}
-_IN_PATH = "/%:@!$&'()*+,;=~"  # RFC 3986 section 3.3, and existing escapes
+IN_PATH = "/%:@!$&'()*+,;=~"  # RFC 3986 section 3.3, and existing escapes
 
 
 @attrs.frozen
@@ -41,7 +41,7 @@ def address_of(url: str) -> Address:
     authority = parts.netloc.rpartition("@")[2].encode("idna")
     if not HOST.fullmatch(authority):
         raise ValueError(f"not a host: {url}")
-    target = quote(parts.path or "/", _IN_PATH) + (f"?{quote(parts.query, _IN_PATH + '?')}" if parts.query else "")
+    target = quote(parts.path or "/", IN_PATH) + (f"?{quote(parts.query, IN_PATH + '?')}" if parts.query else "")
     return Address(parts.hostname, parts.port or PORTS[parts.scheme], authority, target.encode(),
                    parts.scheme == "https")
 

@@ -13,6 +13,8 @@ from wsdgateway.soap.envelope import DoubledHeader, Envelope, compose, read
 from wsdgateway.soap.namespaces import PREFIXES, SOAP
 from wsdgateway.soap.parsing import Malformed, escape, text_of
 
+MAX_NAME = 200  # characters of a fault's name, which is logged and shown
+
 
 @attrs.frozen
 class Fault:
@@ -123,7 +125,7 @@ def fault_in(data: bytes, charset: str | None = None) -> str | None:
 
 
 def fault_of(envelope: Envelope) -> str | None:
-    """The local name of a fault's most specific code; None if the body is not a fault.
+    """The local name of a fault's most specific code, cut after `MAX_NAME` characters; None if the body is not a fault.
 
     This is the innermost Subcode, else the Code: `ClientErrorJobIdNotFound`, `Sender`.
     """
@@ -131,4 +133,4 @@ def fault_of(envelope: Envelope) -> str | None:
     if body is None or body.tag != f"{{{SOAP}}}Fault":
         return None
     values = [text_of(value) or "" for value in body.iterfind(f"{{{SOAP}}}Code//{{{SOAP}}}Value")]
-    return values[-1].rpartition(":")[2] if values else ""
+    return values[-1].rpartition(":")[2][:MAX_NAME] if values else ""

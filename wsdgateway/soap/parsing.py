@@ -21,16 +21,17 @@ MAX_NAMESPACES = 1024  # declarations in a document
 _SHORTEST = len(' xmlns=""')
 _DECLARATIONS = tuple("xmlns".encode(encoding).strip(b"\x00") for encoding in ("utf-8", "utf-16-le", "utf-32-le"))
 _AROUND = b" \t\r\n\x00"
+MAX_WHY = 400  # characters; names in a document may be much longer, and the text is logged
 
 
 class Malformed(Exception):
-    """The bytes are not a supported document; the text says why.
+    """The bytes are not a supported document; the text says why, in at most `MAX_WHY` characters.
 
     `message_id` is the message's own if it could still be read.
     """
 
     def __init__(self, why: str, message_id: str | None = None) -> None:
-        super().__init__(why)
+        super().__init__(why if len(why) <= MAX_WHY else f"{why[:MAX_WHY - 1]}…")
         self.message_id = message_id
 
 

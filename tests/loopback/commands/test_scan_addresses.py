@@ -130,6 +130,16 @@ async def test_unusable_addresses_in_matches(device):
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_address_with_other_characters_than_a_url_has_is_escaped(device):
+    host = Host(device, f"http://127.0.0.1:{device.port}/é|\x9b")
+    asked = []
+    device.handle, answer = lambda one: (asked.append(one.request.path), answer(one)), device.handle
+    ran = await scanned(host.url)
+    assert ran.status == UNREACHABLE and ran.error.line().isprintable()
+    assert b"/%C3%A9%7C%C2%9B" in asked
+
+
+@pytest_twisted.ensureDeferred
 async def test_names_of_many_scanners_are_not_asked_for(device, monkeypatch):
     monkeypatch.setattr(locating, "MAX_LISTED", 1)
     host = Host(device, "http://127.0.0.1:1/x", "http://device.invalid:2/y")
@@ -149,6 +159,15 @@ async def test_the_admin_site_is_recognized(gateway, virtual, token):
         first, *listed = ran.error.line().splitlines()
         assert f"{path}: this is the admin site of a gateway" in first
         assert listed == ([] if token else [f"  http://127.0.0.1:{service.port}/front-desk/scan"])
+
+
+@pytest.mark.parametrize("body", [b"[{}]", b"[" * 100000, b"[1]", b"[null]", b'[{"client_url": 0}]'])
+@pytest_twisted.ensureDeferred
+async def test_a_list_that_is_not_that_of_a_gateway(device, body):
+    device.handle = lambda asked: asked.answer(body, content_type=b"application/json") if (
+        asked.request.path == b"/api/scanners") else asked.answer(b"no", b"404 Not Found", b"text/plain")
+    ran = await scanned(f"http://127.0.0.1:{device.port}/")
+    assert (ran.status, ran.error.items) == (WRONG, ())
 
 
 @pytest_twisted.ensureDeferred

@@ -96,6 +96,24 @@ async def test_a_page_from_the_platen(device, cwd):
         "GET ScannerCapabilities", "POST ScanJobs", "GET ScanJobs/4f0c/NextDocument", "DELETE ScanJobs/4f0c"]
 
 
+@pytest.mark.parametrize(("location", "path"), [
+    ("http://device.invalid//127.0.0.1:1/j/", "/127.0.0.1:1/j"), ("//device.invalid/eSCL/j", "j"),
+    ("../j k", "/j%20k"), ("j%20k?x#y", "j%20k")])
+@pytest_twisted.ensureDeferred
+async def test_a_job_is_at_the_scanner_wherever_its_location_leads(device, location, path):
+    scanner = Escl(device, [PAGE], location=location)
+    ran = await scanned(scanner.url, "a.jpg")
+    assert (ran.status, ran.files) == (0, ["a.jpg"]), ran.error
+    assert f"GET {path}/NextDocument" in scanner.asked
+
+
+@pytest.mark.parametrize("location", ["http://[", "//[::1/x"])
+@pytest_twisted.ensureDeferred
+async def test_an_invalid_location_is_a_failure(device, location):
+    ran = await scanned(Escl(device, [PAGE], location=location).url)
+    assert (ran.status, str(ran.error)) == (FAILED, "The scanner's answer to ScanJobs contains no valid Location")
+
+
 @pytest_twisted.ensureDeferred
 async def test_the_feeder_into_a_pdf(device, cwd, monkeypatch):
     monkeypatch.setattr(escl, "PAUSE", 0.0)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from socket import SHUT_RDWR, socket
 from threading import Event
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from lxml import etree
 
@@ -34,6 +34,7 @@ from wsdgateway.cli.scan.scanner import (
     ScannerRefusal,
 )
 from wsdgateway.cli.scan.web import Web, WebAnswer
+from wsdgateway.http.urls import IN_PATH
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstatus import JobStatus
@@ -83,8 +84,7 @@ class EsclScanner:
         location = answer.headers.get("location", "")
         if answer.status != 201 or not location:
             raise _refusal(answer)
-        # Devices name other hosts; clients use only the path.
-        return CreatedJob(urlsplit(urljoin(f"{self.address}/", location)).path.rstrip("/"), None), wanted
+        return CreatedJob(_path(f"{self.address}/", location), None), wanted
 
     def status(self, job: CreatedJob) -> JobStatus | None:
         """The job in ScannerStatus; None if it is not listed there."""
@@ -131,7 +131,8 @@ class EsclScanner:
             transfer.close()
 
     def _url(self, job: CreatedJob) -> str:
-        return urljoin(self.address, job.job_id)
+        parts = urlsplit(self.address)
+        return f"{parts.scheme}://{parts.netloc}{job.job_id}"
 
     def _capabilities(self) -> EsclCapabilities:
         if self._known is None:
@@ -151,6 +152,15 @@ class EsclScanner:
             return parse(answer.body)
         except Malformed as bad:
             raise ScannerRefusal(f"HTTP {answer.status}", f"{name} cannot be read: {plain(bad)}") from None
+
+
+def _path(base: str, location: str) -> str:
+    """The path of a Location. Its host does not count, since devices name others. Raises `ScanError`."""
+    try:
+        path = urlsplit(urljoin(base, location)).path
+    except ValueError:
+        raise ScanError("The scanner's answer to ScanJobs contains no valid Location") from None
+    return quote(f"/{path.strip('/')}", IN_PATH)
 
 
 def _refusal(answer: WebAnswer) -> ScannerRefusal:

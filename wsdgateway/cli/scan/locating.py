@@ -205,7 +205,7 @@ class Locator:
         if answer is None or not _is_admin(answer):
             return
         items: list[str] = []
-        with suppress(ValueError, TypeError, AttributeError):
+        with suppress(ValueError, TypeError, LookupError, RecursionError):
             for entry in json.loads(answer.body)[:MAX_LISTED]:
                 items.append(plain(entry["client_url"] or f"http://HOST:PORT{entry['path']}"))
         instead = "; its scanners are at:" if items else (

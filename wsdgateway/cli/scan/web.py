@@ -21,7 +21,7 @@ from wsdgateway.cli.scan.outcomes import FAILED, UNREACHABLE, ScanError, plain
 from wsdgateway.cli.scan.scanner import CONNECT_TIMEOUT, ScannerRefusal
 from wsdgateway.cli.scan.securing import Judgement
 from wsdgateway.http.messages import charset_of
-from wsdgateway.http.urls import PORTS
+from wsdgateway.http.urls import PORTS, address_of
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.soap.faults import fault_of, reason_of
 from wsdgateway.soap.parsing import Malformed
@@ -104,11 +104,9 @@ class Web:
     def send(self, connection: HTTPConnection, url: str, *, method: str, body: bytes | None,
              headers: Mapping[str, str], timeout: float, silent: int = UNREACHABLE) -> HTTPResponse:
         """Send a request. Returns the answer, with its body unread. `silent` is the exit status without an answer."""
-        parts = urlsplit(url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
             connection.sock.settimeout(timeout)
-            connection.request(method, target, body, {**headers, "Connection": "close"})
+            connection.request(method, address_of(url).target.decode(), body, {**headers, "Connection": "close"})
             return connection.getresponse()
         except (OSError, HTTPException, ValueError) as error:
             raise _silent(url, error, silent if isinstance(error, OSError) else FAILED) from None
