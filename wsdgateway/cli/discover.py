@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from twisted.internet.defer import Deferred
-from twisted.internet.task import react
+from twisted.internet.task import deferLater, react
 
 from wsdgateway.bridge.discovery.adoption import name_for
 from wsdgateway.cli.arguments import between
@@ -109,7 +109,8 @@ def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: flo
                                     pins=Pins(reactor) if pin else None, events=events))
 
     try:
-        react(lambda reactor: Deferred.fromCoroutine(search_once(reactor)))
+        # It begins in the running reactor, which handles Ctrl-C; before that, a coroutine would take it for a failure.
+        react(lambda reactor: deferLater(reactor, 0, lambda: Deferred.fromCoroutine(search_once(reactor))))
     except SystemExit as end:
         if end.code:
             raise
