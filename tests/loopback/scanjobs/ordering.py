@@ -30,8 +30,8 @@ def platen(**more):
     return Order(**{"tickets": (Ticket(),), "images": 1, "feeder": False, "client": CLIENT, **more})
 
 
-def feeder(source="ADF", images=0, **more):
-    return Order(**{"tickets": (Ticket(source=source, images=images),), "images": images, "feeder": True,
+def feeder(source="ADF", images=0, size=(2000, 2000), **more):
+    return Order(**{"tickets": (Ticket(source=source, images=images, size=size),), "images": images, "feeder": True,
                     "client": CLIENT, **more})
 
 
@@ -48,7 +48,7 @@ class Jobs:
 
     @property
     def store(self):
-        return self.service.context.store
+        return self.service.store
 
     @property
     def files(self):

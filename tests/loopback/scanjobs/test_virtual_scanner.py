@@ -14,6 +14,7 @@ from tests.waiting import until
 from wsdgateway.bridge.scanjobs.scanjob import Phase, Reason
 from wsdgateway.net.scanjobs.execution import NotAdmitted
 from wsdgateway.simulator.conditions import BUSY, COVER_OPEN
+from wsdgateway.simulator.pages import PageFormat, draw_page
 
 
 def sizes(pages):
@@ -36,9 +37,10 @@ async def test_a_page_from_the_platen(virtual_jobs):
 @pytest_twisted.ensureDeferred
 async def test_all_pages_of_a_feeder(virtual_jobs, source):
     jobs = await virtual_jobs(feeder_pages=20)
-    pages = await jobs.fetch_all(jobs.submit(feeder(source)))
-    assert len(pages) == (40 if source == "ADFDuplex" else 20)
-    assert len(set(pages)) == len(pages)
+    pages = await jobs.fetch_all(jobs.submit(feeder(source, size=(4000, 2000))))
+    page = PageFormat(4000, 2000, 75)
+    assert pages == [draw_page(page, number, source, "test")
+                     for number in range(1, (40 if source == "ADFDuplex" else 20) + 1)]
 
 
 @pytest_twisted.ensureDeferred
@@ -52,17 +54,19 @@ async def test_a_number_of_pages_of_a_feeder(virtual_jobs):
 @pytest_twisted.ensureDeferred
 async def test_the_job_table_log_and_metrics_know_the_job(virtual_jobs):
     jobs = await virtual_jobs()
-    log = jobs.service.scanner._context.log
-    entries = []
-    log.subscribe(entries.append) if hasattr(log, "subscribe") else None
     job = jobs.submit(platen())
     pages = await jobs.fetch_all(job)
     await until(lambda: jobs.service.scanner.bridge.table.get(job.created.job_id).final)
-    head, body = await ask(jobs.service.port, PATH, get_job_elements(job.created.job_id))
+    _, body = await ask(jobs.service.port, PATH, get_job_elements(job.created.job_id))
     assert b">Completed<" in body
     for operation in ("CreateScanJob", "RetrieveImage"):
         assert sample(jobs.service, "wsdgateway_device_requests_total", operation=operation, outcome="ok") == 1
     assert sample(jobs.service, "wsdgateway_image_bytes_total") == len(pages[0])
+    kept = [one.entry for one in jobs.service.recording.log.since(0) if one.entry.source == "own"]
+    entries = {entry.operation: entry for entry in kept}
+    assert {entry.job_id for name, entry in entries.items() if name == "RetrieveImage"} == {job.created.job_id}
+    assert (entries["RetrieveImage"].status, entries["CreateScanJob"].status) == (200, 200)
+    assert entries["RetrieveImage"].response_bytes > len(pages[0])
 
 
 @pytest_twisted.ensureDeferred
