@@ -5,8 +5,9 @@ import uuid
 from lxml import etree
 
 from tests.waiting import until
+from wsdgateway.bridge.scanjobs.phases import Phase
 from wsdgateway.bridge.scanjobs.room import Room
-from wsdgateway.bridge.scanjobs.scanjob import Order, Phase
+from wsdgateway.bridge.scanjobs.scanjob import Order
 from wsdgateway.scan.documentparameters import DocumentParameters, write_scan_ticket
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.storage.spool import Spool

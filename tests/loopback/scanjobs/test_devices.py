@@ -10,7 +10,8 @@ from tests.loopback.scanjobs.ordering import feeder, platen
 from tests.messages import created_job, envelope, fault, status_response
 from tests.waiting import until
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
-from wsdgateway.bridge.scanjobs.scanjob import Phase, Reason
+from wsdgateway.bridge.scanjobs.phases import Phase
+from wsdgateway.bridge.scanjobs.scanjob import Reason
 from wsdgateway.net.scanjobs.pagewriter import MAX_PENDING
 from wsdgateway.net.scanners.connection import LARGE_READ
 from wsdgateway.scan.jobs import job_id_of
@@ -184,11 +185,12 @@ async def test_the_job_is_stored_before_its_first_page_is_asked_for(device, devi
     assert await jobs.store.own_jobs() == []
 
 
+@pytest.mark.parametrize("connections", [1, 2])
 @pytest_twisted.ensureDeferred
-async def test_a_cancel_overtakes_the_image(device, device_jobs):
+async def test_a_cancel_overtakes_the_image(device, device_jobs, connections):
     sending = []
     scanner = Scanner(device, RetrieveImage=[sending.append])
-    jobs = await device_jobs()
+    jobs = await device_jobs(scanner={"max_connections": connections})
     job = jobs.submit(platen())
     await until(lambda: sending)
     sending[0].write(b"HTTP/1.1 200 OK\r\nContent-Type: " + TYPE + b"\r\nContent-Length: 100000\r\n\r\n" + ROOT)
@@ -201,7 +203,7 @@ async def test_a_cancel_overtakes_the_image(device, device_jobs):
 
 @pytest_twisted.ensureDeferred
 async def test_a_scanner_that_answers_a_cancel_only_after_the_image(device, device_jobs, monkeypatch):
-    monkeypatch.setattr("wsdgateway.net.scanjobs.execution.CANCEL_SECONDS", 0.1)
+    monkeypatch.setattr("wsdgateway.net.scanjobs.transfers.CANCEL_SECONDS", 0.1)
     sending, canceling = [], []
     Scanner(device, RetrieveImage=[sending.append], CancelJob=[canceling.append])
     jobs = await device_jobs()

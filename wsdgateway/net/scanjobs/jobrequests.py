@@ -189,10 +189,10 @@ class JobRequests:
 
     def _broken(self, request: ScannerRequest, forward: Forward, transfer: "_Transfer", own: _OwnRequest,
                 error: DeviceError) -> Refusal:
-        if request.abandoned:
-            self._forwarder.count(request, OK if transfer.status == 200 else ERROR)
-        else:
+        if not request.abandoned:
             self._forwarder.failed(request, own, error)
+        elif request.sent:
+            self._forwarder.count(request, OK if transfer.status == 200 else ERROR)
         if request.sent:
             self._forwarder.image_ended(forward, whole=False)
         fault = fault_for(error)
