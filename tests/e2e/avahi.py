@@ -49,24 +49,24 @@ class Avahi:
     """An avahi-daemon in one namespace of the network, on some of its interfaces."""
 
     def __init__(self, network, place, *interfaces):
-        self._network, self._place = network, place
+        self._network, self.place = network, place
         folder = Path(network.folder, f"avahi-{place}")
         folder.mkdir()
         bus = folder / "bus"
         Path(folder, "bus.conf").write_text(_BUS.format(path=bus))
         Path(folder, "avahi.conf").write_text(_AVAHI.format(host=place, interfaces=",".join(interfaces)))
-        self.environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={bus}"}
+        self.bus = f"unix:path={bus}"
         Path("/run/avahi-daemon").mkdir(exist_ok=True)
         network.start(place, "dbus-daemon", f"--config-file={folder}/bus.conf", "--nofork", "--nopidfile", log="bus")
-        self._bus = bus
-        self._command = ("env", f"DBUS_SYSTEM_BUS_ADDRESS=unix:path={bus}", "unshare", "--mount", "sh", "-c", _OWN_RUN,
+        self._socket = bus
+        self._command = ("env", f"DBUS_SYSTEM_BUS_ADDRESS={self.bus}", "unshare", "--mount", "sh", "-c", _OWN_RUN,
                          "sh", "avahi-daemon", "--no-drop-root", "--no-chroot", "--no-rlimits", "-f",
                          str(folder / "avahi.conf"))
 
     def start(self, until):
         """Starts the daemon, and waits until it answers."""
-        until(self._bus.exists)
-        self.process = self._network.start(self._place, *self._command, log="avahi")
+        until(self._socket.exists)
+        self.process = self._network.start(self.place, *self._command, log="avahi")
         until(lambda: "Server startup complete" in self.process.log.read_text(errors="replace"))
         return self
 
@@ -88,7 +88,8 @@ class Avahi:
 
     def run(self, *command, **more):
         """Runs a client of this Avahi to its end."""
-        return self._network.run(self._place, *command, check=False, env={**self.environment, **more})
+        return self._network.run(self.place, *command, check=False,
+                                 env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.bus, **more})
 
 
 def _plain(text):

@@ -91,8 +91,7 @@ def txt_data(strings: tuple[bytes, ...]) -> bytes:
 
 
 def read_txt(data: bytes) -> dict[str, str]:
-    """The values of a TXT record by key in lower case; the first of a key counts, bytes that are not UTF-8 are replaced.
-    """
+    """The values of a TXT record by key in lower case; the first of a key counts. Bytes not in UTF-8 are replaced."""
     found: dict[str, str] = {}
     at = 0
     while at < len(data):

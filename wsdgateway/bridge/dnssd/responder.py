@@ -325,7 +325,7 @@ class Responder:
 
     def _multicast(self, now: float, version: int, questions: tuple[Question, ...],
                    known: set[Identity], *, is_probe: bool = False) -> list[Packet]:
-        """Answer to everybody, without what the asker knows and what was sent a moment ago; a probe gets all at once."""
+        """Answer to everybody, without what the asker knows and what was just sent; a probe gets even that."""
         self._sent = {key: at for key, at in self._sent.items() if at > now - REPEAT_PAUSE}
         answers = [answer for question in questions for answer in self._answers(question)
                    if identity(answer.record) not in known
