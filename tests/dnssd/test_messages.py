@@ -1,7 +1,6 @@
 """Tests of dnssd.messages: bytes to values and back, and bytes that are no message."""
 
 import struct
-
 from ipaddress import ip_address
 
 import pytest

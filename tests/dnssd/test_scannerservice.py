@@ -65,7 +65,8 @@ def test_a_record_always_fits(text, url):
 @pytest.mark.parametrize(("name", "number", "expected"), [
     ("Front Desk", 1, "Front Desk"), ("Front Desk", 2, "Front Desk (2)"), ("EPSON: WF-C5.2", 1, "EPSON- WF-C5.2"),
     ("  a\n\tb\0 ", 1, "a b"), ("", 1, "Scanner"), ("\0", 3, "Scanner (3)"), ("Bu\u0308ro", 1, "B\u00fcro"),
-    ("x" * 80, 1, "x" * 63), ("x" * 80, 12, "x" * 58 + " (12)"), ("€" * 30, 1, "€" * 21), ("€" * 30, 2, "€" * 19 + " (2)")])
+    ("x" * 80, 1, "x" * 63), ("x" * 80, 12, "x" * 58 + " (12)"), ("€" * 30, 1, "€" * 21),
+    ("€" * 30, 2, "€" * 19 + " (2)")])
 def test_instance_names(name, number, expected):
     assert instance_name(name, number) == expected
 

@@ -38,7 +38,7 @@ def main(interface, gateway, *names):
         reactor, (interface,), gateway, on_name=lambda interface, service, name: say("announced", name),
         on_conflict=lambda interface, service, name: say("conflict", name),
         on_others=lambda interface, scanners: say(
-            "others", *sorted(f"{one.name} {one.uuid} {' '.join(sorted(map(str, one.addresses)))}" for one in scanners)))
+            "others", *sorted(" ".join((one.name, one.uuid, *sorted(map(str, one.addresses)))) for one in scanners)))
     services = {}
     for number, name in enumerate(names):
         services[name] = ScannerService(

@@ -22,7 +22,8 @@ from tests.bridge.dnssd.link import (
     service,
 )
 from wsdgateway.bridge.dnssd.packing import MAX_PACKET
-from wsdgateway.bridge.dnssd.responder import CONFLICT_PAUSE, MAX_CONFLICTS, MAX_WAITING, PER_SOURCE
+from wsdgateway.bridge.dnssd.replies import MAX_WAITING, PER_SOURCE
+from wsdgateway.bridge.dnssd.responder import CONFLICT_PAUSE, MAX_CONFLICTS
 from wsdgateway.dnssd.messages import (
     AAAA,
     ANY,

@@ -1,6 +1,6 @@
 """The records with which a responder answers a question.
 
-RFC 6762, sections 6 and 7.1 (known answers), and RFC 6763, sections 9 (enumeration of types) and 12 (additional records).
+RFC 6762, sections 6 and 7.1 (known answers); RFC 6763, sections 9 (enumeration of types) and 12 (additional records).
 """
 
 from collections.abc import Iterable, Iterator

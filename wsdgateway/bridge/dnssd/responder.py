@@ -1,8 +1,7 @@
 """The responder of one link: announces services, answers questions about them, and gives way to names of others.
 
-RFC 6762, sections 6 to 10. It answers only for its own host name and services, and for nothing until it has announced
-one. Answers that several hosts may give wait a moment; a question from a port other than 5353 (section 6.7) and one
-that asks for it get an answer of their own.
+RFC 6762, sections 8 to 10. It answers only for its own host name and services, and for nothing until it has announced
+one.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,11 +18,11 @@ from wsdgateway.bridge.dnssd.announcement import (
     Key,
     Phase,
 )
-from wsdgateway.bridge.dnssd.answering import Identity, answers_to, for_legacy, identity, is_fresh
+from wsdgateway.bridge.dnssd.answering import answers_to
 from wsdgateway.bridge.dnssd.packing import Answer, Packet, pack
+from wsdgateway.bridge.dnssd.replies import PORT, Replies
 from wsdgateway.dnssd.messages import (
     AAAA,
-    PTR,
     SRV,
     A,
     Message,
@@ -36,30 +35,15 @@ from wsdgateway.dnssd.messages import (
     plain_data,
 )
 from wsdgateway.dnssd.scannerservice import ScannerService
-from wsdgateway.tokenbucket import SourceLimit, TokenBucket
 
-PORT = 5353
 LOST_TIEBREAK = 1.0  # seconds until the next probe
 MAX_CONFLICTS = 15  # in CONFLICT_PERIOD; then the next probe waits for CONFLICT_PAUSE
 CONFLICT_PERIOD = 10.0
 CONFLICT_PAUSE = 5.0
-REPEAT_PAUSE = 1.0  # seconds during which a record is not multicast again
 GOODBYE_PAUSE = 0.25  # seconds between the two goodbyes of a service
-MAX_WAITING = 64  # hosts whose questions wait to be answered
-MAX_QUESTIONS = 32  # of one message; the rest is not answered
-PACKETS_PER_SECOND = 100.0  # answers of one link
-PER_SOURCE = 20.0  # questions a second that one host gets answered
 
 Address = IPv4Address | IPv6Address
 
-
-@attrs.define
-class _Waiting:
-    """Questions of one asker, until its known answers have come."""
-
-    due: float
-    questions: tuple[Question, ...]
-    known: set[Identity]
 
 
 class Responder:
@@ -77,20 +61,17 @@ class Responder:
         self._on_conflict = on_conflict
         self._addresses: tuple[Address, ...] = ()
         self._entries: dict[Key, Announcement] = {}
-        self._waiting: dict[tuple[int, str, int], _Waiting] = {}
+        self._replies = Replies(self._answers, draw)
         self._goodbyes: list[tuple[float, Message]] = []
-        self._sent: dict[tuple[int, Record], float] = {}
         self._conflicts: list[float] = []
-        self._answers_left = TokenBucket(PACKETS_PER_SECOND)
-        self._sources = SourceLimit(PER_SOURCE)
 
     @property
     def deadline(self) -> float | None:
         """When `advance` must be called next; None: not before another call."""
         times = [entry.due for entry in self._entries.values() if entry.due is not None]
-        times += [one.due for one in self._waiting.values()]
-        times += [one[0] for one in self._goodbyes]
-        return min(times, default=None)
+        times += [due for due, _ in self._goodbyes]
+        replies = self._replies.deadline
+        return min(times if replies is None else [*times, replies], default=None)
 
     @property
     def names(self) -> dict[Key, str]:
@@ -153,7 +134,7 @@ class Responder:
             answers += [Answer(attrs.evolve(one, ttl=0)) for one in self._host_records]
         answers += [Answer(record) for _, message in self._goodbyes for record in message.answers]
         self._entries.clear()
-        self._waiting.clear()
+        self._replies.clear()
         self._goodbyes.clear()
         return [Packet(message) for message in pack(answers)]
 
@@ -173,38 +154,14 @@ class Responder:
         for entry in list(self._entries.values()):
             if entry.due is not None and entry.due <= now:
                 packets += self._step(now, entry)
-        for asker, waiting in list(self._waiting.items()):
-            if waiting.due <= now:
-                del self._waiting[asker]
-                packets += self._multicast(now, asker[0], waiting.questions, waiting.known)
-        return packets
+        return packets + self._replies.advance(now)
 
     def receive(self, now: float, version: int, host: str, port: int, message: Message) -> list[Packet]:
         """Take a message that came from that host and port of this link."""
         if message.response:
             return self._hear(now, message) if port == PORT else []
         self._break_ties(now, message)
-        known = {identity(one) for one in message.answers if is_fresh(one)}
-        waiting = self._waiting.get((version, host, port))
-        if waiting is not None:
-            waiting.known |= known
-        concerned = tuple(one for one in message.questions[:MAX_QUESTIONS] if self._answers(one))
-        if not concerned or not self._sources.spend(host, now):
-            return []
-        if port != PORT:
-            return self._answer_one(now, version, host, port, message.identifier, concerned, legacy=True)
-        packets = self._answer_one(now, version, host, port, 0, tuple(one for one in concerned if one.unicast),
-                                   known=known)
-        others = tuple(one for one in concerned if not one.unicast)
-        if others and waiting is not None:
-            waiting.questions = tuple(dict.fromkeys((*waiting.questions, *others)))[:MAX_QUESTIONS]
-        elif others and (message.truncated or any(one.kind == PTR for one in others)):
-            delay = 0.4 + 0.1 * self._draw() if message.truncated else 0.02 + 0.1 * self._draw()
-            if len(self._waiting) < MAX_WAITING:
-                self._waiting[version, host, port] = _Waiting(now + delay, others, known)
-        elif others:
-            packets += self._multicast(now, version, others, known, is_probe=bool(message.authorities))
-        return packets
+        return self._replies.ask(now, version, host, port, message)
 
     # Announcing
 
@@ -310,32 +267,3 @@ class Responder:
     def _answers(self, question: Question) -> list[Answer]:
         entries = [entry for entry in self._entries.values() if entry.speaks]
         return list(dict.fromkeys(answers_to(question, entries, self.host, self._host_records)))
-
-    def _answer_one(self, now: float, version: int, host: str, port: int, identifier: int,
-                    questions: tuple[Question, ...], *, legacy: bool = False,
-                    known: Iterable[Identity] = ()) -> list[Packet]:
-        """Answer to one host alone."""
-        answers = [answer for question in questions for answer in self._answers(question)
-                   if identity(answer.record) not in known]
-        asked = questions if legacy else ()
-        if legacy:
-            answers = [Answer(for_legacy(one.record), tuple(map(for_legacy, one.additionals))) for one in answers]
-        return self._within_rate(now, [
-            Packet(message, version, host, port) for message in pack(answers, identifier=identifier, questions=asked)])
-
-    def _multicast(self, now: float, version: int, questions: tuple[Question, ...],
-                   known: set[Identity], *, is_probe: bool = False) -> list[Packet]:
-        """Answer to everybody, without what the asker knows and what was just sent; a probe gets even that."""
-        self._sent = {key: at for key, at in self._sent.items() if at > now - REPEAT_PAUSE}
-        answers = [answer for question in questions for answer in self._answers(question)
-                   if identity(answer.record) not in known
-                   and (is_probe or (version, answer.record) not in self._sent)]
-        packets = self._within_rate(now, [Packet(message, version) for message in pack(answers)])
-        self._sent.update({(version, record): now for packet in packets for record in packet.message.answers})
-        return packets
-
-    def _within_rate(self, now: float, packets: list[Packet]) -> list[Packet]:
-        allowed = packets[:max(0, int(self._answers_left.left(now)))]
-        if allowed:
-            self._answers_left.spend(now, len(allowed))
-        return allowed

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.dnssd.others import Others, OtherScanner
 from wsdgateway.bridge.dnssd.packing import Packet
+from wsdgateway.bridge.dnssd.replies import PORT
 from wsdgateway.bridge.dnssd.responder import GOODBYE_PAUSE, Responder
 from wsdgateway.dnssd.messages import BadMessage, Message, Name, folded, name_of, read_message, write_message
 from wsdgateway.dnssd.scannerservice import TYPES, ScannerService
@@ -203,23 +204,29 @@ class Announcer:
         except BadMessage:
             return
         now = self._seconds()
-        if message.response:
+        if message.response and port == PORT:
             place.others.receive(now, message)
+            self._tell(place)
         self._send(place, place.responder.receive(now, link.version, host, port, message))
         self._advance(place)
 
     def _advance(self, place: _Place) -> None:
-        """Do what is due on an interface, tell what others announce, and set the timer for the next time."""
+        """Do what is due on an interface, and set the timer for the next time."""
         if place.timer is not None and place.timer.active():
             place.timer.cancel()
         if not place.links or not self._running:
             return
         now = self._seconds()
         self._send(place, place.responder.advance(now))
-        for question in place.others.advance(now, place.responder.pointers):
-            self._write(place, question, None)
+        if place.others.deadline <= now:
+            for question in place.others.advance(now, place.responder.pointers):
+                self._write(place, question, None)
+            self._tell(place)
         deadline = min(place.others.deadline, place.responder.deadline or float("inf"))
         place.timer = self._reactor.callLater(max(0.0, deadline - now), self._advance, place)
+
+    def _tell(self, place: _Place) -> None:
+        """Tell what others announce on an interface if it has changed."""
         scanners = place.others.scanners
         if scanners != place.told:
             place.told = scanners

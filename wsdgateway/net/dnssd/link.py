@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import DatagramProtocol
 
-from wsdgateway.bridge.dnssd.responder import PORT
+from wsdgateway.bridge.dnssd.replies import PORT
 from wsdgateway.dnssd.messages import MAX_MESSAGE
 from wsdgateway.net.discovery.multicast import open_socket
 from wsdgateway.net.transport.interfaces import Interface
