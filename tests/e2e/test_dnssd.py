@@ -108,6 +108,17 @@ def test_a_name_of_another_host_gets_a_number_and_is_kept(network, clients, anno
     assert "conflict Front Desk\n" in process.log.read_text()
 
 
+def test_addresses_follow_the_interface(network, clients, announce, until):
+    announce("Front Desk")
+    host = until(clients.browse)[0].host
+    for command in (("sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/lan/promote_secondaries"),
+                    ("ip", "address", "add", "192.0.2.9/24", "dev", "lan"),
+                    ("ip", "address", "delete", "192.0.2.5/24", "dev", "lan")):
+        network.run(GATEWAY, *command)
+    until(lambda: clients.run("avahi-resolve", "-4", "-n", host).stdout.split() == [host, "192.0.2.9"])
+    assert "adminurl=http://192.0.2.9:8400/" in clients.browse()[0].txt
+
+
 def test_two_gateways_that_start_together_get_different_names(network, clients, announce, until):
     processes = [announce("Front Desk", place=GATEWAY), announce("Front Desk", place=CLIENTS)]
     until(lambda: clients.names() == {"Front Desk", "Front Desk (2)"})

@@ -6,6 +6,7 @@ instance name may have dots in it.
 """
 
 import struct
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
 import attrs
@@ -15,7 +16,7 @@ MAX_NAME = 255  # bytes
 MAX_RECORDS = 512  # of one message, questions included
 MAX_POINTERS = 32  # followed within one name
 
-A, PTR, TXT, AAAA, SRV, ANY = 1, 12, 16, 28, 33, 255
+A, PTR, TXT, AAAA, SRV, NSEC, ANY = 1, 12, 16, 28, 33, 47, 255
 IN = 1
 _TOP = 0x8000  # of a class
 _RESPONSE, _AUTHORITATIVE, _TRUNCATED = 0x8000, 0x0400, 0x0200
@@ -184,6 +185,17 @@ def plain_data(record: Record) -> bytes:
     writer = _Writer(compresses=False)
     writer.record_data(record.data)
     return bytes(writer.data)
+
+
+def nsec_data(name: Name, kinds: Iterable[int]) -> bytes:
+    """The data of an NSEC record: the name has records of these types, below 256, alone (RFC 6762, section 6.1)."""
+    bits = bytearray(32)
+    for kind in kinds:
+        bits[kind // 8] |= 0x80 >> kind % 8
+    bitmap = bytes(bits).rstrip(b"\0")
+    writer = _Writer(compresses=False)
+    writer.name(name)
+    return bytes(writer.data) + bytes((0, len(bitmap))) + bitmap
 
 
 class _Writer:

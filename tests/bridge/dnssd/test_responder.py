@@ -27,6 +27,7 @@ from wsdgateway.bridge.dnssd.responder import CONFLICT_PAUSE, MAX_CONFLICTS
 from wsdgateway.dnssd.messages import (
     AAAA,
     ANY,
+    NSEC,
     PTR,
     SRV,
     TXT,
@@ -96,6 +97,13 @@ def test_answers_of_several_hosts_wait_a_moment():
     ((name_of("_ipp._tcp.local"), PTR), []), ((OTHER_HOST, A), [])])
 def test_questions(question, expected):
     assert kinds(Link(service()).settle().answers(asked(question))) == expected
+
+
+def test_a_host_without_addresses_of_one_version_of_ip_says_so():
+    record, = Link(service(), addresses=ADDRESSES[:1]).settle().answers(asked((HOST, AAAA)))
+    assert record == Record(HOST, NSEC, b"\x07wsdgw-1\x05local\0\0\x01\x40", 120, True)
+    record, = Link(service(), addresses=ADDRESSES[1:]).settle().answers(asked((HOST, A)))
+    assert record.data == b"\x07wsdgw-1\x05local\0\0\x04\0\0\0\x08"
 
 
 def test_the_address_in_urls_is_one_of_the_link():

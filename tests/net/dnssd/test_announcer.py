@@ -98,6 +98,20 @@ def test_no_other_interface_is_opened(setup):
     assert set(setup.links) == {("lan", 4), ("lan", 6)}
 
 
+def test_loopback_is_never_opened():
+    setup = Setup("lo", "lan")
+    setup.interfaces["lo"] = Interface("lo", 1, (ip_interface("127.0.0.1/8"), ip_interface("::1/128")))
+    setup.start(service()).pass_time(10)
+    assert set(setup.links) == {("lan", 4), ("lan", 6)}
+
+
+def test_a_scanner_added_later_is_announced(setup):
+    setup.pass_time(5)
+    setup.announcer.announce(service("other", "Other", 8401))
+    setup.pass_time(2)
+    assert setup.announcer.names("other") == {"lan": "Other"}
+
+
 def test_without_interfaces_no_socket_is_opened():
     setup = Setup()
     setup.announcer = Announcer(setup.clock, (), "gateway-1", read=lambda: pytest.fail("read"))

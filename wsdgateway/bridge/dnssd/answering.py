@@ -9,7 +9,22 @@ import attrs
 
 from wsdgateway.bridge.dnssd.announcement import HOST_TTL, OTHER_TTL, Announcement
 from wsdgateway.bridge.dnssd.packing import Answer
-from wsdgateway.dnssd.messages import ANY, PTR, SRV, TXT, Name, Question, Record, folded, name_of, plain_data
+from wsdgateway.dnssd.messages import (
+    AAAA,
+    ANY,
+    NSEC,
+    PTR,
+    SRV,
+    TXT,
+    A,
+    Name,
+    Question,
+    Record,
+    folded,
+    name_of,
+    nsec_data,
+    plain_data,
+)
 
 LEGACY_TTL = 10  # seconds, in answers to ordinary DNS clients; section 6.7
 
@@ -30,6 +45,13 @@ def answers_to(question: Question, entries: Iterable[Announcement], host: Name,
             yield from (Answer(one, host_records) for one in entry.own() if question.kind in (one.kind, ANY))
         if name == folded(host):
             yield from (Answer(one, host_records) for one in host_records if question.kind in (one.kind, ANY))
+            if question.kind in (A, AAAA) and all(one.kind != question.kind for one in host_records):
+                yield Answer(_lack(host, host_records), host_records)
+
+
+def _lack(host: Name, host_records: tuple[Record, ...]) -> Record:
+    """Says that the host has no addresses of the other version of IP, so that the asker does not wait for one."""
+    return Record(host, NSEC, nsec_data(host, {one.kind for one in host_records}), HOST_TTL, True)
 
 
 def identity(record: Record) -> Identity:

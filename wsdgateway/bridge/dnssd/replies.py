@@ -22,6 +22,8 @@ MAX_KNOWN = 1024  # known answers of one host
 PACKETS_PER_SECOND = 100.0  # answers of one link
 PER_SOURCE = 20.0  # questions a second that one host gets answered
 
+Find = Callable[[Question], list[Answer]]
+
 
 @attrs.define
 class _Waiting:
@@ -33,10 +35,9 @@ class _Waiting:
 
 
 class Replies:
-    """Answers questions with the records that `answers` finds; `draw` returns a random number from 0 to 1."""
+    """Answers questions with the records that `find` finds; `draw` returns a random number from 0 to 1."""
 
-    def __init__(self, answers: Callable[[Question], list[Answer]], draw: Callable[[], float]) -> None:
-        self._answers = answers
+    def __init__(self, draw: Callable[[], float]) -> None:
         self._draw = draw
         self._waiting: dict[tuple[int, str, int], _Waiting] = {}
         self._sent: dict[tuple[int, Record], float] = {}
@@ -48,34 +49,34 @@ class Replies:
         """When `advance` must be called next; None: not before another question."""
         return min((one.due for one in self._waiting.values()), default=None)
 
-    def advance(self, now: float) -> list[Packet]:
+    def advance(self, now: float, find: Find) -> list[Packet]:
         """Answer the questions that have waited long enough."""
         packets = []
         for asker, waiting in list(self._waiting.items()):
             if waiting.due <= now:
                 del self._waiting[asker]
-                packets += self._to_all(now, asker[0], waiting.questions, waiting.known)
+                packets += self._to_all(now, asker[0], _lacking(find, waiting.questions, waiting.known))
         return packets
 
     def clear(self) -> None:
         """Forget the questions that wait."""
         self._waiting.clear()
 
-    def ask(self, now: float, version: int, host: str, port: int, message: Message) -> list[Packet]:
+    def ask(self, now: float, version: int, host: str, port: int, message: Message, find: Find) -> list[Packet]:
         """Take a query that came from that host and port."""
         known = {identity(one) for one in message.answers if is_fresh(one)}
         waiting = self._waiting.get((version, host, port))
         if waiting is not None and len(waiting.known) < MAX_KNOWN:
             waiting.known |= known
-        concerned = tuple(one for one in message.questions[:MAX_QUESTIONS] if self._answers(one))
+        concerned = tuple(one for one in message.questions[:MAX_QUESTIONS] if find(one))
         if not concerned or not self._sources.spend(host, now):
             return []
         if port != PORT:
             answers = [Answer(for_legacy(one.record), tuple(map(for_legacy, one.additionals)))
-                       for one in self._lacking(concerned, known)]
+                       for one in _lacking(find, concerned, known)]
             return self._within_rate(now, [Packet(one, version, host, port) for one in pack(
                 answers, identifier=message.identifier, questions=concerned)])
-        answers = self._lacking([one for one in concerned if one.unicast], known)
+        answers = _lacking(find, [one for one in concerned if one.unicast], known)
         packets = self._within_rate(now, [Packet(one, version, host, port) for one in pack(answers)])
         others = tuple(one for one in concerned if not one.unicast)
         if others and waiting is not None:
@@ -86,20 +87,13 @@ class Replies:
                 due = now + least + (most - least) * self._draw()
                 self._waiting[version, host, port] = _Waiting(due, others, known)
         elif others:
-            packets += self._to_all(now, version, others, known, is_probe=bool(message.authorities))
+            packets += self._to_all(now, version, _lacking(find, others, known), is_probe=bool(message.authorities))
         return packets
 
-    def _lacking(self, questions: Iterable[Question], known: set[Identity]) -> list[Answer]:
-        """The answers that the asker does not know yet."""
-        return [answer for question in questions for answer in self._answers(question)
-                if identity(answer.record) not in known]
-
-    def _to_all(self, now: float, version: int, questions: tuple[Question, ...], known: set[Identity], *,
-                is_probe: bool = False) -> list[Packet]:
-        """Answer to everybody, without what the asker knows and what was just sent; a probe gets even that."""
+    def _to_all(self, now: float, version: int, found: list[Answer], *, is_probe: bool = False) -> list[Packet]:
+        """Answer to everybody, without what was just sent; a probe gets even that."""
         self._sent = {key: at for key, at in self._sent.items() if at > now - REPEAT_PAUSE}
-        answers = [one for one in self._lacking(questions, known)
-                   if is_probe or (version, one.record) not in self._sent]
+        answers = [one for one in found if is_probe or (version, one.record) not in self._sent]
         packets = self._within_rate(now, [Packet(message, version) for message in pack(answers)])
         self._sent.update({(version, record): now for packet in packets for record in packet.message.answers})
         return packets
@@ -109,3 +103,8 @@ class Replies:
         if allowed:
             self._left.spend(now, len(allowed))
         return allowed
+
+
+def _lacking(find: Find, questions: Iterable[Question], known: set[Identity]) -> list[Answer]:
+    """The answers that the asker does not know yet."""
+    return [answer for question in questions for answer in find(question) if identity(answer.record) not in known]

@@ -45,7 +45,6 @@ GOODBYE_PAUSE = 0.25  # seconds between the two goodbyes of a service
 Address = IPv4Address | IPv6Address
 
 
-
 class Responder:
     """Announces services on one link under a host name of its own; every method returns what is to be sent.
 
@@ -61,7 +60,7 @@ class Responder:
         self._on_conflict = on_conflict
         self._addresses: tuple[Address, ...] = ()
         self._entries: dict[Key, Announcement] = {}
-        self._replies = Replies(self._answers, draw)
+        self._replies = Replies(draw)
         self._goodbyes: list[tuple[float, Message]] = []
         self._conflicts: list[float] = []
 
@@ -154,14 +153,14 @@ class Responder:
         for entry in list(self._entries.values()):
             if entry.due is not None and entry.due <= now:
                 packets += self._step(now, entry)
-        return packets + self._replies.advance(now)
+        return packets + self._replies.advance(now, self._answers)
 
     def receive(self, now: float, version: int, host: str, port: int, message: Message) -> list[Packet]:
         """Take a message that came from that host and port of this link."""
         if message.response:
             return self._hear(now, message) if port == PORT else []
         self._break_ties(now, message)
-        return self._replies.ask(now, version, host, port, message)
+        return self._replies.ask(now, version, host, port, message, self._answers)
 
     # Announcing
 

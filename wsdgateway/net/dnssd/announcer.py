@@ -141,9 +141,15 @@ class Announcer:
             if name not in current or current[name].index != place.interface.index:
                 self._close(self._places.pop(name))
         for name, interface in current.items():
-            if name not in self._places:
+            if any(address.is_loopback for address in interface.addresses):
+                continue  # no client is there, and it has no multicast
+            is_new = name not in self._places
+            if is_new:
                 self._places[name] = self._open(interface)
             self._follow(self._places[name], interface)
+            if is_new:
+                for key in self._services:
+                    self._apply(self._places[name], key)
 
     def _open(self, interface: Interface) -> _Place:
         name = interface.name
@@ -162,10 +168,8 @@ class Announcer:
             elif interface.speaks(version) and version not in place.links:
                 opened = self._open_version(place, version) or opened
         now = self._seconds()
-        usable = [one.ip for one in interface.addresses if not one.ip.is_loopback] if place.links else []
+        usable = [one.ip for one in interface.addresses] if place.links else []
         self._send(place, place.responder.set_addresses(now, usable))
-        for key in self._services:
-            self._apply(place, key)
         if opened or any(link.failed for link in place.links.values()):
             for link in place.links.values():
                 link.failed = False
