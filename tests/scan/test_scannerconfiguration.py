@@ -4,7 +4,7 @@
 import pytest
 
 from tests.scan.elements import element
-from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters
+from wsdgateway.scan.documentparameters import DocumentParameters, Exposure, read_parameters
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, SourceOffer, read_configuration
 from wsdgateway.scan.scannerstatus import DeviceCondition, ScannerStatus, read_status
 from wsdgateway.simulator.conditions import KINDS
@@ -43,7 +43,9 @@ def test_the_virtual_scanners_own_configuration():
         "Stopped", ("LampError", "AttentionRequired", "MediaJam"), (
             DeviceCondition("LampError", "Critical", "1"), DeviceCondition("MediaJam", "Critical", "2")))
     default = read_parameters(next(found["DefaultScanTicket"].iter("{*}DocumentParameters")))
-    assert default == DocumentParameters("jfif", "Platen", 1, "RGB24", 150, (8270, 11690))
+    assert default == DocumentParameters(
+        "jfif", "Platen", 1, "RGB24", 150, (8270, 11690), quality=85, content_type="Auto", exposure=Exposure(),
+        scaling=(100, 100), rotation=0)
 
 
 def test_only_resolutions_of_both_directions_count():
