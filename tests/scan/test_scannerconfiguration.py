@@ -37,7 +37,8 @@ def test_the_virtual_scanners_own_configuration():
     offered = read_configuration(found["ScannerConfiguration"])
     assert list(offered.sources) == ["Platen", "ADF", "ADFDuplex"]
     assert offered.sources["ADFDuplex"] == offered.sources["Platen"] == SourceOffer(
-        (75, 100, 150, 200, 300, 600), ("RGB24", "Grayscale8", "BlackAndWhite1"), (8500, 11700), (100, 100))
+        (75, 100, 150, 200, 300, 600), ("RGB24", "Grayscale8", "BlackAndWhite1"), (8500, 11700), (100, 100),
+        (600, 600))
     assert (offered.formats, offered.auto_detect) == (("jfif", "exif", "png"), False)
     assert read_status(found["ScannerStatus"]) == ScannerStatus(
         "Stopped", ("LampError", "AttentionRequired", "MediaJam"), (
@@ -71,6 +72,25 @@ def test_duplex_offers_the_capabilities_of_both_sides(duplex, back, resolutions)
     "<wscn:Platen><wscn:PlatenMaximumSize><wscn:Width>big</wscn:Width></wscn:PlatenMaximumSize></wscn:Platen>"])
 def test_missing_capabilities_are_not_invented(xml):
     assert all(offer == SourceOffer() for offer in configuration(xml).sources.values())
+
+
+def test_adjustments_and_optical_resolutions():
+    offered = configuration(
+        "<wscn:DeviceSettings><wscn:CompressionQualityFactorSupported><wscn:MinValue>20</wscn:MinValue>"
+        "<wscn:MaxValue>100</wscn:MaxValue></wscn:CompressionQualityFactorSupported><wscn:ContentTypesSupported>"
+        "<wscn:ContentTypeValue>Auto</wscn:ContentTypeValue><wscn:ContentTypeValue>Mixed</wscn:ContentTypeValue>"
+        "</wscn:ContentTypesSupported><wscn:BrightnessSupported>1</wscn:BrightnessSupported><wscn:ContrastSupported>"
+        "true</wscn:ContrastSupported></wscn:DeviceSettings><wscn:Platen><wscn:PlatenOpticalResolution><wscn:Width>600"
+        "</wscn:Width><wscn:Height>2400</wscn:Height></wscn:PlatenOpticalResolution></wscn:Platen>")
+    assert offered == ScannerConfiguration((), {"Platen": SourceOffer(optical=(600, 2400))}, False, (20, 100),
+                                           ("Auto", "Mixed"), True, True)
+
+
+@pytest.mark.parametrize("limits", [("50", "20"), ("0", "101"), ("", "100"), ("-1", "100")])
+def test_an_impossible_range_of_quality_is_left_out(limits):
+    assert configuration(
+        "<wscn:DeviceSettings><wscn:CompressionQualityFactorSupported><wscn:MinValue>{}</wscn:MinValue><wscn:MaxValue>{}"
+        "</wscn:MaxValue></wscn:CompressionQualityFactorSupported></wscn:DeviceSettings>".format(*limits)).quality is None
 
 
 def test_the_length_of_lists_is_limited():

@@ -34,11 +34,13 @@ def test_elements_have_the_order_of_the_specification():
 @pytest.mark.parametrize(("xml", "expected"), [
     ("<wscn:DefaultScanTicket/>", ScanTicket("", "")),
     ("<wscn:DefaultScanTicket><wscn:DocumentParameters><wscn:Exposure><wscn:AutoExposure>true</wscn:AutoExposure>"
-     "</wscn:Exposure><wscn:Rotation>x</wscn:Rotation><wscn:CompressionQualityFactor>-1</wscn:CompressionQualityFactor>"
+     "</wscn:Exposure><wscn:Rotation>x</wscn:Rotation>"
+     "<wscn:CompressionQualityFactor>-1</wscn:CompressionQualityFactor>"
      "</wscn:DocumentParameters></wscn:DefaultScanTicket>", ScanTicket("", "")),
-    ("<wscn:ScanTicket><wscn:DocumentParameters><wscn:Exposure><wscn:ExposureSettings><wscn:Contrast> +5 </wscn:Contrast>"
-     "<wscn:Brightness>-</wscn:Brightness><wscn:Sharpness>-1000000000000</wscn:Sharpness></wscn:ExposureSettings>"
-     "</wscn:Exposure></wscn:DocumentParameters></wscn:ScanTicket>",
+    ("<wscn:ScanTicket><wscn:DocumentParameters><wscn:Exposure><wscn:ExposureSettings>"
+     "<wscn:Contrast> +5 </wscn:Contrast><wscn:Brightness>-</wscn:Brightness>"
+     "<wscn:Sharpness>-1000000000000</wscn:Sharpness>"
+     "</wscn:ExposureSettings></wscn:Exposure></wscn:DocumentParameters></wscn:ScanTicket>",
      ScanTicket("", "", DocumentParameters(exposure=Exposure(5, 0, 0))))])
 def test_unreadable_values_are_left_out(xml, expected):
     assert ScanTicket.read(element(xml)) == expected

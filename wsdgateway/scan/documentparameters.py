@@ -59,7 +59,8 @@ def read_parameters(element: etree._Element | None) -> DocumentParameters:
         _pair(None if input_size is None else child(input_size, "InputMediaSize"), "Width", "Height"),
         input_size is not None and text(input_size, "DocumentSizeAutoDetect") in ("1", "true"),
         _offset(None if front is None else child(front, "ScanRegion")),
-        number(element, "CompressionQualityFactor"), _word(element, "ContentType"), _exposure(child(element, "Exposure")),
+        number(element, "CompressionQualityFactor"), _word(element, "ContentType"),
+        _exposure(child(element, "Exposure")),
         _pair(child(element, "Scaling"), "ScalingWidth", "ScalingHeight"), number(element, "Rotation"))
 
 

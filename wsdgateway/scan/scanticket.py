@@ -22,7 +22,7 @@ class ScanTicket:
 
     job_name: str
     user: str
-    parameters: DocumentParameters = DocumentParameters()
+    parameters: DocumentParameters = attrs.field(factory=DocumentParameters)
 
     def text(self) -> str:
         """The ScanTicket element with the prefix `wscn`, for `scan.jobs.write_create`."""
