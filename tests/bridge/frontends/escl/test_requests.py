@@ -27,7 +27,8 @@ def test_requests(method, rest, resource, job_id, operation):
 
 @pytest.mark.parametrize(("method", "rest", "allowed"), [
     (b"POST", b"/ScannerCapabilities", b"GET"), (b"PUT", b"/ScannerStatus", b"GET"),
-    (b"GET", b"/ScanJobs", b"POST"), (b"GET", b"/ScanJobs/1", b"DELETE"), (b"DELETE", b"/ScanJobs/1/NextDocument", b"GET"),
+    (b"GET", b"/ScanJobs", b"POST"),
+    (b"GET", b"/ScanJobs/1", b"DELETE"), (b"DELETE", b"/ScanJobs/1/NextDocument", b"GET"),
     (b"POST", b"/ScanJobs/1/ScanImageInfo", b"GET"),
     (b"HEAD", b"/icon.png", b"GET"), (b"get", b"/ScannerStatus", b"GET")])
 def test_another_method_is_answered_with_the_right_one(method, rest, allowed):
