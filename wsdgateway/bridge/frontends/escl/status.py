@@ -27,7 +27,7 @@ from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED, CREATING, HE
 from wsdgateway.scan.scannerstatus import INPUT_TRAY_EMPTY, ScannerStatus
 
 # An empty feeder that is only known from a job may be filled at any time, without a word from the scanner.
-EMPTY_SHOWN = 10  # seconds after the end of the job
+EMPTY_SHOWN = 5  # seconds after the end of the job
 FEEDER_COMPONENTS = ("ADF", "MediaPath")
 _WARMING = frozenset(("Calibrating", "LampWarming"))
 # The first that applies is shown.
