@@ -1,7 +1,7 @@
-"""The sources of a scanner as eSCL clients can use them: what capabilities show and tickets are checked against.
+"""The sources of a scanner as eSCL clients can use them, for its capabilities and for the check of settings.
 
-WS-Scan, ScannerConfiguration, DefaultScanTicket. What a scanner does not report is taken from its default ticket, else
-from what every scanner has.
+WS-Scan, ScannerConfiguration, DefaultScanTicket. For capabilities that the scanner does not report, its default ticket
+counts, then the usual values.
 """
 
 import attrs
