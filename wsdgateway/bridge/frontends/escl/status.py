@@ -108,7 +108,7 @@ def status_of(scanner: ScannerStatus | None, jobs: tuple[ClientJob, ...], *, has
 
 
 def state_of(scanner: ScannerStatus | None, jobs: tuple[ClientJob, ...]) -> str:
-    """The state for the client with these jobs. Pages that wait for it can be fetched, whatever the scanner's state."""
+    """The state for the client with these jobs. Waiting pages can be fetched in every state of the scanner."""
     active = any(job.is_active for job in jobs)
     if any(job.is_active and job.waiting for job in jobs):
         return PROCESSING
