@@ -8,7 +8,7 @@ from lxml import etree
 
 from tests.schema import checked, problems
 from tests.written import GATEWAY, SCANNER
-from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters
+from wsdgateway.scan.documentparameters import DocumentParameters, Exposure, read_parameters
 from wsdgateway.soap.namespaces import PNPX, WSCN, WSD, WSDP, WSE, WSX
 
 S = f"{{{WSCN}}}"
@@ -159,6 +159,7 @@ def test_both_shapes_of_exposure_are_read():
         b"<wscn:ExposureSettings><wscn:Contrast>0</wscn:Contrast><wscn:Brightness>0</wscn:Brightness><wscn:Sharpness>0"
         b"</wscn:Sharpness></wscn:ExposureSettings>", b"<wscn:AutoExposure>true</wscn:AutoExposure>")
     assert automatic != raw
-    expected = DocumentParameters("jfif", "Platen", 1, "RGB24", 150, (8270, 11690))
-    for message in (raw, automatic):
-        assert read_parameters(next(checked(message).body.iter(f"{S}DocumentParameters"))) == expected
+    for message, exposure in ((raw, Exposure()), (automatic, None)):
+        assert read_parameters(next(checked(message).body.iter(f"{S}DocumentParameters"))) == DocumentParameters(
+            "jfif", "Platen", 1, "RGB24", 150, (8270, 11690), quality=85, content_type="Auto", exposure=exposure,
+            scaling=(100, 100), rotation=0)

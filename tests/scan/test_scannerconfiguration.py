@@ -4,7 +4,7 @@
 import pytest
 
 from tests.scan.elements import element
-from wsdgateway.scan.documentparameters import DocumentParameters, read_parameters
+from wsdgateway.scan.documentparameters import DocumentParameters, Exposure, read_parameters
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, SourceOffer, read_configuration
 from wsdgateway.scan.scannerstatus import DeviceCondition, ScannerStatus, read_status
 from wsdgateway.simulator.conditions import KINDS
@@ -37,13 +37,16 @@ def test_the_virtual_scanners_own_configuration():
     offered = read_configuration(found["ScannerConfiguration"])
     assert list(offered.sources) == ["Platen", "ADF", "ADFDuplex"]
     assert offered.sources["ADFDuplex"] == offered.sources["Platen"] == SourceOffer(
-        (75, 100, 150, 200, 300, 600), ("RGB24", "Grayscale8", "BlackAndWhite1"), (8500, 11700), (100, 100))
+        (75, 100, 150, 200, 300, 600), ("RGB24", "Grayscale8", "BlackAndWhite1"), (8500, 11700), (100, 100),
+        (600, 600))
     assert (offered.formats, offered.auto_detect) == (("jfif", "exif", "png"), False)
     assert read_status(found["ScannerStatus"]) == ScannerStatus(
         "Stopped", ("LampError", "AttentionRequired", "MediaJam"), (
             DeviceCondition("LampError", "Critical", "1"), DeviceCondition("MediaJam", "Critical", "2")))
     default = read_parameters(next(found["DefaultScanTicket"].iter("{*}DocumentParameters")))
-    assert default == DocumentParameters("jfif", "Platen", 1, "RGB24", 150, (8270, 11690))
+    assert default == DocumentParameters(
+        "jfif", "Platen", 1, "RGB24", 150, (8270, 11690), quality=85, content_type="Auto", exposure=Exposure(),
+        scaling=(100, 100), rotation=0)
 
 
 def test_only_resolutions_of_both_directions_count():
@@ -69,6 +72,25 @@ def test_duplex_offers_the_capabilities_of_both_sides(duplex, back, resolutions)
     "<wscn:Platen><wscn:PlatenMaximumSize><wscn:Width>big</wscn:Width></wscn:PlatenMaximumSize></wscn:Platen>"])
 def test_missing_capabilities_are_not_invented(xml):
     assert all(offer == SourceOffer() for offer in configuration(xml).sources.values())
+
+
+def test_adjustments_and_optical_resolutions():
+    offered = configuration(
+        "<wscn:DeviceSettings><wscn:CompressionQualityFactorSupported><wscn:MinValue>20</wscn:MinValue>"
+        "<wscn:MaxValue>100</wscn:MaxValue></wscn:CompressionQualityFactorSupported><wscn:ContentTypesSupported>"
+        "<wscn:ContentTypeValue>Auto</wscn:ContentTypeValue><wscn:ContentTypeValue>Mixed</wscn:ContentTypeValue>"
+        "</wscn:ContentTypesSupported><wscn:BrightnessSupported>1</wscn:BrightnessSupported><wscn:ContrastSupported>"
+        "true</wscn:ContrastSupported></wscn:DeviceSettings><wscn:Platen><wscn:PlatenOpticalResolution><wscn:Width>600"
+        "</wscn:Width><wscn:Height>2400</wscn:Height></wscn:PlatenOpticalResolution></wscn:Platen>")
+    assert offered == ScannerConfiguration((), {"Platen": SourceOffer(optical=(600, 2400))}, False, (20, 100),
+                                           ("Auto", "Mixed"), True, True)
+
+
+@pytest.mark.parametrize("limits", [("50", "20"), ("0", "101"), ("", "100"), ("-1", "100")])
+def test_an_impossible_range_of_quality_is_left_out(limits):
+    assert configuration(
+        "<wscn:DeviceSettings><wscn:CompressionQualityFactorSupported><wscn:MinValue>{}</wscn:MinValue><wscn:MaxValue>{}"
+        "</wscn:MaxValue></wscn:CompressionQualityFactorSupported></wscn:DeviceSettings>".format(*limits)).quality is None
 
 
 def test_the_length_of_lists_is_limited():

@@ -47,6 +47,15 @@ def number(element: etree._Element, name: str) -> int | None:
     return int(value)
 
 
+def signed_number(element: etree._Element, name: str) -> int | None:
+    """A child's value as a number with an optional sign; None as for `number`."""
+    value = text(element, name)
+    digits = "" if value is None else value[1:] if value[0] in "+-" else value
+    if value is None or not digits.isascii() or not digits.isdigit() or len(digits) > 9:
+        return None
+    return int(value)
+
+
 def attribute(element: etree._Element, name: str) -> str | None:
     """An attribute, unqualified or qualified, trimmed."""
     value = element.get(name)

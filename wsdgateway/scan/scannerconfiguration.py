@@ -19,26 +19,32 @@ PLATEN, ADF, ADF_DUPLEX = "Platen", "ADF", "ADFDuplex"
 class SourceOffer:
     """The capabilities of one InputSource; those that the scanner does not report are empty or None.
 
-    `resolutions` are in dots per inch and apply to both directions; `maximum` and `minimum` are in thousandths of an
-    inch.
+    `resolutions` and `optical` are in dots per inch, and `resolutions` apply to both directions; `maximum` and
+    `minimum` are in thousandths of an inch.
     """
 
     resolutions: tuple[int, ...] = ()
     colors: tuple[str, ...] = ()
     maximum: tuple[int, int] | None = None
     minimum: tuple[int, int] | None = None
+    optical: tuple[int, int] | None = None
 
 
 @attrs.frozen
 class ScannerConfiguration:
     """The formats, and the capabilities of each InputSource by name.
 
-    `auto_detect` is true if the scanner can detect a page's size.
+    `auto_detect` is true if the scanner can detect a page's size. `quality` has the lowest and the highest
+    CompressionQualityFactor. `brightness` and `contrast` are true if the scanner can adjust them.
     """
 
     formats: tuple[str, ...]
     sources: dict[str, SourceOffer]
     auto_detect: bool = False
+    quality: tuple[int, int] | None = None
+    content_types: tuple[str, ...] = ()
+    brightness: bool = False
+    contrast: bool = False
 
 
 def read_configuration(element: etree._Element) -> ScannerConfiguration:
@@ -53,12 +59,21 @@ def read_configuration(element: etree._Element) -> ScannerConfiguration:
         sources[ADF] = _offer(front, "ADF")
         if _is_true(feeder, "ADFSupportsDuplex"):
             sources[ADF_DUPLEX] = sources[ADF] if back is None else _both(sources[ADF], _offer(back, "ADF"))
-    return ScannerConfiguration(_values(settings, "FormatsSupported", "FormatValue"), sources,
-                                settings is not None and _is_true(settings, "DocumentSizeAutoDetectSupported"))
+    return ScannerConfiguration(
+        _values(settings, "FormatsSupported", "FormatValue"), sources,
+        _is_true(settings, "DocumentSizeAutoDetectSupported"), _quality(settings),
+        _values(settings, "ContentTypesSupported", "ContentTypeValue"),
+        _is_true(settings, "BrightnessSupported"), _is_true(settings, "ContrastSupported"))
 
 
-def _is_true(element: etree._Element, name: str) -> bool:
-    return text(element, name) in ("1", "true")
+def _is_true(element: etree._Element | None, name: str) -> bool:
+    return element is not None and text(element, name) in ("1", "true")
+
+
+def _quality(settings: etree._Element | None) -> tuple[int, int] | None:
+    found = None if settings is None else child(settings, "CompressionQualityFactorSupported")
+    lowest, highest = (None, None) if found is None else (number(found, "MinValue"), number(found, "MaxValue"))
+    return (lowest, highest) if lowest is not None and highest is not None and lowest <= highest <= 100 else None
 
 
 def _values(element: etree._Element | None, listed: str, name: str) -> tuple[str, ...]:
@@ -80,7 +95,8 @@ def _offer(part: etree._Element | None, prefix: str) -> SourceOffer:
     return SourceOffer(
         tuple(sorted(value for value in set(widths) if value and (not heights or value in heights))),
         _values(part, f"{prefix}Color", "ColorEntry"),
-        _size(part, f"{prefix}MaximumSize"), _size(part, f"{prefix}MinimumSize"))
+        _size(part, f"{prefix}MaximumSize"), _size(part, f"{prefix}MinimumSize"),
+        _size(part, f"{prefix}OpticalResolution"))
 
 
 def _size(part: etree._Element, name: str) -> tuple[int, int] | None:
@@ -96,4 +112,4 @@ def _both(front: SourceOffer, back: SourceOffer) -> SourceOffer:
     return SourceOffer(
         tuple(value for value in front.resolutions if not back.resolutions or value in back.resolutions),
         tuple(value for value in front.colors if not back.colors or value in back.colors),
-        front.maximum, front.minimum)
+        front.maximum, front.minimum, front.optical)

@@ -65,7 +65,7 @@ def parse(data: bytes, charset: str | None = None) -> etree._Element:
     usual = document.endswith(b">") and is_usual(document, charset) and b"<!DOCTYPE" not in document
     if not usual:
         if document_type(data, charset):
-            raise Malformed("a document type declaration is not allowed in SOAP")
+            raise Malformed("a document type declaration is not allowed")
         try:
             found = extract(data, charset)
             document, parser = found.data, _parser_for(found.encoding)
@@ -83,7 +83,7 @@ def parse(data: bytes, charset: str | None = None) -> etree._Element:
         return root
     about = root.getroottree().docinfo
     if about.internalDTD is not None:
-        raise Malformed("a document type declaration is not allowed in SOAP")
+        raise Malformed("a document type declaration is not allowed")
     if not is_read(about.encoding):
         raise Malformed(f"not well-formed XML: {UnreadEncoding(about.encoding or '')}")
     return root

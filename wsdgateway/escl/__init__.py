@@ -1,0 +1,1 @@
+"""eSCL: capabilities, status, settings. One type for each wire type, strict when written, liberal when read."""
