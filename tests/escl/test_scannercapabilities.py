@@ -67,7 +67,7 @@ def test_a_profile_that_all_sources_have_in_common(profiles):
 @pytest.mark.parametrize(("content", "expected"), [
     ("", ScannerCapabilities("")),
     ("<scan:UUID>urn:uuid:ABC</scan:UUID>", ScannerCapabilities("", "abc")),
-    ("<scan:Platen/><scan:Adf/>", ScannerCapabilities("", adf=Adf())),
+    ("<scan:Platen/><scan:Adf/>", ScannerCapabilities("")),
     ("<scan:Platen><scan:PlatenInputCaps><scan:MaxWidth>0</scan:MaxWidth></scan:PlatenInputCaps></scan:Platen>",
      ScannerCapabilities("")),
     ("<scan:ContrastSupport><scan:Min>5</scan:Min><scan:Max>1</scan:Max></scan:ContrastSupport>",

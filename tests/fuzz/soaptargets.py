@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime
 
 import attrs
+from escltargets import offered_by_escl
 
 from tests.options import scanner_options
 from wsdgateway.bridge.decisions import Answer, Forward, Question, Refuse, Reply
@@ -225,6 +226,7 @@ def scanner_elements(data):
         read_status(element)
         configuration = read_configuration(element)
         assert all(dots > 0 for offer in configuration.sources.values() for dots in offer.resolutions)
+        offered_by_escl(configuration)
         for inner in element.iter("{*}*"):
             wanted = read_parameters(inner)
             if wanted.format is not None:

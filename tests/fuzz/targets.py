@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import attrs
+import escltargets
 import soaptargets
 import texttargets
 import wiretargets
@@ -55,6 +56,15 @@ _SCAN = (
     b"<wscn:DestinationToken>d3st</wscn:DestinationToken>", b"<v:Extra xmlns:v='urn:v'/>", b"JobStatusEvent",
     b"JobEndStateEvent", b"GetJobElements", b"CancelJob", b"CreateScanJob", b"Response",
 )
+_ESCL = (
+    b"<pwg:InputSource>Feeder</pwg:InputSource>", b"<scan:Duplex>true</scan:Duplex>", b"<pwg:ScanRegions>",
+    b"<pwg:ScanRegions MustHonor='true'><pwg:ScanRegion><pwg:Width>2550</pwg:Width></pwg:ScanRegion></pwg:ScanRegions>",
+    b"<pwg:XOffset>2549</pwg:XOffset>", b"<scan:ColorMode>RGB48</scan:ColorMode>", b"AutoColorDetection", b"image/png",
+    b"<scan:XResolution>300</scan:XResolution>", b"<scan:CompressionFactor>-1</scan:CompressionFactor>", b"999999999",
+    b"1.5", "\u0663".encode(), "\u00b2".encode(), b"escl:", b"scan:", b"<scan:MaxWidth>2550</scan:MaxWidth>",
+    b"<scan:SettingProfile ref='p'/>", b"<scan:SettingProfile name='p'>", b"<scan:JobInfo>", b"</scan:JobInfo>",
+    b"/ScanJobs/", b"/NextDocument", b"GET ", b"DELETE ", b"POST ", b"/",
+)
 _TOML = (
     b"\n", b"=", b"[", b"]", b"[[", b"]]", b"[[listen]]\n", b"[[scanner]]\n", b"[gateway]\n", b"[admin]\n",
     b"[events]\n", b"[discovery]\n", b"[limits]\n", b"[exchange_log]\n", b"[cache]\n", b'endpoint = "',
@@ -102,6 +112,9 @@ TARGETS = {
     "metadata": Target(soaptargets.metadata, _XML + _SOAP),
     "granted": Target(soaptargets.granted, _XML + _SOAP + _SCAN),
     "discovery": Target(soaptargets.discovery, _XML + _SOAP),
+    "escl_settings": Target(escltargets.escl_settings, _XML + _ESCL),
+    "escl_documents": Target(escltargets.escl_documents, _XML + _ESCL),
+    "escl_requests": Target(escltargets.escl_requests, _ESCL),
     "configuration": Target(texttargets.configuration, _TOML),
     "addresses": Target(texttargets.addresses, _URL),
     "times": Target(texttargets.times, _TIME),

@@ -7,7 +7,7 @@ import pytest
 
 from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.scan import quirks
-from wsdgateway.scan.quirks import LENIENT, STRICT, Quirks
+from wsdgateway.scan.quirks import LENIENT, STRICT, Quirks, images_for_all
 
 PLACES = re.findall(r"`wsdgateway\.([\w.]+)`", quirks.__doc__)
 
@@ -22,6 +22,12 @@ def test_lenient_switches_on_every_tolerance(lenient, tolerated):
 def test_the_places_in_the_list_exist(place):
     module, _, name = place.rpartition(".")
     assert hasattr(import_module(f"wsdgateway.{module}"), name)
+
+
+@pytest.mark.parametrize(("manufacturer", "images"), [
+    ("RICOH", 100), (" Ricoh Company, Ltd.", 100), ("Brother", 0), ("", 0), ("Ricohlike", 0)])
+def test_the_number_for_all_pages(manufacturer, images):
+    assert images_for_all(manufacturer) == images
 
 
 def test_the_list_is_not_empty():

@@ -42,7 +42,8 @@ def test_the_virtual_scanners_own_configuration():
     assert (offered.formats, offered.auto_detect) == (("jfif", "exif", "png"), False)
     assert read_status(found["ScannerStatus"]) == ScannerStatus(
         "Stopped", ("LampError", "AttentionRequired", "MediaJam"), (
-            DeviceCondition("LampError", "Critical", "1"), DeviceCondition("MediaJam", "Critical", "2")))
+            DeviceCondition("LampError", "Critical", "1", "Platen"),
+            DeviceCondition("MediaJam", "Critical", "2", "ADF")))
     default = read_parameters(next(found["DefaultScanTicket"].iter("{*}DocumentParameters")))
     assert default == DocumentParameters(
         "jfif", "Platen", 1, "RGB24", 150, (8270, 11690), quality=85, content_type="Auto", exposure=Exposure(),
@@ -88,9 +89,11 @@ def test_adjustments_and_optical_resolutions():
 
 @pytest.mark.parametrize("limits", [("50", "20"), ("0", "101"), ("", "100"), ("-1", "100")])
 def test_an_impossible_range_of_quality_is_left_out(limits):
+    lowest, highest = limits
     assert configuration(
-        "<wscn:DeviceSettings><wscn:CompressionQualityFactorSupported><wscn:MinValue>{}</wscn:MinValue><wscn:MaxValue>{}"
-        "</wscn:MaxValue></wscn:CompressionQualityFactorSupported></wscn:DeviceSettings>".format(*limits)).quality is None
+        "<wscn:DeviceSettings><wscn:CompressionQualityFactorSupported>"
+        f"<wscn:MinValue>{lowest}</wscn:MinValue><wscn:MaxValue>{highest}</wscn:MaxValue>"
+        "</wscn:CompressionQualityFactorSupported></wscn:DeviceSettings>").quality is None
 
 
 def test_the_length_of_lists_is_limited():

@@ -35,7 +35,7 @@ def test_a_status_is_read_with_its_conditions():
         condition("MediaJam", id="7"), condition("VendorThing", id=None, severity=None)))
     found = read_status(read_elements(read(answer).body)["ScannerStatus"])
     assert found == ScannerStatus("Stopped", ("AttentionRequired", "MediaJam"), (
-        DeviceCondition("MediaJam", "Critical", "7"), DeviceCondition("VendorThing")))
+        DeviceCondition("MediaJam", "Critical", "7", "ADF"), DeviceCondition("VendorThing", component="ADF")))
     assert found.reasons == ("AttentionRequired", "MediaJam", "VendorThing")
 
 
@@ -47,6 +47,9 @@ def test_names_are_bounded_in_length_and_number():
     assert [one.name for one in found.conditions] == [f"C{number}" for number in range(MAX_CONDITIONS)]
 
 
+JAM = (DeviceCondition("MediaJam", "Critical", "1543", "ADF"),)
+
+
 @pytest.mark.parametrize(("data", "found"), [
     (summary_event("Idle"), ScannerStatus("Idle")),
     (summary_event("Stopped", "MediaJam"), ScannerStatus("Stopped", ("MediaJam",))),
@@ -55,13 +58,14 @@ def test_names_are_bounded_in_length_and_number():
     (bare("ScannerStatusSummaryEvent", f"<wscn:StatusSummary>{state('Idle')}</wscn:StatusSummary>"),
      ScannerStatus("Idle")),
     (bare("ScannerStatusSummaryEvent", scanner_status("Stopped", conditions=(condition("CoverOpen"),))),
-     ScannerStatus("Stopped", (), (DeviceCondition("CoverOpen", "Critical", "1"),))),
+     ScannerStatus("Stopped", (), (DeviceCondition("CoverOpen", "Critical", "1", "ADF"),))),
     (bare("ScannerStatusSummaryEvent", "<wscn:ScannerStatusSummaryEvent/>"), None),
-    (condition_event("MediaJam", id="1543"), (DeviceCondition("MediaJam", "Critical", "1543"),)),
-    (condition_event("MediaJam", id="1543", prefix=""), (DeviceCondition("MediaJam", "Critical", "1543"),)),
-    (condition_event("MediaJam", id="1543").replace(*COPIED), (DeviceCondition("MediaJam", "Critical", "1543"),)),
-    (condition_event("MediaJam", id=None, severity=None), (DeviceCondition("MediaJam"),)),
-    (bare("ScannerStatusConditionEvent", condition("LampError")), (DeviceCondition("LampError", "Critical", "1"),)),
+    (condition_event("MediaJam", id="1543"), JAM),
+    (condition_event("MediaJam", id="1543", prefix=""), JAM),
+    (condition_event("MediaJam", id="1543").replace(*COPIED), JAM),
+    (condition_event("MediaJam", id=None, severity=None), (DeviceCondition("MediaJam", component="ADF"),)),
+    (bare("ScannerStatusConditionEvent", condition("LampError")),
+     (DeviceCondition("LampError", "Critical", "1", "ADF"),)),
     (condition_event("None"), None),
     (bare("ScannerStatusConditionEvent", "<wscn:ScannerStatusConditionEvent/>"), None),
     (cleared_event("1543"), Cleared("1543")),

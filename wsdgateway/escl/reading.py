@@ -80,7 +80,7 @@ def texts(element: etree._Element | None, *names: str) -> tuple[str, ...]:
     if element is None:
         return ()
     found = (text_of(one) for name in names for one in children(element, name))
-    return tuple(dict.fromkeys(value for value in found if value and len(value) <= MAX_TEXT))
+    return tuple(dict.fromkeys(value for value in found if value and len(value) <= MAX_TEXT))[:MAX_VALUES]
 
 
 def number(element: etree._Element | None, *names: str) -> int | None:

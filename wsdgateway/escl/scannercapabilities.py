@@ -95,17 +95,17 @@ class ScannerCapabilities:
         """The capabilities in a document. Raises `escl.reading.Unreadable`."""
         root = parse_document(data, "ScannerCapabilities")
         common, feeder = named_profiles(root), child(root, "Adf")
-        adf = None if feeder is None else Adf(
-            read_caps(child(feeder, "AdfSimplexInputCaps"), common),
-            read_caps(child(feeder, "AdfDuplexInputCaps"), common), count(feeder, "FeederCapacity"),
-            texts(child(feeder, "AdfOptions"), "AdfOption"))
+        adf = Adf(read_caps(child(feeder, "AdfSimplexInputCaps"), common),
+                  read_caps(child(feeder, "AdfDuplexInputCaps"), common), count(feeder, "FeederCapacity"),
+                  texts(child(feeder, "AdfOptions"), "AdfOption"))
         brightness, compression, contrast, sharpen = (
             _support(child(root, f"{name}Support"))
             for name in ("Brightness", "CompressionFactor", "Contrast", "Sharpen"))
         uuid = text(root, "UUID")
         return cls(
             text(root, "MakeAndModel") or "", None if uuid is None else uuid.lower().removeprefix("urn:uuid:"),
-            read_caps(descendant(root, "Platen", "PlatenInputCaps"), common), adf,
+            read_caps(descendant(root, "Platen", "PlatenInputCaps"), common),
+            adf if adf.simplex or adf.duplex else None,
             text(root, "Version") or DEFAULT_VERSION, text(root, "SerialNumber"), text(root, "Manufacturer"),
             text(root, "AdminURI"), text(root, "IconURI"), brightness, compression, contrast, sharpen)
 

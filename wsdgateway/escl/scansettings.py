@@ -65,8 +65,9 @@ class ScanSettings:
         if region is None:
             return ""
         # Nobody declares the prefix escl, but this is the text that devices expect.
+        units = f"escl:{UNITS}" if region.units == UNITS else region.units
         written = group("pwg:ScanRegion", (
-            element("pwg:Height", region.height) + element("pwg:ContentRegionUnits", f"escl:{region.units}")
+            element("pwg:Height", region.height) + element("pwg:ContentRegionUnits", units)
             + element("pwg:Width", region.width) + element("pwg:XOffset", region.x)
             + element("pwg:YOffset", region.y)))
         honor = f' pwg:MustHonor="{str(self.must_honor).lower()}"'

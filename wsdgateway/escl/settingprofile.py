@@ -66,5 +66,5 @@ def referred(holder: etree._Element, common: dict[str, SettingProfile]) -> tuple
 def named_profiles(root: etree._Element) -> dict[str, SettingProfile]:
     """The common profiles of a document, by their names."""
     found = descendant(root, "SettingProfiles")
-    return {} if found is None else {
-        one.get("name", ""): _read(one) for one in children(found, "SettingProfile") }
+    named = () if found is None else ((one.get("name", ""), _read(one)) for one in children(found, "SettingProfile"))
+    return {name: profile for name, profile in named if profile != SettingProfile()}

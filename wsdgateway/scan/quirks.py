@@ -18,10 +18,19 @@ Deviations that are tolerated from every scanner because they are harmless, and 
 - events in another shape, under another action, or in the namespace of the specification's web pages:
   `wsdgateway.scan.events.read_job_event`
 - types with undeclared prefixes in announcements: `wsdgateway.discovery.messages.read_message`
+- a job that is not found after its last page: `wsdgateway.bridge.frontends.escl.faults.page_outcome`
 - blanks, byte order marks and comments around an envelope: `wsdgateway.soap.encodings.bare`
 """
 
 import attrs
+
+_ALL_IMAGES = {"ricoh": 100}  # instead of 0, the specification's "all", which some of these scanners refuse
+
+
+def images_for_all(manufacturer: str) -> int:
+    """The ImagesToTransfer for all pages of the feeder, for a scanner by its ThisModel/Manufacturer."""
+    name = manufacturer.strip().lower().partition(" ")[0]
+    return _ALL_IMAGES.get(name, 0)
 
 
 @attrs.frozen

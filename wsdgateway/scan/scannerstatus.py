@@ -30,11 +30,12 @@ _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 
 @attrs.frozen
 class DeviceCondition:
-    """An active condition. `id` is empty, and `severity` None, if the scanner does not give it."""
+    """An active condition. `id` and `component` are empty, and `severity` is None, if the scanner gives none."""
 
     name: str
     severity: str | None = None
     id: str = ""
+    component: str = ""
 
 
 @attrs.frozen
@@ -75,7 +76,8 @@ def read_condition(element: etree._Element) -> DeviceCondition | None:
     name = _bounded(text(element, "Name"))
     if name is None or name == "None":
         return None
-    return DeviceCondition(name, _bounded(text(element, "Severity")), _bounded(attribute(element, "Id")) or "")
+    return DeviceCondition(name, _bounded(text(element, "Severity")), _bounded(attribute(element, "Id")) or "",
+                           _bounded(text(element, "Component")) or "")
 
 
 def _bounded(value: str | None) -> str | None:
