@@ -6,6 +6,7 @@ from contextlib import closing
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription, Token
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference
@@ -18,6 +19,10 @@ from wsdgateway.storage.store import FinishedJob
 
 def job(number, scanner="front-desk"):
     return FinishedJob(scanner, str(number), "Completed", ("None", "x"), number, None, "2026-11-22T10:00:00Z", 1.5)
+
+
+def own_job(job_id, **more):
+    return OwnJob(**{"scanner": "front-desk", "job_id": job_id, "created": "2026-11-22T10:00:00Z", **more})
 
 
 def without_file(reactor, file):

@@ -2,10 +2,10 @@
 
 import attrs
 
-from tests.storage.stores import held, subscription
+from tests.storage.stores import held, own_job, subscription
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.storage import recovery
-from wsdgateway.storage.merging import LEFT, merge
+from wsdgateway.storage.merging import LEFT, merge, name_of_job
 from wsdgateway.storage.store import Content
 
 
@@ -31,6 +31,15 @@ def test_merging_keeps_the_contents_in_memory_and_adds_the_rest():
         subscriptions=[subscription("a"), b], held=[*known.held, *left], adopted=[Adopted("urn:uuid:1", "one")],
         instance=9, versions=[("x", "new", 8), ("y", "same", 4), ("z", "z", 1)])
     assert merge(merged, before, {"ended", "u/ended", "urn:uuid:2"})[1].is_empty
+
+
+def test_own_jobs_of_an_earlier_start_are_restored_unless_they_ended_or_began_again():
+    known = content(own_jobs=[own_job("1", created="new"), own_job("4")])
+    before = content(own_jobs=[own_job("1"), own_job("2"), own_job("3"), own_job("3", scanner="other")])
+    merged, found = merge(known, before, {name_of_job("front-desk", "3")})
+    assert found == content(own_jobs=[own_job("2"), own_job("3", scanner="other")])
+    assert merged == content(own_jobs=[*known.own_jobs, *found.own_jobs])
+    assert not found.is_empty
 
 
 def test_contents_written_by_this_start_are_not_restored():

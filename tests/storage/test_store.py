@@ -5,7 +5,7 @@ import pytest
 import pytest_twisted
 from zope.interface.verify import verifyObject
 
-from tests.storage.stores import PLAIN, held, job, subscription
+from tests.storage.stores import PLAIN, held, job, own_job, subscription
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Token
 from wsdgateway.scan.jobstatus import JobStatus
@@ -125,6 +125,20 @@ async def test_metadata_versions_and_adopted_scanners(store):
         await store.adopt(Adopted("urn:uuid:3", "one"))
     await store.abandon("urn:uuid:2")
     assert await store.adopted() == [one]
+
+
+@pytest_twisted.ensureDeferred
+async def test_own_jobs_are_kept_until_they_end(store):
+    await store.begin_job(own_job("1", created=None))
+    await store.begin_job(own_job("1", scanner="other"))
+    await store.begin_job(own_job("2"))
+    await store.begin_job(own_job("1"))
+    found = await store.own_jobs()
+    assert sorted(found, key=lambda one: (one.scanner, one.job_id)) == [
+        own_job("1"), own_job("2"), own_job("1", scanner="other")]
+    await store.end_job("front-desk", "1")
+    await store.end_job("nobody", "2")
+    assert sorted(await store.own_jobs(), key=lambda one: one.job_id) == [own_job("1", scanner="other"), own_job("2")]
 
 
 @pytest_twisted.ensureDeferred

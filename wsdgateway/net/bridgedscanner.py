@@ -16,6 +16,7 @@ from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.frontend import FrontEnd
 from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan
 from wsdgateway.bridge.health.health import Health
+from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.eventing.source import SOURCE_CANCELING
 from wsdgateway.net.clients.authorization import Authorization
@@ -39,6 +40,9 @@ from wsdgateway.net.gauges import ScannerGauges
 from wsdgateway.net.presence.healthwatch import HealthWatch
 from wsdgateway.net.presence.monitor import Monitor
 from wsdgateway.net.presence.statuscheck import StatusCheck
+from wsdgateway.net.scanjobs.execution import ScanJobExecution
+from wsdgateway.net.scanjobs.jobrequests import JobRequests
+from wsdgateway.net.scanjobs.leftovers import Leftovers
 from wsdgateway.net.scanners.address import ServiceLocation
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
@@ -47,6 +51,7 @@ from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.storage.spool import Spool
 
 
 class BridgedScanner:
@@ -64,7 +69,8 @@ class BridgedScanner:
             on_contact=lambda: self.watch.look())
         self.watch = HealthWatch(self.name, self.bridge, self.device, wall=context.wall,
                                  subscription=lambda: self.subscription)
-        accounting = Accounting(self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
+        accounting = self._accounting = Accounting(
+            self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
         requests = self.requests = SoapClient(
             self.name, self.device, context.metrics, accounting, on_broken=self.bridge.was_away)
         listed = WallTimeStore(context.store, context.subscription_clock)
@@ -89,7 +95,7 @@ class BridgedScanner:
             on_change=self._presence_changed, on_found=self._found, on_doubt=self._doubted)
         self.stand_in = self.monitor.stand_in
         self._reused = ReusedJobIds(context.reactor, self.name, context.on_given_again)
-        forwarder = Forwarder(self.bridge, self.device, context.metrics, seconds=context.seconds,
+        forwarder = self._forwarder = Forwarder(self.bridge, self.device, context.metrics, seconds=context.seconds,
                               after_learning=self._learnt, on_trouble=self._in_trouble)
         authorization = Authorization(self.name, context.permission, accounting)
 
@@ -115,6 +121,19 @@ class BridgedScanner:
         """The scanner's reachability, its own state, and its problem."""
         self.watch.look()
         return self.watch.health
+
+    def make_scan_jobs(self, spool: Spool, room: Room, new_job_id: Callable[[], str]) -> tuple[
+            ScanJobExecution, Leftovers]:
+        """Make the gateway's own scan jobs at this scanner, and what ends those of earlier starts.
+
+        `room` is the room in the `spool`, which scanners share; `new_job_id` makes names that cannot be guessed.
+        """
+        context = self._context
+        requests = JobRequests(self.bridge, self.device, self._forwarder, self._accounting, seconds=context.seconds,
+                               new_id=context.new_id)
+        return (ScanJobExecution(context.reactor, self.bridge, requests, context.store, context.quotas, spool, room,
+                                 seconds=context.seconds, new_job_id=new_job_id),
+                Leftovers(context.reactor, self.bridge, requests, context.store, seconds=context.seconds))
 
     @property
     def subscription_state(self) -> str:

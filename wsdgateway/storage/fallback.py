@@ -19,7 +19,9 @@ from zope.interface import implementer
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.memory import MemoryStore
+from wsdgateway.storage.merging import name_of_job
 from wsdgateway.storage.recovery import Recovery, Restore
 from wsdgateway.storage.sqlite import SqliteStore, open_file, read_finished, read_only
 from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, StoreError, Unreadable
@@ -162,11 +164,18 @@ class FallbackStore:
         self._has_ended(uuid)
         return self._write(lambda store: store.abandon(uuid))
 
-    def _has_ended(self, name: str) -> None:
-        """Records the end of a subscription, or of the adoption of a scanner.
+    def begin_job(self, job: OwnJob) -> Deferred[None]:
+        return self._write(lambda store: store.begin_job(job))
 
-        `name` is the identifier of a client's subscription, the NotifyTo address of a subscription at a scanner, or the
-        uuid of an adopted scanner.
+    def end_job(self, scanner: str, job_id: str) -> Deferred[None]:
+        self._has_ended(name_of_job(scanner, job_id))
+        return self._write(lambda store: store.end_job(scanner, job_id))
+
+    def _has_ended(self, name: str) -> None:
+        """Records the end of a subscription, of the adoption of a scanner, or of a job of the gateway's own.
+
+        `name` is the identifier of a client's subscription, the NotifyTo address of a subscription at a scanner, the
+        uuid of an adopted scanner, or the `name_of_job`.
         """
         self._ended[name] = None
         self._ended.move_to_end(name)
@@ -194,6 +203,9 @@ class FallbackStore:
 
     def adopted(self) -> Deferred[list[Adopted]]:
         return self._memory.adopted()
+
+    def own_jobs(self) -> Deferred[list[OwnJob]]:
+        return self._memory.own_jobs()
 
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
         file = self._recovery.file

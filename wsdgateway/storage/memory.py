@@ -10,6 +10,7 @@ from zope.interface import implementer
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.store import Content, FinishedJob, IStore
 
 _NOTHING = Content()
@@ -30,6 +31,7 @@ class MemoryStore:
         self._held: dict[tuple[str, str], Held]
         self._versions: dict[str, tuple[str, int]]
         self._adopted: dict[str, Adopted]
+        self._own_jobs: dict[tuple[str, str], OwnJob]
         self._instance: int | None
         self.list_instead(content)
 
@@ -38,7 +40,8 @@ class MemoryStore:
         """Everything except the finished jobs."""
         return Content(
             tuple(self._subscriptions.values()), tuple(self._held.values()), tuple(self._adopted.values()),
-            tuple((endpoint, *known) for endpoint, known in self._versions.items()), self._instance)
+            tuple((endpoint, *known) for endpoint, known in self._versions.items()), self._instance,
+            tuple(self._own_jobs.values()))
 
     def list_instead(self, content: Content) -> None:
         """Replaces everything except the finished jobs."""
@@ -47,6 +50,7 @@ class MemoryStore:
         self._versions = {endpoint: (digest, version) for endpoint, digest, version in content.versions}
         self._adopted = {one.uuid: one for one in content.adopted}
         self._instance = content.instance
+        self._own_jobs = {(one.scanner, one.job_id): one for one in content.own_jobs}
 
     def take_jobs(self) -> list[FinishedJob]:
         """Removes and returns the finished jobs, each scanner's oldest first."""
@@ -124,6 +128,17 @@ class MemoryStore:
 
     def adopted(self) -> Deferred[list[Adopted]]:
         return done(list(self._adopted.values()))
+
+    def begin_job(self, job: OwnJob) -> Deferred[None]:
+        self._own_jobs[job.scanner, job.job_id] = job
+        return done(None)
+
+    def end_job(self, scanner: str, job_id: str) -> Deferred[None]:
+        self._own_jobs.pop((scanner, job_id), None)
+        return done(None)
+
+    def own_jobs(self) -> Deferred[list[OwnJob]]:
+        return done(list(self._own_jobs.values()))
 
     def retry(self) -> Deferred[None]:
         return done(None)

@@ -17,10 +17,10 @@ LEFT = "left "  # prefix of the identifier of a subscription at a scanner whose 
 def merge(known: Content, listed: Content, ended: Container[str]) -> tuple[Content, Content]:
     """Returns the merged content, and the part of the file's content that has to be restored.
 
-    `ended` holds the identifiers of clients' subscriptions that have ended, and the NotifyTo addresses of subscriptions
-    at scanners that have ended. If a client has subscribed again meanwhile, only its new subscription is kept. A
-    subscription at a scanner that is no longer needed gets an identifier of its own and stays in the store until it has
-    been ended at the scanner.
+    `ended` holds the identifiers of clients' subscriptions that have ended, the NotifyTo addresses of subscriptions at
+    scanners that have ended, and the names of the gateway's own jobs that have. If a client has subscribed again
+    meanwhile, only its new subscription is kept. A subscription at a scanner that is no longer needed gets an
+    identifier of its own and stays in the store until it has been ended at the scanner.
     """
     identifiers = {one.identifier for one in known.subscriptions}
     likenesses = {(one.scanner, one.likeness) for one in known.subscriptions}
@@ -32,11 +32,20 @@ def merge(known: Content, listed: Content, ended: Container[str]) -> tuple[Conte
                  if one.notify_to not in places and one.notify_to not in ended)
     uuids, names = {one.uuid for one in known.adopted}, {one.name for one in known.adopted}
     adopted = tuple(one for one in listed.adopted if one.uuid not in uuids and one.uuid not in ended)
+    jobs = {(one.scanner, one.job_id) for one in known.own_jobs}
+    own_jobs = tuple(one for one in listed.own_jobs if (one.scanner, one.job_id) not in jobs
+                     and name_of_job(one.scanner, one.job_id) not in ended)
     merged = Content(
         (*known.subscriptions, *subscriptions), (*known.held, *held),
         (*known.adopted, *(one for one in adopted if one.name not in names)), _versions(known, listed),
-        max((one for one in (known.instance, listed.instance) if one is not None), default=None))
-    return merged, Content(subscriptions, held, adopted)
+        max((one for one in (known.instance, listed.instance) if one is not None), default=None),
+        (*known.own_jobs, *own_jobs))
+    return merged, Content(subscriptions, held, adopted, own_jobs=own_jobs)
+
+
+def name_of_job(scanner: str, job_id: str) -> str:
+    """The name under which the end of a job of the gateway's own is recorded; no scanner's name has a space."""
+    return f"job {scanner} {job_id}"
 
 
 def _left(held: Held) -> Held:

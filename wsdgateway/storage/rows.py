@@ -6,6 +6,7 @@ from typing import Any
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription, Token
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference
@@ -40,6 +41,14 @@ def holding(held: Held) -> Statement:
             (held.scanner, held.identifier, held.address, held.notify_to, _write(held.manager), held.expires_at))
 
 
+def beginning(job: OwnJob) -> Statement:
+    return "REPLACE INTO own_job VALUES (?, ?, ?)", (job.scanner, job.job_id, job.created)
+
+
+def ending(scanner: str, job_id: str) -> Statement:
+    return "DELETE FROM own_job WHERE scanner = ? AND job_id = ?", (scanner, job_id)
+
+
 def saving(one: Subscription) -> Statement:
     """Inserts or updates a row; an update keeps its position, so that the oldest row stays first."""
     values = (
@@ -69,6 +78,8 @@ def differences(listed: Content, content: Content) -> list[Statement]:
           if one not in content.adopted),
         *(("INSERT INTO adopted VALUES (?, ?)", (one.uuid, one.name)) for one in content.adopted
           if one not in listed.adopted),
+        *(ending(one.scanner, one.job_id) for one in listed.own_jobs if one not in content.own_jobs),
+        *(beginning(one) for one in content.own_jobs if one not in listed.own_jobs),
         *(("REPLACE INTO stand_in VALUES (?, ?, ?)", version) for version in content.versions
           if version not in listed.versions),
         *([] if content.instance in (None, listed.instance) else [

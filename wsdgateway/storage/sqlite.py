@@ -19,10 +19,13 @@ from zope.interface import implementer
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.problems import KEEP, LOGICAL, no_folder, unusable
 from wsdgateway.storage.rows import (
     Statement,
+    beginning,
     differences,
+    ending,
     forgetting,
     holding,
     read_held,
@@ -36,6 +39,7 @@ from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, Stor
 _SUBSCRIPTIONS = "SELECT * FROM client_subscription ORDER BY rowid"
 _HELD = "SELECT * FROM device_subscription"
 _ADOPTED = "SELECT uuid, name FROM adopted ORDER BY rowid"
+_OWN_JOBS = "SELECT scanner, job_id, created FROM own_job ORDER BY rowid"
 _FINISHED = ("SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished, superseded"
              " FROM finished_job WHERE scanner = ? ORDER BY id")
 
@@ -189,6 +193,15 @@ class SqliteStore:
     def adopted(self) -> Deferred[list[Adopted]]:
         return self._all(lambda row: Adopted(*row), _ADOPTED)
 
+    def begin_job(self, job: OwnJob) -> Deferred[None]:
+        return self._run([beginning(job)])
+
+    def end_job(self, scanner: str, job_id: str) -> Deferred[None]:
+        return self._run([ending(scanner, job_id)])
+
+    def own_jobs(self) -> Deferred[list[OwnJob]]:
+        return self._all(lambda row: OwnJob(*row), _OWN_JOBS)
+
     def retry(self) -> Deferred[None]:
         return done(None)  # FallbackStore opens the file again
 
@@ -267,7 +280,8 @@ def _content(connection: sqlite3.Connection) -> Content:
         tuple(map(read_held, connection.execute(_HELD))),
         tuple(Adopted(*row) for row in connection.execute(_ADOPTED)),
         tuple((row[0], row[1], int(row[2])) for row in connection.execute("SELECT * FROM stand_in ORDER BY rowid")),
-        connection.execute("SELECT max(id) FROM instance").fetchone()[0])
+        connection.execute("SELECT max(id) FROM instance").fetchone()[0],
+        tuple(OwnJob(*row) for row in connection.execute(_OWN_JOBS)))
 
 
 def read_only(path: Path) -> Content | None:

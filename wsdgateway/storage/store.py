@@ -1,4 +1,4 @@
-"""The interface of the store, and its values: finished jobs, clients' subscriptions and subscriptions at scanners.
+"""The interface of the store, and its values: jobs, clients' subscriptions and subscriptions at scanners.
 
 `memory`, `sqlite` and `fallback` implement it; `opening` selects one. Status reads use tables in memory and never wait
 for a write to the store. `IClientSubscriptions` is the part that the code for clients' subscriptions uses.
@@ -11,6 +11,7 @@ from zope.interface import Interface
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.scan.jobstatus import JobStatus
 
 
@@ -66,11 +67,12 @@ class Content:
     adopted: tuple[Adopted, ...] = ()
     versions: tuple[tuple[str, str, int], ...] = ()
     instance: int | None = None
+    own_jobs: tuple[OwnJob, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """True if there is nothing to be restored."""
-        return not (self.subscriptions or self.held or self.adopted)
+        return not (self.subscriptions or self.held or self.adopted or self.own_jobs)
 
 
 class IClientSubscriptions(Interface):
@@ -139,6 +141,15 @@ class IStore(IClientSubscriptions):
 
     def adopted() -> Deferred[list[Adopted]]:
         """Returns all adopted scanners, oldest first."""
+
+    def begin_job(job: OwnJob) -> Deferred[None]:
+        """Writes a job that the gateway itself has created at a scanner; replaces one with the same JobId."""
+
+    def end_job(scanner: str, job_id: str) -> Deferred[None]:
+        """Deletes a job that the gateway itself has created, since it has ended at the scanner."""
+
+    def own_jobs() -> Deferred[list[OwnJob]]:
+        """Returns the jobs that the gateway itself has created and that have not ended, as far as it knows."""
 
     def retry() -> Deferred[None]:
         """Tries a file again that could not be used; fires when done."""

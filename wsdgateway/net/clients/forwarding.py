@@ -5,6 +5,7 @@ only the transfer of an image is aborted.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -12,6 +13,7 @@ from twisted.logger import Logger
 from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.decisions import Decision, Failure, Forward, Outcome, Reply, Sent
 from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.messages import FRAMING, Headers, actionless, end_to_end
 from wsdgateway.http.urls import address_of
 from wsdgateway.metrics import ERROR, FAULT, Metrics
@@ -27,6 +29,16 @@ from wsdgateway.scan.operations import RETRIEVE_IMAGE
 # Fields that the gateway writes itself (framing, Host) or drops: it could not read a compressed answer, and the
 # envelope alone identifies the operation (SOAPAction belongs to SOAP 1.1).
 _NOT_FORWARDED = FRAMING | frozenset((b"host", b"expect", b"accept-encoding", b"soapaction"))
+
+
+class Asker(Protocol):
+    """The client's exchange that a request belongs to, or the gateway's own scan job."""
+
+    tape: Tape | None
+
+    @property
+    def client(self) -> str:
+        """The client's IP address; empty for a job without a client."""
 
 
 class Forwarder:
@@ -50,7 +62,7 @@ class Forwarder:
         self._requests: dict[Forward, ScannerRequest] = {}  # those that other clients may wait for
         self._throttle = LogThrottle()
 
-    def request(self, forward: Forward, exchange: Exchange, fields: Headers | None = None) -> ScannerRequest:
+    def request(self, forward: Forward, exchange: Asker, fields: Headers | None = None) -> ScannerRequest:
         """Make the request to the scanner for a client's question; `fields` are its header fields if they are known."""
         address = self._bridge.device
         assert address is not None
@@ -76,7 +88,7 @@ class Forwarder:
         """
         request = self.request(forward, exchange)
         if forward.learns:
-            self._requests[forward] = request
+            return await self.ask(request, forward, exchange)
         if request.operation is RETRIEVE_IMAGE:
             exchange.on_gone = lambda: self._device.abandon(request)
         try:
@@ -85,8 +97,23 @@ class Forwarder:
             self.failed(request, exchange, error)
             return Failure(fault_for(error)), request.sent
         finally:
-            self._requests.pop(forward, None)
             exchange.on_gone = None
+
+    async def ask(self, request: ScannerRequest, forward: Forward, exchange: Asker) -> tuple[Reply | Failure, bool]:
+        """Send a request from whose answer the bridge learns; other clients may wait for it.
+
+        Returns its outcome, to be passed to `learn`, and whether the request reached the scanner.
+        """
+        self._requests[forward] = request
+        try:
+            reply = await read_reply(await self._device.request(request))
+        except DeviceError as error:
+            self.failed(request, exchange, error)
+            return Failure(fault_for(error)), request.sent
+        finally:
+            self._requests.pop(forward, None)
+        self.count(request, outcome_of(reply.status, reply.fault))
+        return reply, True
 
     async def receive(self, response: Response, forward: Forward, exchange: Exchange) -> Outcome | None:
         """Receive an answer whose head has arrived.
@@ -110,7 +137,7 @@ class Forwarder:
     async def _relay(self, response: Response, forward: Forward, exchange: Exchange) -> Failure | None:
         """Relay an answer, and learn from it. Returns the fault to answer instead if none of it was passed on."""
         request, head = response.request, response.head
-        relayed = await relay(response, exchange, self._count_image)
+        relayed = await relay(response, exchange, self.count_image)
         if relayed.broken is not None:
             outcome = outcome_of(head.status, None) if request.abandoned else ERROR
             self.failed(request, exchange, relayed.broken, outcome)
@@ -123,11 +150,15 @@ class Forwarder:
                 self._bridge.image_refused(forward.question, reply)
                 return None
         if request.operation is RETRIEVE_IMAGE:
-            self._bridge.image_ended(forward.question, self._seconds(), whole=relayed.broken is None)
-            self._after_learning()
+            self.image_ended(forward, whole=relayed.broken is None)
         if relayed.broken is not None and not relayed.begun and not exchange.gone:
             return Failure(fault_for(relayed.broken))
         return None
+
+    def image_ended(self, forward: Forward, *, whole: bool) -> None:
+        """Learn that an image has arrived completely, or has broken off."""
+        self._bridge.image_ended(forward.question, self._seconds(), whole=whole)
+        self._after_learning()
 
     # Clients that wait for another client's request.
 
@@ -158,7 +189,7 @@ class Forwarder:
 
     # Records.
 
-    def failed(self, request: ScannerRequest, exchange: Exchange, error: DeviceError, outcome: str = ERROR) -> None:
+    def failed(self, request: ScannerRequest, exchange: Asker, error: DeviceError, outcome: str = ERROR) -> None:
         """Record that a client's request has failed; call `on_trouble` if the scanner is the cause.
 
         A request that no connection could be made for counts, too, unless its client disconnected before it was sent.
@@ -180,5 +211,6 @@ class Forwarder:
         """Count a request to the scanner that has been answered or has failed."""
         self._metrics.device_request(self._bridge.name, request.operation.name, outcome)
 
-    def _count_image(self, size: int) -> None:
+    def count_image(self, size: int) -> None:
+        """Count bytes of an image."""
         self._metrics.image_bytes(self._bridge.name, size)

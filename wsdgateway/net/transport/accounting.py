@@ -138,8 +138,11 @@ class Accounting:
             None, len(request), len(answer), elapsed, None, user, job_name), request, answer)
 
     def own(self, operation: str, started: float, request: bytes, status: int | None, answer: bytes,
-            tape: Tape | None) -> None:
-        """Record a request of the gateway's own to the scanner; `status` is None if there was no answer."""
+            tape: Tape | None, size: int | None = None) -> None:
+        """Record a request of the gateway's own to the scanner; `status` is None if there was no answer.
+
+        `size` is the number of bytes of an answer that was not kept.
+        """
         elapsed = self._seconds() - started
         self._log_details("the gateway itself", operation, status, elapsed)
         try:
@@ -149,7 +152,8 @@ class Accounting:
         action, message_id, body = (None, None, None) if asked is None else (asked.action, asked.message_id, asked.body)
         self._log.add(Entry(
             self._wall() - elapsed, self._scanner, None, operation, action, message_id, job_id_of(body), OWN, status,
-            None if status is None else fault_in(answer), len(request), len(answer), elapsed), request, answer, tape)
+            None if status is None else fault_in(answer), len(request), len(answer) if size is None else size,
+            elapsed), request, answer, tape)
 
 
 def _created(body: bytes) -> str | None:

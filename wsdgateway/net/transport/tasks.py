@@ -16,6 +16,7 @@ class Tasks:
     def __init__(self, what: str) -> None:
         self._what = what
         self._running: set[Deferred[Any]] = set()
+        self._waiting: list[Deferred[None]] = []
 
     @property
     def is_idle(self) -> bool:
@@ -27,7 +28,22 @@ class Tasks:
         running = Deferred.fromCoroutine(coroutine)
         self._running.add(running)
         running.addErrback(self._failed)
-        running.addBoth(lambda _: self._running.discard(running))
+        running.addBoth(lambda _: self._ended(running))
+
+    def _ended(self, running: Deferred[Any]) -> None:
+        self._running.discard(running)
+        if not self._running:
+            waiting, self._waiting = self._waiting, []
+            for idle in waiting:
+                idle.callback(None)
+
+    def idle(self) -> Deferred[None]:
+        """Fires when no coroutine is running."""
+        idle: Deferred[None] = Deferred()
+        self._waiting.append(idle)
+        if not self._running:
+            self._ended(idle)
+        return idle
 
     def _failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):

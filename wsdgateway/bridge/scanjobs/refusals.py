@@ -1,0 +1,83 @@
+"""Decides what a scanner's refusal of CreateScanJob or RetrieveImage means for a job.
+
+WS-Scan, the error codes of CreateScanJob and RetrieveImage. Some scanners answer with a bare HTTP status, and some
+Ricoh scanners end a feeder's job with ClientErrorJobIdNotFound.
+"""
+
+from enum import Enum
+
+from wsdgateway.bridge.scanjobs.scanjob import FINISHED, End, Reason, Refusal
+from wsdgateway.scan.jobstates import ABORTED, CANCELED, TERMINATING
+from wsdgateway.scan.jobstatus import JobStatus
+
+NO_IMAGES = "ClientErrorNoImagesAvailable"
+_TEMPORARY = ("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "HTTP 503", "LampWarming", "Calibrating")
+_NOT_THIS_TICKET = ("ClientErrorFormatNotSupported", "ClientErrorDocumentFormatNotSupported",
+                    "ClientErrorConflictingRequiredParameters", "ConflictingRequiredParameters", "InvalidArgs")
+_UNKNOWN = ("ClientErrorJobIdNotFound", "HTTP 404", "HTTP 410")
+_CANCELED = ("ClientErrorJobCancelled", "ClientErrorJobCanceled")
+
+
+class Meaning(Enum):
+    """The meanings of a refused RetrieveImage."""
+
+    TEMPORARY = "the same page may be asked for again"
+    NO_MORE = "there are no more images"
+    UNKNOWN_JOB = "the scanner does not know the job, or not any more"
+    CANCELED = "the job was canceled at the scanner"
+    FAILED = "anything else"
+
+
+def meaning_of(refusal: Refusal) -> Meaning:
+    """The meaning of a refused RetrieveImage."""
+    if refusal.broken or refusal.lost:
+        return Meaning.FAILED
+    if refusal.fault in _TEMPORARY:
+        return Meaning.TEMPORARY
+    if refusal.fault == NO_IMAGES:
+        return Meaning.NO_MORE
+    if refusal.fault in _UNKNOWN:
+        return Meaning.UNKNOWN_JOB
+    return Meaning.CANCELED if refusal.fault in _CANCELED else Meaning.FAILED
+
+
+def wants_other_ticket(refusal: Refusal) -> bool:
+    """Whether another ticket may be accepted in place of the refused one."""
+    return refusal.fault in _NOT_THIS_TICKET
+
+
+def is_busy(refusal: Refusal) -> bool:
+    """Whether the same CreateScanJob may be accepted later. One that may have created a job must not be repeated."""
+    return refusal.fault in _TEMPORARY and not refusal.lost
+
+
+def end_of_creation(refusal: Refusal, *, feeder: bool) -> End:
+    """The end of a job that the scanner has not created."""
+    reason = Reason.REFUSED
+    if refusal.unreachable:
+        reason = Reason.UNREACHABLE
+    elif refusal.fault in _TEMPORARY:
+        reason = Reason.BUSY
+    elif refusal.fault == NO_IMAGES and feeder:
+        reason = Reason.FEEDER_EMPTY
+    return End(reason, refusal.fault, refusal.text)
+
+
+def end_of_images(refusal: Refusal, *, scanned: int, feeder: bool, status: JobStatus | None) -> End:
+    """The end of a job whose next image was refused, after `scanned` images.
+
+    `status` is what the scanner says about the job afterwards, None if that is unknown.
+    """
+    meaning = meaning_of(refusal)
+    reason = Reason.BROKEN_OFF if refusal.broken else Reason.UNREACHABLE if refusal.unreachable else Reason.FAILED
+    if meaning is Meaning.CANCELED or (status is not None and status.state == CANCELED):
+        reason = Reason.CANCELED_AT_DEVICE
+    elif status is not None and status.state in (ABORTED, TERMINATING):
+        is_timed_out = "JobTimedOut" in status.reasons
+        reason = Reason.FAILED if is_timed_out else Reason.STOPPED_AT_DEVICE
+    elif meaning is Meaning.NO_MORE or meaning is Meaning.UNKNOWN_JOB:
+        if scanned:
+            return FINISHED
+        reason = Reason.FEEDER_EMPTY if feeder else (
+            Reason.CANCELED_AT_DEVICE if meaning is Meaning.UNKNOWN_JOB else Reason.FAILED)
+    return End(reason, refusal.fault, refusal.text)

@@ -1,0 +1,399 @@
+"""Carries out the commands of the engine for one scanner's own jobs; front ends and destinations create jobs here."""
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from wsdgateway.bridge.access.quotas import JOBS_AT_ONCE, Quotas
+from wsdgateway.bridge.scanjobs.commands import (
+    Cancel,
+    Changed,
+    Command,
+    Create,
+    Discard,
+    Forget,
+    Hold,
+    Judge,
+    Record,
+    Resume,
+    Retrieve,
+    Withdraw,
+)
+from wsdgateway.bridge.scanjobs.ownjob import OwnJob
+from wsdgateway.bridge.scanjobs.room import Room
+from wsdgateway.bridge.scanjobs.scanjob import Order, Page, Phase, Refusal, ScanJob
+from wsdgateway.bridge.scanjobs.scanjobs import MAX_WAITING, ScanJobs
+from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.net.scanjobs.jobrequests import Image, JobRequests
+from wsdgateway.net.scanjobs.pagewriter import PageWriter
+from wsdgateway.net.scanjobs.waiting import first_of
+from wsdgateway.net.scanners.request import ScannerRequest
+from wsdgateway.net.transport.tasks import Tasks
+from wsdgateway.scan.jobs import CreatedJob
+from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.storage.spool import Spool, SpoolReader
+from wsdgateway.storage.store import IStore
+
+STATUS_SECONDS = 5.0  # that a job waits for its status at the scanner
+STORE_SECONDS = 5.0  # that a job waits for the store
+CANCEL_TRIES = 2
+CANCEL_SECONDS = 5.0  # for the answer to CancelJob, after which an image that is arriving is ended
+STOP_SECONDS = 5.0  # for cancelling jobs when the gateway stops
+
+
+class NotAdmitted(Exception):
+    """A job is not accepted, because too many wait, or because of the client's quota; it may be ordered again later."""
+
+
+@attrs.define(eq=False)
+class _Transfer:
+    """The image that is being retrieved; `over` fires when no more of it will arrive."""
+
+    job: ScanJob
+    request: ScannerRequest | None = None
+    over: Deferred[None] = attrs.field(factory=Deferred)
+
+
+class ScanJobExecution:
+    """The gateway's own jobs at one scanner. `new_job_id` makes names for them, which cannot be guessed.
+
+    `room` is the room in the `spool`, which all scanners share.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, bridge: ScannerBridge, requests: JobRequests, store: IStore, quotas: Quotas,
+                 spool: Spool, room: Room, *, seconds: Callable[[], float], new_job_id: Callable[[], str]) -> None:
+        self._reactor = reactor
+        self._bridge = bridge
+        self._requests = requests
+        self._store = store
+        self._quotas = quotas
+        self._spool = spool
+        self._room = room
+        self._seconds = seconds
+        self._new_job_id = new_job_id
+        self._engine = ScanJobs(room)
+        self._commands: deque[Command] = deque()
+        self._is_running = False
+        self._timer: IDelayedCall | None = None
+        self._due_at = inf
+        self._writers: dict[Page, PageWriter] = {}
+        self._transfer: _Transfer | None = None
+        self._canceling: dict[ScanJob, ScannerRequest | None] = {}
+        self._listening: dict[ScanJob, list[Deferred[None]]] = {}
+        self._tasks = Tasks(f"{bridge.name}: a scan job of the gateway's own failed")
+        room.waiting.append(self._room_freed)
+
+    # For front ends and destinations.
+
+    @property
+    def jobs(self) -> list[ScanJob]:
+        """All jobs, oldest first, the finished ones of the last minutes included."""
+        return self._engine.all()
+
+    def get(self, job_id: str) -> ScanJob | None:
+        """The job with that name; None if it is unknown, or not listed any more."""
+        return self._engine.get(job_id)
+
+    def submit(self, order: Order) -> ScanJob:
+        """Add a job. Raises `NotAdmitted`."""
+        now = self._seconds()
+        if not self._engine.has_place:
+            raise NotAdmitted(f"{MAX_WAITING} jobs wait for the scanner already")
+        if not self._quotas.admits_job(order.client, now):
+            raise NotAdmitted(JOBS_AT_ONCE)
+        job_id = self._new_job_id()
+        if order.client:
+            self._quotas.job_began(order.client, self._bridge.name, job_id, now)
+        job, commands = self._engine.submit(job_id, order, now)
+        assert job is not None
+        self._run(commands)
+        return job
+
+    def touch(self, job: ScanJob) -> None:
+        """Note that the client has sent a request for the job."""
+        self._engine.touch(job, self._seconds())
+
+    def next_page(self, job: ScanJob) -> Page | None:
+        """The page to send to the client, which may still be arriving; None if there is none at the moment.
+
+        It is the same page until that was sent whole. There are no more if the job is `finished`.
+        """
+        page, commands = self._engine.next_page(job, self._seconds())
+        self._run(commands)
+        return page
+
+    def open_page(self, page: Page) -> SpoolReader:
+        """A reader of the page's file. `page.size` bytes can be read; wait for more with `changed`. Raises `OSError`.
+
+        If the page is `gone` before it is `complete`, its part is useless.
+        """
+        return self._writers[page].file.reader()
+
+    def sending(self, job: ScanJob) -> None:
+        """Note that a page is being sent; must be followed by `sent`."""
+        self._engine.sending(job, self._seconds())
+
+    def sent(self, job: ScanJob, page: Page, *, whole: bool) -> None:
+        """Note that the page was sent whole, or that sending it has ended early."""
+        self._run(self._engine.sent(job, page, self._seconds(), whole=whole))
+
+    def cancel(self, job: ScanJob) -> None:
+        """Cancel the job, as its client wants."""
+        self._run(self._engine.cancel(job, self._seconds()))
+
+    def changed(self, job: ScanJob) -> Deferred[None]:
+        """Fires at the next change of the job or of the page that is arriving; may be cancelled."""
+        listening = self._listening.setdefault(job, [])
+        waiting: Deferred[None] = Deferred(lambda cancelled: listening.remove(cancelled))
+        listening.append(waiting)
+        return waiting
+
+    def _tell(self, job: ScanJob) -> None:
+        listening = self._listening.pop(job, [])
+        while listening:
+            listening.pop(0).callback(None)
+
+    async def stop(self) -> None:
+        """Cancel all jobs, and delete their pages; takes at most about `STOP_SECONDS`."""
+        self._run(self._engine.stop(self._seconds()))
+        await first_of(self._reactor, STOP_SECONDS, self._tasks.idle())
+        self._tasks.cancel()
+        for writer in self._writers.values():
+            writer.file.delete()
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        if self._room_freed in self._room.waiting:
+            self._room.waiting.remove(self._room_freed)
+
+    # Running commands.
+
+    def _run(self, commands: list[Command]) -> None:
+        self._commands.extend(commands)
+        if self._is_running:
+            return
+        self._is_running = True
+        try:
+            while self._commands:
+                command = self._commands.popleft()
+                self._actions[type(command)](self, command)
+        finally:
+            self._is_running = False
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        due_at = self._engine.deadline()
+        if self._timer is not None and self._timer.active():
+            if due_at == self._due_at:
+                return
+            self._timer.cancel()
+        self._due_at = due_at
+        self._timer = None
+        if due_at < inf:
+            self._timer = self._reactor.callLater(max(0.0, due_at - self._seconds()), self._due)
+
+    def _due(self) -> None:
+        now = self._seconds()
+        for job in self._engine.waiting:  # so that the quotas do not forget them
+            if job.order.client:
+                self._quotas.job_began(job.order.client, self._bridge.name, job.id, now)
+        self._due_at = inf
+        self._run(self._engine.due(now))
+
+    def _room_freed(self) -> None:
+        self._run(self._engine.room_freed(self._seconds()))
+
+    def _create(self, command: Create) -> None:
+        self._quotas.job_ended(self._bridge.name, command.job.id)  # the bridge counts it from now on
+        self._tasks.run(self._created(command.job))
+
+    async def _created(self, job: ScanJob) -> None:
+        outcome = await self._requests.create(job.order.tickets[job.ticket], job.order.client)
+        now = self._seconds()
+        if isinstance(outcome, CreatedJob):
+            self._run(self._engine.created(job, outcome, now))
+        else:
+            self._run(self._engine.not_created(job, outcome, now))
+
+    def _record(self, command: Record) -> None:
+        self._tasks.run(self._recorded(command.job))
+
+    async def _recorded(self, job: ScanJob) -> None:
+        assert job.created is not None
+        own = OwnJob(self._bridge.name, job.created.job_id, await self._created_time(job, job.created.job_id))
+        if job.phase is Phase.RECORDING:
+            writing = self._store.begin_job(own)
+            writing.addErrback(lambda failure: self.log.failure(
+                "{scanner}: storing JobId {job_id} failed", failure, scanner=own.scanner, job_id=own.job_id))
+            await first_of(self._reactor, STORE_SECONDS, writing)
+        self._run(self._engine.recorded(job, self._seconds()))
+
+    async def _created_time(self, job: ScanJob, job_id: str) -> str | None:
+        """The job's JobCreatedTime, from an event if one has arrived."""
+        known = self._bridge.table.get(job_id)
+        status = known.status if known is not None and known.status is not None and known.status.created else (
+            await self._status(job))
+        return None if status is None else status.created
+
+    async def _status(self, job: ScanJob) -> JobStatus | None:
+        """The job's status at the scanner, or None if it is not known in time."""
+        assert job.created is not None
+        asking = Deferred.fromCoroutine(self._requests.status(job.created.job_id, job.order.client))
+        return await first_of(self._reactor, STATUS_SECONDS, asking)
+
+    def _forget(self, command: Forget) -> None:
+        created = command.job.created
+        assert created is not None
+        forgetting = self._store.end_job(self._bridge.name, created.job_id)
+        forgetting.addErrback(lambda failure: self.log.failure(
+            "{scanner}: removing JobId {job_id} from the store failed", failure, scanner=self._bridge.name,
+            job_id=created.job_id))
+
+    def _judge(self, command: Judge) -> None:
+        self._tasks.run(self._judged(command.job))
+
+    async def _judged(self, job: ScanJob) -> None:
+        self._run(self._engine.judged(job, self._known_end(job) or await self._status(job), self._seconds()))
+
+    def _known_end(self, job: ScanJob) -> JobStatus | None:
+        """The job's final status, if the scanner has already given it."""
+        assert job.created is not None
+        known = self._bridge.table.readable(job.created.job_id, self._seconds())
+        return known if known is not None and known.final else None
+
+    # Images.
+
+    def _retrieve(self, command: Retrieve) -> None:
+        self._tasks.run(self._retrieved(command.job, command.page))
+
+    async def _retrieved(self, job: ScanJob, page: Page) -> None:
+        try:
+            file = self._spool.create(job.id)
+        except OSError as error:
+            self._spool_failed(job, f"{self._spool.folder}: {error.strerror}")
+            return
+        writer = self._writers[page] = PageWriter(
+            self._reactor, file, admit=partial(self._received, job, page), on_written=partial(self._grown, job, page),
+            on_failed=partial(self._spool_failed, job))
+        assert job.created is not None
+        outcome = await self._transferred(job, page, writer, job.created)
+        now = self._seconds()
+        if isinstance(outcome, Image):
+            self._run(self._engine.transferred(job, page))
+            await writer.close()
+            if not page.gone:
+                self._run(self._engine.page_ended(job, outcome.media_type, self._seconds()))
+        elif outcome.broken:
+            self._run(self._engine.page_broken(job, outcome, now))
+        else:
+            self._run(self._engine.page_refused(job, outcome, now))
+
+    async def _transferred(self, job: ScanJob, page: Page, writer: PageWriter, created: CreatedJob) -> Image | Refusal:
+        transfer = self._transfer = _Transfer(job)
+
+        def began(request: ScannerRequest) -> None:
+            transfer.request = request
+
+        try:
+            return await self._requests.retrieve(created, page.number, job.order.client, writer, began)
+        finally:
+            self._transfer = None
+            transfer.over.callback(None)
+
+    def _received(self, job: ScanJob, page: Page, size: int) -> bool:
+        """Whether so many bytes may be written now."""
+        commands = self._engine.received(job, size, self._seconds())
+        if commands:
+            self._run(commands)
+        return not commands and not page.gone
+
+    def _grown(self, job: ScanJob, page: Page) -> None:
+        page.size = self._writers[page].file.size
+        self._tell(job)
+
+    def _spool_failed(self, job: ScanJob, why: str) -> None:
+        self.log.error("{scanner}: a page could not be written to the spool: {why}", scanner=self._bridge.name, why=why)
+        self._run(self._engine.spool_failed(job, why, self._seconds()))
+
+    def _hold(self, command: Hold) -> None:
+        """Do nothing: the writer holds what was not admitted."""
+
+    def _resume(self, command: Resume) -> None:
+        page = command.job.arriving
+        if page is not None and page in self._writers:
+            self._writers[page].resume()
+
+    def _discard(self, command: Discard) -> None:
+        writer = self._writers.pop(command.page, None)
+        if writer is not None:
+            self._tasks.run(writer.delete())
+        self._room.tell()
+
+    # Cancelling.
+
+    def _cancel(self, command: Cancel) -> None:
+        self._canceling[command.job] = None
+        self._tasks.run(self._canceled(command.job))
+
+    async def _canceled(self, job: ScanJob) -> None:
+        if job in self._canceling and self._known_end(job) is None:
+            for _ in range(CANCEL_TRIES):
+                refusal = await self._send_cancel(job)
+                # One that reached the scanner may have been carried out, and a second one would be for an unknown job.
+                if refusal is None or not refusal.unreachable or refusal.lost or job not in self._canceling:
+                    break
+                # A scanner with a single connection accepts it once that is free.
+                await self._end_transfer(job)
+        await self._end_transfer(job)
+        self._canceling.pop(job, None)
+        self._run(self._engine.canceled(job, self._seconds()))
+
+    async def _send_cancel(self, job: ScanJob) -> Refusal | None:
+        assert job.created is not None
+
+        def began(request: ScannerRequest) -> None:
+            self._canceling[job] = request
+
+        patience = self._reactor.callLater(CANCEL_SECONDS, self._abandon_transfer, job)
+        try:
+            return await self._requests.cancel(job.created.job_id, job.order.client, began)
+        finally:
+            if patience.active():
+                patience.cancel()
+
+    def _abandon_transfer(self, job: ScanJob) -> None:
+        transfer = self._transfer
+        if transfer is not None and transfer.job is job and transfer.request is not None:
+            self._requests.abandon(transfer.request)
+
+    async def _end_transfer(self, job: ScanJob) -> None:
+        """End the transfer of an image of the job, and wait for its end."""
+        transfer = self._transfer
+        if transfer is not None and transfer.job is job:
+            over: Deferred[None] = Deferred()
+            transfer.over.chainDeferred(over)
+            self._abandon_transfer(job)
+            await over
+
+    def _withdraw(self, command: Withdraw) -> None:
+        request = self._canceling.pop(command.job, None)
+        if request is not None and not request.sent:
+            self._requests.abandon(request)
+
+    def _change(self, command: Changed) -> None:
+        job = command.job
+        if job.phase is Phase.OVER and job.order.client:
+            self._quotas.job_ended(self._bridge.name, job.id)  # if it was never created
+        self._tell(job)
+
+    _actions: dict[type, Callable[["ScanJobExecution", Any], None]] = {  # noqa: RUF012
+        Create: _create, Record: _record, Retrieve: _retrieve, Hold: _hold, Resume: _resume, Judge: _judge,
+        Cancel: _cancel, Withdraw: _withdraw, Forget: _forget, Discard: _discard, Changed: _change}
