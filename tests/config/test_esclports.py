@@ -31,7 +31,7 @@ def test_defaults():
 @pytest.mark.parametrize(("escl", "said"), [
     ({}, "[escl]: announce is missing; it must be false"),
     ({"announce": True}, "[escl] announce = true: must be false, because announcement by DNS-SD is not supported yet"),
-    ({**ON, "certificate": "server.pem"}, "[escl] certificate = \"server.pem\": must be left out, because eSCL with TLS"),
+    ({**ON, "certificate": "a.pem"}, "[escl] certificate = \"a.pem\": must be left out, because eSCL with TLS"),
     ({**ON, "key": "server.key"}, "[escl] key = \"server.key\": must be left out, because eSCL with TLS"),
     ({**ON, "ports": "8499-8400"}, "[escl] ports = \"8499-8400\": must be a range of ports between 1 and 65535"),
     ({**ON, "ports": "0-5"}, "must be a range of ports"), ({**ON, "ports": "8400-65536"}, "must be a range of ports"),

@@ -64,10 +64,15 @@ class Router:
 
     def respond(self, exchange: Exchange) -> None:
         """Answer a request, now or later."""
+        path = exchange.request.path
+        self.serve(exchange, self._exact.get(path) or self._find(path))
+
+    def serve(self, exchange: Exchange, found: tuple[Resource, bytes] | None) -> None:
+        """Answer a request for that resource, and the path below it, or with 404."""
         request = exchange.request
-        found = self._exact.get(request.path) or self._find(request.path)
         if self._quotas.is_limited(exchange.client) and not self._is_admitted(exchange, found):
-            exchange.give(_TOO_OFTEN)
+            exchange.give(_TOO_OFTEN if found is None or not found[0].bare else _TOO_OFTEN._replace(
+                body=b"", headers=_TOO_OFTEN.headers[:1]))
             self._accounting.refused(RATE, exchange.client, "a request")
         elif found is None:
             exchange.give(NOT_FOUND)
@@ -76,7 +81,7 @@ class Router:
             refusal = resource.serve(exchange, rest)
             if refusal is None:
                 return
-            if request.method in (b"GET", b"HEAD"):
+            if request.method in (b"GET", b"HEAD") and not resource.bare:
                 refusal = self._guide(exchange, refusal)
             exchange.give(refusal)
             if request.body:

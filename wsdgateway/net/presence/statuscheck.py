@@ -4,6 +4,7 @@ WS-Scan, GetScannerElements. A scanner that answers and has no active conditions
 """
 
 from collections.abc import Callable
+from math import inf
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -31,6 +32,7 @@ class StatusCheck:
         self._new_id = new_id
         self._learnt = learnt
         self._asking: Deferred[None] | None = None
+        self._asked_at = -inf
 
     def check(self, interval: float, *, failing: bool) -> None:
         """Ask if the scanner is `failing`, or has an active condition that was last reported an `interval` ago.
@@ -41,7 +43,17 @@ class StatusCheck:
         is_due = reported.is_active and self._seconds() - reported.at >= interval / 2
         if self._bridge.device is None or self._asking is not None or not (failing or is_due):
             return
-        self._asking = Deferred.fromCoroutine(self._ask(self._bridge.device))
+        self._begin(self._bridge.device)
+
+    def confirm(self, age: float) -> None:
+        """Ask if the last report and the last question are at least that old, in seconds."""
+        since = max(self._bridge.reported.at, self._asked_at)
+        if self._bridge.device is not None and self._asking is None and self._seconds() - since >= age:
+            self._begin(self._bridge.device)
+
+    def _begin(self, device: str) -> None:
+        self._asked_at = self._seconds()
+        self._asking = Deferred.fromCoroutine(self._ask(device))
         self._asking.addErrback(lambda failure: self.log.failure(
             "{scanner}: asking for its status failed", failure, scanner=self._bridge.name))
         self._asking.addBoth(self._ended)

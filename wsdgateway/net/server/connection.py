@@ -164,7 +164,8 @@ class ClientConnection(TwistedProtocol):
         """Send the refusal, then discard further data for a while: a reset could destroy the answer."""
         refusal = self._queue.refusal
         assert refusal is not None
-        self.write(refusal_answer(refusal, self._server.date()))
+        bare = self._server.refuses_bare(self._reader.path)
+        self.write(refusal_answer(refusal, self._server.date(), bare=bare))
         self._server.refused(self, refusal)
         self._lingers_from = self._received
         self._queue.requests.clear()

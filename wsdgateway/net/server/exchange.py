@@ -68,11 +68,15 @@ def persistence(keep_alive: bool, *, http10: bool) -> bytes:
     return b"Connection: keep-alive\r\n" if http10 else b""
 
 
-def refusal_answer(refusal: Refusal, date: bytes) -> list[bytes | memoryview]:
-    """The last answer on a connection whose client has sent unreadable data; `date` is its Date field."""
+def refusal_answer(refusal: Refusal, date: bytes, *, bare: bool = False) -> list[bytes | memoryview]:
+    """The last answer on a connection whose client has sent unreadable data; `date` is its Date field.
+
+    It has no body if `bare`.
+    """
+    body = b"" if bare else refusal.body
+    kind = () if bare else ((b"Content-Type", b"text/plain; charset=utf-8"),)
     return [response_head(refusal.status, [
-        (b"Content-Type", b"text/plain; charset=utf-8"), (b"Content-Length", b"%d" % len(refusal.body)),
-        (b"Connection", b"close")])[:-2], date, b"\r\n", refusal.body]
+        *kind, (b"Content-Length", b"%d" % len(body)), (b"Connection", b"close")])[:-2], date, b"\r\n", body]
 
 
 def http_date(seconds: float) -> bytes:

@@ -100,6 +100,13 @@ class HTTPServer(Factory):
         found = self._repeated(raw, host, authority(host, port), self, MAX_AT_ONCE)
         return found[0] if isinstance(found, tuple) else None
 
+    def refuses_bare(self, path: bytes) -> bool:
+        """True if a refusal of a request for that path must have no body, since its client would take it for an image.
+
+        `path` is below `/NAME/eSCL`.
+        """
+        return path[1:].partition(b"/")[2].startswith(b"eSCL/")
+
     def date(self) -> bytes:
         """The current Date field, formatted once a second."""
         now = int(self._wall())
