@@ -64,6 +64,11 @@ def open_spool(reactor: Any, config: Config, metrics: Metrics) -> EsclContext | 
     return EsclContext(spool, room, Converter(reactor), host_names(config), lambda: str(uuid.uuid4()))
 
 
+def is_for_escl(path: bytes) -> bool:
+    """True for a path below `/NAME/eSCL`. Clients write the body of any answer into their image file."""
+    return path[1:].partition(b"/")[2].startswith(b"eSCL/")
+
+
 def host_names(config: Config) -> frozenset[str]:
     """The names under which clients may reach this gateway, in lower case."""
     own = {socket.gethostname(), socket.gethostname().partition(".")[0], config.gateway.name}

@@ -19,7 +19,7 @@ from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.discovery import DiscoveryService
-from wsdgateway.app.escl import EsclPorts, open_spool, with_both
+from wsdgateway.app.escl import EsclPorts, is_for_escl, open_spool, with_both
 from wsdgateway.app.exchangelog import ExchangeLogging
 from wsdgateway.app.listeners import Listeners
 from wsdgateway.app.messageids import MessageIds
@@ -121,7 +121,7 @@ class GatewayService(MultiService):
         self._quotas = Quotas(**_quotas(config))
         self.repeats = RepeatedRequests(self._permission, self._quotas, self.metrics, log, seconds=seconds)
         page = BrowserPage(lambda: self.scanners, self._permission, lambda: self._ports.admin_url(), _manual())
-        self.router = Router(accounting, self._quotas, self.repeats.clear, page.answer)
+        self.router = Router(accounting, self._quotas, self.repeats.clear, page.answer, is_for_escl)
         self._files = open_files()
         writes = WriteScheduler(reactor)
         sockets = SocketSet(reactor, writes)
@@ -155,7 +155,8 @@ class GatewayService(MultiService):
             reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
             respond=self.router.respond, refused=self._refused, base=lambda host, port: self._ports.base(host, port),
             log=log, quotas=self._quotas, denied=self._denied, broken_off=self._unread,
-            writes=writes, repeated=self.repeats.serve, is_partial=self.repeats.is_partial)
+            writes=writes, repeated=self.repeats.serve, is_partial=self.repeats.is_partial,
+            refuses_bare=is_for_escl)
         self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.scanners, self.store)
         self.bridged.on_added = with_both(self.bridged.on_added, self.escl_ports.changed)
         self.bridged.on_removed = with_both(self.bridged.on_removed, self.escl_ports.changed)

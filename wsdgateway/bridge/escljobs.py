@@ -51,10 +51,13 @@ def client_job(job: ScanJob, uri: str, now: float) -> ClientJob:
     waiting = [page for page in job.pages if not page.sent and (page.complete or page.taken)]
     ran_out = end is not None and (end.reason is Reason.FEEDER_EMPTY or (
         end.reason is Reason.FINISHED and (not job.order.images or job.scanned < job.order.images)))
+    # A jam ends the job with the same fault as an empty feeder at some scanners.
+    is_stopped = end is not None and end.reason is Reason.STOPPED_AT_DEVICE
     return ClientJob(
         uri, job.id, job.state if end is None else end.state, feeder,
         taken=job.scanned - sum(1 for page in waiting if page.complete), waiting=len(waiting),
-        age=max(0, int(now - job.changed_at)), fault=None if end is None else end.fault, drained=feeder and ran_out,
+        age=max(0, int(now - job.changed_at)), fault=None if end is None or is_stopped else end.fault,
+        drained=feeder and ran_out,
         canceled_here=end is not None and end.reason is Reason.CANCELED_BY_CLIENT)
 
 

@@ -1,7 +1,7 @@
 """Sends a page to a client, also while it still arrives from the scanner, at the speed of the client.
 
-The file is read in threads, because a slow disk must not delay other clients. The page counts as sent when the client
-has been given all of it; a connection that is lost before leaves the page for the next request.
+The file is read in threads, because a slow disk must not delay other clients. The page counts as sent when the client's
+host has acknowledged all of it; a connection that is lost before leaves the page for the next request.
 """
 
 from collections.abc import Callable
@@ -131,7 +131,7 @@ async def send(reactor: Any, exchange: Exchange, page: Page, reader: Reader, cha
 
 async def _finish(reactor: Any, exchange: Exchange, flow: _Flow, length: int | None) -> bool:
     delay = 0.0
-    while exchange.pending() and await flow.is_ready():
+    while (exchange.pending() or exchange.unacknowledged()) and await flow.is_ready():
         await deferLater(reactor, delay)
         delay = min(2 * delay + 0.001, POLL_SECONDS)
     if exchange.gone:  # clients that know the length may hang up when they have all of it

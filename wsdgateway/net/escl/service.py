@@ -35,6 +35,7 @@ from wsdgateway.net.escl.documents import NO_CACHE, Documents
 from wsdgateway.net.escl.jobs import EsclJob, EsclJobs
 from wsdgateway.net.escl.offer import OfferReader
 from wsdgateway.net.scanjobs.execution import NotAdmitted
+from wsdgateway.net.scanjobs.waiting import first_of
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.scan.operations import OTHER as OTHER_OPERATION
@@ -42,6 +43,7 @@ from wsdgateway.scan.quirks import images_for_all
 from wsdgateway.scan.scannerconfiguration import PLATEN
 from wsdgateway.scan.scannerstatus import INPUT_TRAY_EMPTY, ScannerStatus
 
+STATUS_SECONDS = 2.0  # that the end of a job waits for the scanner's status
 CONFIRM_SECONDS = 5.0  # between confirmations of the scanner's status, while clients ask for it
 PROTOCOL = "escl"
 _XML = (b"Content-Type", b"text/xml")
@@ -53,14 +55,15 @@ class ScannerView:
     """The scanner as its eSCL service sees it.
 
     `status` is None while it cannot be reached. `confirm` asks for its status if the last one is as old as given, in
-    seconds. `endpoint` identifies it for ever, None until it is known. `enabled` is false if it is not offered by eSCL.
+    seconds, and fires when it is known. `endpoint` identifies it for ever, None until it is known. `enabled` is false
+    if it is not offered by eSCL.
     """
 
     name: str
     labels: Callable[[], Labels]
     endpoint: Callable[[], str | None]
     status: Callable[[], ScannerStatus | None]
-    confirm: Callable[[float], None]
+    confirm: Callable[[float], Deferred[None]]
     on_missing: Callable[[], None]
     is_located: Callable[[], bool]
     enabled: Callable[[], bool]
@@ -93,6 +96,7 @@ class EsclService:
 
     def __init__(self, reactor: Any, view: ScannerView, jobs: EsclJobs, offers: OfferReader, context: EsclContext,
                  permission: Permission, accounting: Accounting, metrics: Metrics) -> None:
+        self._reactor = reactor
         self._view = view
         self._jobs = jobs
         self._offers = offers
@@ -232,6 +236,9 @@ class EsclService:
             asked.exchange, one, f"{asked.root}/ScanJobs/{one.job.id}",
             None if status is None else feeder_condition(status))
         asked.job_id = _scanner_job(one)
+        if outcome is not None and outcome.status in (409, 500):
+            # The client asks for the status at once, to learn why.
+            await first_of(self._reactor, STATUS_SECONDS, self._view.confirm(0.0))
         return None if outcome is None else outcome.answer()
 
     async def _image_info(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:

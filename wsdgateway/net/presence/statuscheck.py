@@ -45,11 +45,20 @@ class StatusCheck:
             return
         self._begin(self._bridge.device)
 
-    def confirm(self, age: float) -> None:
-        """Ask if the last report and the last question are at least that old, in seconds."""
+    def confirm(self, age: float) -> Deferred[None]:
+        """Ask if the last report and the last question are at least that old, in seconds.
+
+        The Deferred fires when the scanner has been asked, or at once if it is not.
+        """
         since = max(self._bridge.reported.at, self._asked_at)
         if self._bridge.device is not None and self._asking is None and self._seconds() - since >= age:
             self._begin(self._bridge.device)
+        done: Deferred[None] = Deferred()
+        if self._asking is None:
+            done.callback(None)
+        else:
+            self._asking.addBoth(done.callback)
+        return done
 
     def _begin(self, device: str) -> None:
         self._asked_at = self._seconds()

@@ -239,6 +239,10 @@ class ClientConnection(TwistedProtocol):
         """The number of bytes that the client has not read yet."""
         return self._writer.pending
 
+    def unacknowledged(self) -> int:
+        """The number of bytes that the client's host has not acknowledged yet; 0 if that is not known."""
+        return self._writer.unacknowledged
+
     def exchange_over(self, keep_alive: bool) -> None:
         """End the exchange: read the next request, or close."""
         self._exchange = None

@@ -39,6 +39,9 @@ class Channel(Protocol):
     def pending(self) -> int:
         """The number of bytes that the client has not read yet."""
 
+    def unacknowledged(self) -> int:
+        """The number of bytes that the client's host has not acknowledged yet; 0 if that is not known."""
+
     def date(self) -> bytes:
         """The current Date field."""
 
@@ -163,6 +166,10 @@ class Exchange:
     def pending(self) -> int:
         """The number of bytes that the client has not read yet."""
         return self._channel.pending()
+
+    def unacknowledged(self) -> int:
+        """The number of bytes that the client's host has not acknowledged yet; 0 if that is not known."""
+        return 0 if self.gone else self._channel.unacknowledged()
 
     def write(self, data: bytes) -> None:
         """Write a piece of the body."""
