@@ -8,7 +8,7 @@ import pytest
 import pytest_twisted
 
 from tests.storage.files import LARGE, Restoring, damage, filled, listed, make_newer, start
-from tests.storage.stores import held, job, limit_pages, subscription
+from tests.storage.stores import held, job, limit_pages, own_job, subscription
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.storage.fallback import MAX_ENDED
 from wsdgateway.storage.store import NotOurs
@@ -82,6 +82,25 @@ async def test_nothing_is_lost_if_the_disk_is_full_for_a_while(file, said):
     assert [one.identifier for one in subscriptions] == ["b", "large"]
     assert [one.notify_to for one in at_scanners] == ["http://gw/front-desk/events/next"]
     assert adopted == [Adopted("urn:uuid:1", "one")] and jobs == ["1", "2"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_own_jobs_that_began_and_ended_while_the_disk_was_full(file):
+    store = start(file)
+    store.set_callbacks(Restoring(file))
+    for job_id in "12":
+        await store.begin_job(own_job(job_id))
+    await limit_pages(store.file, 0)
+    await store.save(subscription("large", **LARGE))
+    await store.begin_job(own_job("3"))
+    await store.end_job("front-desk", "1")
+    assert await store.own_jobs() == [own_job("2"), own_job("3")]
+    await store.retry()
+    assert store.warning() is None
+    await store.close()
+    again = start(file)
+    assert await again.own_jobs() == [own_job("2"), own_job("3")]
+    await again.close()
 
 
 @pytest_twisted.ensureDeferred

@@ -38,8 +38,8 @@ def status(state, *reasons):
 class Jobs:
     """The engine of one scanner at the time `now`; `did` are the names of the commands since it was last read."""
 
-    def __init__(self, limit=1000):
-        self.room = Room(limit)
+    def __init__(self, limit=1000, room=None):
+        self.room = room or Room(limit)
         self.engine = ScanJobs(self.room)
         self.now, self._did, self.page, self._last = 0.0, [], None, 0
 

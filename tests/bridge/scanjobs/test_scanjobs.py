@@ -16,7 +16,8 @@ from tests.bridge.scanjobs.orders import (
     platen,
     status,
 )
-from wsdgateway.bridge.scanjobs.scanjob import Order, Phase, Reason, Refusal
+from wsdgateway.bridge.scanjobs.phases import Phase
+from wsdgateway.bridge.scanjobs.scanjob import Order, Reason, Refusal
 from wsdgateway.bridge.scanjobs.scanjobs import (
     BUSY_SECONDS,
     FULL_SECONDS,
@@ -74,9 +75,10 @@ def test_the_first_page_can_be_read_while_it_arrives(jobs):
 
 @pytest.mark.parametrize(("order", "refusal", "judged", "state", "reason"), [
     (feeder(), NO_IMAGES, None, "Aborted", Reason.FEEDER_EMPTY),
-    (feeder(), UNKNOWN, ..., "Aborted", Reason.FEEDER_EMPTY),
+    (feeder(), UNKNOWN, None, "Aborted", Reason.FEEDER_EMPTY),
+    (feeder(), UNKNOWN, status("Aborted"), "Aborted", Reason.STOPPED_AT_DEVICE),
     (platen(), NO_IMAGES, None, "Aborted", Reason.FAILED),
-    (platen(), UNKNOWN, ..., "Canceled", Reason.CANCELED_AT_DEVICE),
+    (platen(), UNKNOWN, None, "Canceled", Reason.CANCELED_AT_DEVICE),
     (feeder(), NO_IMAGES, status("Aborted"), "Aborted", Reason.STOPPED_AT_DEVICE),
     (feeder(), NO_IMAGES, status("Aborted", "JobTimedOut"), "Aborted", Reason.FAILED),
     (feeder(), NO_IMAGES, status("Canceled"), "Canceled", Reason.CANCELED_AT_DEVICE),
@@ -105,7 +107,7 @@ def test_complete_pages_are_delivered_before_the_end_is_told(jobs, refusal):
     jobs.call("judged", job, status("Aborted"))
     assert job.state == "Processing"
     assert [jobs.fetch(job), jobs.fetch(job)] == [1, None]
-    assert job.end.reason == (Reason.STOPPED_AT_DEVICE if refusal is NO_IMAGES else Reason.FINISHED)
+    assert (job.state, job.end.reason) == ("Aborted", Reason.STOPPED_AT_DEVICE)
 
 
 def test_a_job_that_is_still_active_after_a_fault_is_canceled(jobs):
@@ -116,6 +118,14 @@ def test_a_job_that_is_still_active_after_a_fault_is_canceled(jobs):
     assert job.state == "Aborted"
     jobs.call("canceled", job)
     assert (jobs.did, job.end.reason) == (["Forget"], Reason.FAILED)
+
+
+def test_a_job_that_the_scanner_is_ending_is_not_canceled(jobs):
+    job = jobs.begin(feeder())
+    jobs.call("page_refused", job, INTERNAL)
+    jobs.call("judged", job, status("Terminating"))
+    assert jobs.did == ["Retrieve", "Discard", "Judge", "Forget"]
+    assert job.end.reason is Reason.STOPPED_AT_DEVICE
 
 
 def test_a_job_that_has_no_more_images_is_not_canceled(jobs):
@@ -444,6 +454,23 @@ def test_a_full_spool_stops_between_pages_and_goes_on(jobs):
     assert jobs.did == ["Retrieve"]
 
 
+def test_room_is_shared_by_all_scanners():
+    one = Jobs()
+    other = Jobs(room=one.room)
+    first, second = one.begin(feeder()), other.begin(feeder())
+    one.deliver(first, 300)
+    other.deliver(second, 600)
+    assert [first.phase, second.phase] == [Phase.RETRIEVING, Phase.FULL]
+    assert one.call("received", first, 101)
+    one.did, other.did  # noqa: B018
+    for jobs, job in ((one, first), (other, second)):
+        assert jobs.fetch(job) == 1
+        jobs.engine.next_page(job, 0.0)
+        for waiting in (one, other):
+            waiting.do(waiting.engine.room_freed(0.0))
+    assert (one.did, other.did) == (["Resume"], ["Retrieve"])
+
+
 def test_a_spool_that_stays_full_ends_the_job_and_keeps_its_pages(jobs):
     job = jobs.begin(feeder())
     for _ in range(2):
@@ -476,6 +503,17 @@ def test_a_page_that_is_held_too_long_ends_the_job(jobs):
     jobs.call("received", job, 500)
     jobs.pass_time(FULL_SECONDS)
     assert jobs.did[-1] == "Cancel"
+    assert job.end.reason is Reason.SPOOL_FULL
+
+
+def test_the_last_page_is_held_too_long_after_the_scanner_has_finished(jobs):
+    jobs.deliver(jobs.begin(platen()), 600)
+    jobs.did  # noqa: B018
+    job = jobs.begin(platen())
+    jobs.call("received", job, 500)
+    jobs.do(jobs.engine.transferred(job, jobs.page))
+    jobs.pass_time(FULL_SECONDS)
+    assert jobs.did == ["Retrieve", "Hold", "Discard", "Forget"]
     assert job.end.reason is Reason.SPOOL_FULL
 
 

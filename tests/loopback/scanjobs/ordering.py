@@ -5,8 +5,9 @@ import uuid
 from lxml import etree
 
 from tests.waiting import until
+from wsdgateway.bridge.scanjobs.phases import Phase
 from wsdgateway.bridge.scanjobs.room import Room
-from wsdgateway.bridge.scanjobs.scanjob import Order, Phase
+from wsdgateway.bridge.scanjobs.scanjob import Order
 from wsdgateway.scan.documentparameters import DocumentParameters, write_scan_ticket
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.storage.spool import Spool
@@ -30,8 +31,8 @@ def platen(**more):
     return Order(**{"tickets": (Ticket(),), "images": 1, "feeder": False, "client": CLIENT, **more})
 
 
-def feeder(source="ADF", images=0, **more):
-    return Order(**{"tickets": (Ticket(source=source, images=images),), "images": images, "feeder": True,
+def feeder(source="ADF", images=0, size=(2000, 2000), **more):
+    return Order(**{"tickets": (Ticket(source=source, images=images, size=size),), "images": images, "feeder": True,
                     "client": CLIENT, **more})
 
 
@@ -48,7 +49,7 @@ class Jobs:
 
     @property
     def store(self):
-        return self.service.context.store
+        return self.service.store
 
     @property
     def files(self):

@@ -11,6 +11,7 @@ from typing import Protocol
 import attrs
 from lxml import etree
 
+from wsdgateway.bridge.scanjobs.phases import Phase
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED, PENDING, PROCESSING
 
@@ -22,21 +23,6 @@ class Ticket(Protocol):
 
     def write(self) -> etree._Element:
         """The ScanTicket element."""
-
-
-class Phase(Enum):
-    """The phases of a job at the scanner; `bridge.scanjobs.scanjobs` draws their order."""
-
-    QUEUED = "queued"
-    CREATING = "creating"
-    BUSY = "the scanner is busy"
-    RECORDING = "recording"
-    RETRIEVING = "retrieving"
-    PAUSED = "paused"
-    FULL = "the spool is full"
-    JUDGING = "judging"
-    CANCELING = "canceling"
-    OVER = "over"
 
 
 class Reason(Enum):

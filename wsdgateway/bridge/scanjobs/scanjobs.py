@@ -1,27 +1,8 @@
 """The engine for scan jobs of the gateway's own at one scanner: ticket, CreateScanJob, pages, end.
 
 WS-Scan, CreateScanJob, RetrieveImage, CancelJob. One job at a time is at the scanner, the others wait for their turn.
-The phases of a job there::
-
-               its turn              created            recorded
-    queued ──────────────► creating ─────────► recording ───────► retrieving ◄──► paused, full
-      ▲                     │  ▲ │                │                   │   │
-      │                     ▼  │ │ refused        │            refused│   │ the last image
-      │                    busy  │                │                   ▼   │
-      │                          │                │     no more ◄─ judging│
-      │                          ▼                │        │          │   │
-      └── canceled ──────────► over ◄─────────────┼────────┴──────────┼───┘
-                                 ▲                ▼                   ▼ still active
-                                 └─answered── canceling ◄─────────────┘
-                                        from recording, retrieving, paused, full: canceled, or cannot go on
-
-- Busy: the scanner accepts no job now, and is asked again for a while. Paused: it gave no image now; the same page is
-  asked for again after a pause.
-- Full: the spool has no room for another page, and none is asked for until it has, for at most `FULL_SECONDS`.
-- Judging: after a refusal, the scanner is asked for the job's status, which tells a jam from an empty feeder, and
-  whether there is a job to cancel. CancelJob is sent only for a job that is known to exist and not known to have ended.
-
-`_NEXT` lists the changes. Each method takes the time `now`, in seconds on one clock, and returns commands.
+`bridge.scanjobs.phases` draws the phases of a job there. Each method takes the time `now`, in seconds on one clock,
+and returns commands.
 """
 
 from collections.abc import Iterator
@@ -41,6 +22,20 @@ from wsdgateway.bridge.scanjobs.commands import (
     Retrieve,
     Withdraw,
 )
+from wsdgateway.bridge.scanjobs.phases import (
+    BUSY,
+    CANCELING,
+    CREATING,
+    FULL,
+    JUDGING,
+    NEXT,
+    OVER,
+    PAUSED,
+    QUEUED,
+    RECORDING,
+    RETRIEVING,
+    Phase,
+)
 from wsdgateway.bridge.scanjobs.refusals import (
     Meaning,
     end_of_creation,
@@ -50,9 +45,9 @@ from wsdgateway.bridge.scanjobs.refusals import (
     wants_other_ticket,
 )
 from wsdgateway.bridge.scanjobs.room import Room
-from wsdgateway.bridge.scanjobs.scanjob import FINISHED, End, Order, Page, Phase, Reason, Refusal, ScanJob
+from wsdgateway.bridge.scanjobs.scanjob import FINISHED, End, Order, Page, Reason, Refusal, ScanJob
 from wsdgateway.scan.jobs import CreatedJob
-from wsdgateway.scan.jobstates import FINAL
+from wsdgateway.scan.jobstates import ACTIVE
 from wsdgateway.scan.jobstatus import JobStatus
 
 MAX_WAITING = 10  # jobs that wait for their turn at one scanner
@@ -64,22 +59,6 @@ PAUSES = (1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)  # before the same page is asked fo
 MAX_BROKEN = 1  # times that a page which broke off is asked for again
 FULL_SECONDS = 50.0  # a scanner ends a job a minute after the last RetrieveImage
 MAX_PAGES = 5000  # of one job
-
-(QUEUED, CREATING, BUSY, RECORDING, RETRIEVING, PAUSED, FULL, JUDGING, CANCELING, OVER) = Phase
-
-_NEXT = {
-    QUEUED: (CREATING, OVER),
-    CREATING: (CREATING, BUSY, RECORDING, CANCELING, OVER),
-    BUSY: (CREATING, OVER),
-    RECORDING: (RETRIEVING, FULL, CANCELING, OVER),
-    RETRIEVING: (RETRIEVING, PAUSED, FULL, JUDGING, CANCELING, OVER),
-    PAUSED: (RETRIEVING, FULL, CANCELING, OVER),
-    FULL: (RETRIEVING, CANCELING, OVER),
-    JUDGING: (CANCELING, OVER),
-    CANCELING: (OVER,),
-    OVER: (),
-}
-
 
 class ScanJobs:
     """The jobs of one scanner, the finished ones of the last `LISTED_SECONDS` included. `room` is that of the spool."""
@@ -242,7 +221,7 @@ class ScanJobs:
             if not refusal.unreachable:
                 return commands + self._end(job, End(Reason.FAILED, refusal.fault, refusal.text), now)
         job.refusal = refusal
-        if meaning is Meaning.UNKNOWN_JOB or meaning is Meaning.CANCELED:
+        if meaning is Meaning.CANCELED:
             return commands + self._judged(job, None, now)
         return [*commands, *self._enter(job, JUDGING, now), Judge(job)]
 
@@ -317,7 +296,7 @@ class ScanJobs:
         return self._end(job, End(Reason.CLIENT_GONE), now)
 
     def _enter(self, job: ScanJob, phase: Phase, now: float) -> list[Command]:
-        assert phase in _NEXT[job.phase], f"{job.phase} to {phase}"
+        assert phase in NEXT[job.phase], f"{job.phase} to {phase}"
         job.phase, job.changed_at = phase, now
         return [Changed(job)]
 
@@ -348,8 +327,7 @@ class ScanJobs:
         assert refusal is not None
         meaning = meaning_of(refusal)
         end = job.end or end_of_images(refusal, scanned=job.scanned, feeder=job.order.feeder, status=status)
-        is_active = status is not None and not status.final and status.state not in FINAL and meaning not in _ENDED
-        if is_active:
+        if status is not None and not status.final and status.state in ACTIVE and meaning not in _ENDED:
             job.end = end
             return [*self._cancel_there(job, now), *self._finish(job, now)]
         return self._over(job, end, now)

@@ -7,7 +7,6 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -28,14 +27,15 @@ from wsdgateway.bridge.scanjobs.commands import (
     Withdraw,
 )
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
+from wsdgateway.bridge.scanjobs.phases import Phase
 from wsdgateway.bridge.scanjobs.room import Room
-from wsdgateway.bridge.scanjobs.scanjob import Order, Page, Phase, Refusal, ScanJob
+from wsdgateway.bridge.scanjobs.scanjob import Order, Page, ScanJob
 from wsdgateway.bridge.scanjobs.scanjobs import MAX_WAITING, ScanJobs
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.net.scanjobs.jobrequests import Image, JobRequests
 from wsdgateway.net.scanjobs.pagewriter import PageWriter
+from wsdgateway.net.scanjobs.transfers import Transfers
 from wsdgateway.net.scanjobs.waiting import first_of
-from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstatus import JobStatus
@@ -44,22 +44,18 @@ from wsdgateway.storage.store import IStore
 
 STATUS_SECONDS = 5.0  # that a job waits for its status at the scanner
 STORE_SECONDS = 5.0  # that a job waits for the store
-CANCEL_TRIES = 2
-CANCEL_SECONDS = 5.0  # for the answer to CancelJob, after which an image that is arriving is ended
 STOP_SECONDS = 5.0  # for cancelling jobs when the gateway stops
 
 
 class NotAdmitted(Exception):
-    """A job is not accepted, because too many wait, or because of the client's quota; it may be ordered again later."""
+    """A job is not accepted, because too many wait, or because of the client's quota; it may be ordered again later.
 
+    `limit` names the quota, None if it was not the reason.
+    """
 
-@attrs.define(eq=False)
-class _Transfer:
-    """The image that is being retrieved; `over` fires when no more of it will arrive."""
-
-    job: ScanJob
-    request: ScannerRequest | None = None
-    over: Deferred[None] = attrs.field(factory=Deferred)
+    def __init__(self, why: str, limit: str | None = None) -> None:
+        super().__init__(why)
+        self.limit = limit
 
 
 class ScanJobExecution:
@@ -87,8 +83,7 @@ class ScanJobExecution:
         self._timer: IDelayedCall | None = None
         self._due_at = inf
         self._writers: dict[Page, PageWriter] = {}
-        self._transfer: _Transfer | None = None
-        self._canceling: dict[ScanJob, ScannerRequest | None] = {}
+        self._transfers = Transfers(reactor, requests)
         self._listening: dict[ScanJob, list[Deferred[None]]] = {}
         self._tasks = Tasks(f"{bridge.name}: a scan job of the gateway's own failed")
         room.waiting.append(self._room_freed)
@@ -110,7 +105,7 @@ class ScanJobExecution:
         if not self._engine.has_place:
             raise NotAdmitted(f"{MAX_WAITING} jobs wait for the scanner already")
         if not self._quotas.admits_job(order.client, now):
-            raise NotAdmitted(JOBS_AT_ONCE)
+            raise NotAdmitted(f"the client has {self._quotas.most_jobs} jobs already", JOBS_AT_ONCE)
         job_id = self._new_job_id()
         if order.client:
             self._quotas.job_began(order.client, self._bridge.name, job_id, now)
@@ -257,6 +252,7 @@ class ScanJobExecution:
     def _forget(self, command: Forget) -> None:
         created = command.job.created
         assert created is not None
+        self._quotas.job_ended(self._bridge.name, created.job_id)
         forgetting = self._store.end_job(self._bridge.name, created.job_id)
         forgetting.addErrback(lambda failure: self.log.failure(
             "{scanner}: removing JobId {job_id} from the store failed", failure, scanner=self._bridge.name,
@@ -288,8 +284,7 @@ class ScanJobExecution:
         writer = self._writers[page] = PageWriter(
             self._reactor, file, admit=partial(self._received, job, page), on_written=partial(self._grown, job, page),
             on_failed=partial(self._spool_failed, job))
-        assert job.created is not None
-        outcome = await self._transferred(job, page, writer, job.created)
+        outcome = await self._transfers.retrieve(job, page.number, writer)
         now = self._seconds()
         if isinstance(outcome, Image):
             self._run(self._engine.transferred(job, page))
@@ -300,18 +295,6 @@ class ScanJobExecution:
             self._run(self._engine.page_broken(job, outcome, now))
         else:
             self._run(self._engine.page_refused(job, outcome, now))
-
-    async def _transferred(self, job: ScanJob, page: Page, writer: PageWriter, created: CreatedJob) -> Image | Refusal:
-        transfer = self._transfer = _Transfer(job)
-
-        def began(request: ScannerRequest) -> None:
-            transfer.request = request
-
-        try:
-            return await self._requests.retrieve(created, page.number, job.order.client, writer, began)
-        finally:
-            self._transfer = None
-            transfer.over.callback(None)
 
     def _received(self, job: ScanJob, page: Page, size: int) -> bool:
         """Whether so many bytes may be written now."""
@@ -342,56 +325,15 @@ class ScanJobExecution:
             self._tasks.run(writer.delete())
         self._room.tell()
 
-    # Cancelling.
-
     def _cancel(self, command: Cancel) -> None:
-        self._canceling[command.job] = None
         self._tasks.run(self._canceled(command.job))
 
     async def _canceled(self, job: ScanJob) -> None:
-        if job in self._canceling and self._known_end(job) is None:
-            for _ in range(CANCEL_TRIES):
-                refusal = await self._send_cancel(job)
-                # One that reached the scanner may have been carried out, and a second one would be for an unknown job.
-                if refusal is None or not refusal.unreachable or refusal.lost or job not in self._canceling:
-                    break
-                # A scanner with a single connection accepts it once that is free.
-                await self._end_transfer(job)
-        await self._end_transfer(job)
-        self._canceling.pop(job, None)
+        await self._transfers.cancel(job, is_over=lambda: self._known_end(job) is not None)
         self._run(self._engine.canceled(job, self._seconds()))
 
-    async def _send_cancel(self, job: ScanJob) -> Refusal | None:
-        assert job.created is not None
-
-        def began(request: ScannerRequest) -> None:
-            self._canceling[job] = request
-
-        patience = self._reactor.callLater(CANCEL_SECONDS, self._abandon_transfer, job)
-        try:
-            return await self._requests.cancel(job.created.job_id, job.order.client, began)
-        finally:
-            if patience.active():
-                patience.cancel()
-
-    def _abandon_transfer(self, job: ScanJob) -> None:
-        transfer = self._transfer
-        if transfer is not None and transfer.job is job and transfer.request is not None:
-            self._requests.abandon(transfer.request)
-
-    async def _end_transfer(self, job: ScanJob) -> None:
-        """End the transfer of an image of the job, and wait for its end."""
-        transfer = self._transfer
-        if transfer is not None and transfer.job is job:
-            over: Deferred[None] = Deferred()
-            transfer.over.chainDeferred(over)
-            self._abandon_transfer(job)
-            await over
-
     def _withdraw(self, command: Withdraw) -> None:
-        request = self._canceling.pop(command.job, None)
-        if request is not None and not request.sent:
-            self._requests.abandon(request)
+        self._transfers.withdraw(command.job)
 
     def _change(self, command: Changed) -> None:
         job = command.job

@@ -197,7 +197,10 @@ class JobRequests:
 
     def _broken(self, request: ScannerRequest, forward: Forward, transfer: "_Transfer", own: _OwnRequest,
                 error: DeviceError) -> Refusal:
-        self._forwarder.failed(request, own, error, OK if request.abandoned and transfer.status == 200 else ERROR)
+        if not request.abandoned:
+            self._forwarder.failed(request, own, error)
+        elif request.sent:
+            self._forwarder.count(request, OK if transfer.status == 200 else ERROR)
         if request.sent:
             self._forwarder.image_ended(forward, whole=False)
         fault = fault_for(error)
@@ -242,7 +245,7 @@ class JobRequests:
     def _refused(self, response: Response, forward: Forward, reply: Reply) -> Refusal:
         """The refusal in an answer without an image. Raises `BadDevice` if it is not one."""
         read_answer = _read(Pass(reply))
-        if not isinstance(read_answer, Refusal):
+        if not isinstance(read_answer, Refusal) or (reply.status < 300 and reply.fault is None):
             raise BadDevice(response.peer, "its answer to RetrieveImage contains no image")
         outcome = outcome_of(reply.status, reply.fault)
         self._forwarder.count(response.request, outcome)
