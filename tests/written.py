@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 
 from twisted.internet.task import Clock
 
+from tests.bridge.frontends.escl.offers import DEFAULT, FULL
 from tests.messages import SCAN, envelope, get_job_elements, get_scanner_elements
+from wsdgateway.bridge.frontends.escl.tickets import ticket_of
 from wsdgateway.bridge.jobs.answers import JobAnswers
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.versions import VERSIONS
 from wsdgateway.discovery.writing import write_bye, write_hello, write_matches, write_probe, write_resolve
+from wsdgateway.escl.scansettings import ScanRegion, ScanSettings
 from wsdgateway.eventing import faults as eventfaults
 from wsdgateway.eventing.filters import ACTION_FILTER
 from wsdgateway.eventing.messages import PUSH, write_renew, write_subscribe, write_unsubscribe
@@ -148,10 +151,14 @@ def gateway_messages():
     """Returns one message of each kind that the gateway itself writes, by name."""
     ticket = write_scan_ticket(DocumentParameters("jfif", "ADFDuplex", 0, "RGB24", 300, (8270, 11690)), job_name="n",
                                user="u")
+    planned = ticket_of(ScanSettings(
+        region=ScanRegion(10, 20, 2000, 3000), source="Feeder", duplex=True, content_type="Text", brightness=1500,
+        compression=20, format="application/pdf"), FULL, DEFAULT, client="192.0.2.7")
     found = {
         "ask GetScannerElements": asked("GetScannerElements", write_elements_request("ScannerStatus")),
         "ask GetJobElements": asked("GetJobElements", write_status_request("1")),
         "ask CreateScanJob": asked("CreateScanJob", write_create(ticket)),
+        "ask CreateScanJob for eSCL": asked("CreateScanJob", write_create(planned.tickets[0].text())),
         "ask RetrieveImage": asked("RetrieveImage", write_retrieve(CreatedJob("1", "t"), "1")),
         "ask CancelJob": asked("CancelJob", write_cancel("1")),
         "ask Get": write_get(to="urn:uuid:x", message_id=ID),

@@ -31,9 +31,8 @@ def escl_settings(data):
         if isinstance(planned, Conflict):
             assert planned.reason
             continue
-        ticket = planned.ticket
-        assert ScanTicket.read(ticket.write()) == ticket
-        wanted = ticket.parameters
+        assert all(ScanTicket.read(ticket.write()) == ticket for ticket in planned.tickets)
+        wanted = planned.parameters
         offer = configuration.sources[wanted.source]
         assert wanted.color in offer.colors and wanted.resolution in offer.resolutions
         for way in (0, 1):

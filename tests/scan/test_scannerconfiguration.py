@@ -69,7 +69,7 @@ def test_duplex_offers_the_capabilities_of_both_sides(duplex, back, resolutions)
 
 
 @pytest.mark.parametrize("xml", [
-    "", "<wscn:Platen/>", "<wscn:ADF/>", "<wscn:DeviceSettings/>",
+    "", "<wscn:Platen/>", "<wscn:ADF/>", "<wscn:Film><wscn:FilmColor/></wscn:Film>", "<wscn:DeviceSettings/>",
     "<wscn:Platen><wscn:PlatenMaximumSize><wscn:Width>big</wscn:Width></wscn:PlatenMaximumSize></wscn:Platen>"])
 def test_missing_capabilities_are_not_invented(xml):
     assert all(offer == SourceOffer() for offer in configuration(xml).sources.values())

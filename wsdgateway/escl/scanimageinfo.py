@@ -27,7 +27,7 @@ class ScanImageInfo:
 
     @classmethod
     def read(cls, data: bytes) -> Self:
-        """The size in a document; 0 for what it does not contain. Raises `escl.reading.Unreadable`."""
+        """The size in a document; 0 for a missing value. Raises `escl.reading.Unreadable`."""
         root = parse_document(data, "ScanImageInfo")
         return cls(text(root, "JobUri") or "", count(root, "ActualWidth") or 0, count(root, "ActualHeight") or 0,
                    count(root, "ActualBytesPerLine"), text(root, "JobUuid"))

@@ -37,7 +37,7 @@ class Support:
 
 @attrs.frozen
 class Adf:
-    """The document feeder: what it does with one side and with both sides of a sheet."""
+    """The document feeder: its capabilities for one side and for both sides of a sheet."""
 
     simplex: InputCaps | None = None
     duplex: InputCaps | None = None

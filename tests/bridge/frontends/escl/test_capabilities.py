@@ -23,7 +23,7 @@ def offered(configuration, default=DEFAULT, **options):
 
 def test_everything_of_a_large_device():
     profile = SettingProfile(
-        COLORS, ("Text", "Photo", "TextAndPhoto", "Auto"), ("image/jpeg", "application/pdf", "image/tiff"),
+        COLORS[::-1], ("Text", "Photo", "TextAndPhoto", "Auto"), ("image/jpeg", "application/pdf", "image/tiff"),
         ((100, 100), (200, 200), (300, 300), (600, 600)), ("sRGB",))
     sheet = InputCaps(3, 2550, 3, 4200, (attrs.evolve(profile, resolutions=profile.resolutions[:3]),), INTENTS,
                       (600, 600))
@@ -73,11 +73,11 @@ def test_paper_is_only_detected_by_a_scanner_that_has_reported_an_empty_feeder()
 
 
 @pytest.mark.parametrize(("colors", "formats", "modes"), [
-    (("RGB24", "Grayscale8", "BlackAndWhite1"), ("jfif",), ("RGB24", "Grayscale8", "BlackAndWhite1")),
+    (("BlackAndWhite1", "Grayscale8", "RGB24"), ("jfif",), ("RGB24", "Grayscale8", "BlackAndWhite1")),
     (("Grayscale4", "Grayscale8"), ("jfif",), ("Grayscale8",)),
     (("RGBa32", "RGBa64", "RGB24"), ("png",), ("RGB24",)),
     (("Grayscale16", "RGB48", "RGB24"), ("jfif", "dib"), ("RGB24",)),
-    (("Grayscale16", "RGB48", "RGB24"), ("png",), ("Grayscale16", "RGB48", "RGB24")),
+    (("Grayscale16", "RGB48", "RGB24"), ("png",), ("RGB24", "RGB48", "Grayscale16")),
     (("RGB48",), ("tiff-single-uncompressed",), ("RGB48",)),
     (("Vendor", "RGB24", "RGB24"), ("jfif",), ("RGB24",)),
     ((), ("jfif",), ("Grayscale8",))])
@@ -124,7 +124,8 @@ def test_content_types_and_intents(reported, types, intents):
 @pytest.mark.parametrize(("quality", "usual", "support"), [
     (None, 50, None), ((100, 100), 100, None), ((0, 100), None, Support(0, 100, 0)),
     ((0, 100), 80, Support(0, 100, 20)),
-    ((20, 100), 20, Support(0, 80, 80)), ((20, 90), 95, Support(0, 70, 0)), ((20, 90), 1, Support(0, 70, 70))])
+    ((20, 100), 20, Support(0, 80, 25)), ((0, 100), 1, Support(0, 100, 25)), ((20, 90), 95, Support(0, 70, 0)),
+    ((20, 90), 1, Support(0, 70, 15)), ((10, 60), 30, Support(0, 50, 0)), ((90, 100), 1, Support(0, 10, 10))])
 def test_the_range_of_compression(quality, usual, support):
     assert offered(attrs.evolve(SMALL, quality=quality), attrs.evolve(DEFAULT, quality=usual)).compression == support
 

@@ -28,6 +28,8 @@ CANCELED = Outcome(410, job_state="Canceled", job_reason="JobCanceledAtDevice")
     ("ClientErrorFormatNotSupported", False, True, Outcome(409, again=True)),
     ("ClientErrorDocumentFormatNotSupported", True, True, Outcome(409, again=True)),
     ("ClientErrorConflictingRequiredParameters", False, False, Outcome(409, again=True)),
+    ("InvalidArgs", False, True, Outcome(409, again=True)), ("HTTP 503", True, True, BUSY),
+    ("LampWarming", False, False, BUSY),
     ("ServerErrorInternalError", True, True, Outcome(500)), ("OperationFailed", False, True, Outcome(500)),
     ("", False, False, Outcome(500))])
 def test_faults_of_create_scan_job(fault, feeder, idle, expected):
@@ -46,9 +48,11 @@ def test_without_another_format_there_is_only_one_try():
     (NO_IMAGES, 0, False, None, Outcome(404, None, None, "Aborted", "ResourcesAreNotReady")),
     (NO_IMAGES, 3, True, JAM, Outcome(404, None, EMPTY, "Completed", "JobCompletedSuccessfully")),
     (NOT_FOUND, 3, True, None, Outcome(404, None, EMPTY, "Completed", "JobCompletedSuccessfully")),
-    (NOT_FOUND, 0, True, None, CANCELED), (NOT_FOUND, 1, False, None, CANCELED), (NOT_FOUND, 0, False, None, CANCELED),
+    (NOT_FOUND, 0, True, None, Outcome(404, None, EMPTY, "Aborted", "ResourcesAreNotReady")),
+    (NOT_FOUND, 1, False, None, CANCELED), (NOT_FOUND, 0, False, None, CANCELED),
     ("ClientErrorJobCancelled", 3, True, None, CANCELED), ("ClientErrorJobCanceled", 0, False, None, CANCELED),
     (TEMPORARY, 0, True, None, Outcome(503, 1, again=True)), (TEMPORARY, 2, False, JAM, Outcome(503, 1, again=True)),
+    (NOT_ACCEPTING, 1, True, None, Outcome(503, 1, again=True)),
     ("ServerErrorInternalError", 2, True, JAM, Outcome(409, None, JAM, "Aborted", "AbortedBySystem")),
     ("ServerErrorInternalError", 2, True, "ScannerAdfHatchOpen",
      Outcome(409, None, "ScannerAdfHatchOpen", "Aborted", "AbortedBySystem")),
@@ -75,7 +79,8 @@ def test_answers_have_no_body(outcome, expected):
 
 @pytest.mark.parametrize(("fault", "reason"), [
     (NO_IMAGES, "ResourcesAreNotReady"), ("ClientErrorFormatNotSupported", "DocumentFormatError"),
-    ("ClientErrorConflictingRequiredParameters", "UnsupportedAttributesOrValues"), (TEMPORARY, "AbortedBySystem"),
+    ("ClientErrorConflictingRequiredParameters", "UnsupportedAttributesOrValues"),
+    ("InvalidArgs", "UnsupportedAttributesOrValues"), (TEMPORARY, "AbortedBySystem"),
     (None, "AbortedBySystem")])
 def test_reasons_of_aborted_jobs(fault, reason):
     assert aborted_reason(fault) == reason

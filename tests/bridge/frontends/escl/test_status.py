@@ -43,6 +43,7 @@ def test_states_of_jobs(wsd, escl):
     ({"state": "Aborted", "waiting": 1}, "Processing", "JobTransferring"),
     ({"state": "Aborted"}, "Aborted", "AbortedBySystem"),
     ({"state": "Aborted", "fault": "ClientErrorNoImagesAvailable"}, "Aborted", "ResourcesAreNotReady"),
+    ({"state": "Aborted", "fault": "ClientErrorJobIdNotFound", "drained": True}, "Aborted", "ResourcesAreNotReady"),
     ({"state": "Canceled"}, "Canceled", "JobCanceledAtDevice"),
     ({"state": "Canceled", "canceled_here": True, "waiting": 3}, "Canceled", "JobCanceledByUser"),
     ({"state": "Terminating"}, "Processing", "JobScanning")])
@@ -106,6 +107,15 @@ JAMMED = stopped(("MediaJam", "ADF"))
     (IDLE, (attrs.evolve(RAN_OUT, state="Canceled"),), EMPTY)])
 def test_the_feeder_as_one_client_sees_it(scanner, jobs, state):
     assert adf_state_of(scanner, jobs) == state
+
+
+@pytest.mark.parametrize(("scanner", "jobs", "age", "state"), [
+    (IDLE, (), 0.0, EMPTY), (IDLE, (), EMPTY_SHOWN - 0.1, EMPTY), (IDLE, (), EMPTY_SHOWN, LOADED),
+    (IDLE, (DONE,), 1.0, EMPTY), (IDLE, (JOB,), 1.0, LOADED), (IDLE, (SPOOLED,), 1.0, LOADED), (JAMMED, (), 1.0, JAM),
+    (IDLE, (attrs.evolve(RAN_OUT, age=EMPTY_SHOWN),), 1.0, EMPTY), (IDLE, (RAN_OUT,), 100.0, EMPTY)])
+def test_a_job_that_was_refused_because_the_feeder_is_empty(scanner, jobs, age, state):
+    assert adf_state_of(scanner, jobs, age) == state
+    assert status_of(scanner, jobs, has_feeder=True, refused_age=age).adf_state == state
 
 
 def test_a_status_lists_the_clients_jobs_and_a_feeder_only_if_there_is_one():

@@ -6,12 +6,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.bridge.frontends.escl.offers import DEFAULT, FEEDER, FULL, GLASS, SMALL
+from tests.scan.elements import element
 from wsdgateway.bridge.frontends.escl.capabilities import Identity, capabilities_of
 from wsdgateway.bridge.frontends.escl.tickets import Conflict, PlannedJob, ticket_of
 from wsdgateway.escl.scansettings import ScanRegion, ScanSettings
 from wsdgateway.scan.documentparameters import DocumentParameters, Exposure
-from wsdgateway.scan.scannerconfiguration import ADF, ADF_DUPLEX, PLATEN, ScannerConfiguration, SourceOffer
+from wsdgateway.scan.jobs import write_create
+from wsdgateway.scan.scannerconfiguration import (
+    ADF,
+    ADF_DUPLEX,
+    PLATEN,
+    ScannerConfiguration,
+    SourceOffer,
+    read_configuration,
+)
 from wsdgateway.scan.scanticket import ScanTicket
+from wsdgateway.simulator.description import scanner_elements
+from wsdgateway.simulator.settings import Settings
+from wsdgateway.simulator.ticket import read_ticket
 
 A4 = ScanRegion(0, 0, 2480, 3508)
 
@@ -23,7 +35,7 @@ def planned(configuration=FULL, default=DEFAULT, *, all_images=0, **asked):
 def parameters(configuration=FULL, default=DEFAULT, **asked):
     found = planned(configuration, default, **asked)
     assert isinstance(found, PlannedJob), found
-    return found.ticket.parameters
+    return found.parameters
 
 
 def reason(configuration=FULL, default=DEFAULT, **asked):
@@ -40,19 +52,18 @@ def test_complete_settings():
     expected = DocumentParameters(
         "jfif", "ADFDuplex", 4, "Grayscale8", 300, (8267, 11693), False, (0, 0), 70, "Mixed", Exposure(-1000, 500, 50),
         (100, 100), 0)
-    assert found == PlannedJob(ScanTicket("eSCL scan", "192.0.2.7", expected), "image/jpeg",
-                               ScanTicket("eSCL scan", "192.0.2.7", attrs.evolve(expected, format="exif")))
+    assert found == PlannedJob((
+        ScanTicket("eSCL scan", "192.0.2.7", expected),
+        ScanTicket("eSCL scan", "192.0.2.7", attrs.evolve(expected, format="exif"))), "image/jpeg")
 
 
 def test_minimal_settings_are_the_scanners_defaults():
-    assert planned() == PlannedJob(
-        ScanTicket("eSCL scan", "192.0.2.7", DocumentParameters(
-            "jfif", "Platen", 1, "RGB24", 200, (8270, 11690), scaling=(100, 100), rotation=0)), "image/jpeg",
-        ScanTicket("eSCL scan", "192.0.2.7", DocumentParameters(
-            "exif", "Platen", 1, "RGB24", 200, (8270, 11690), scaling=(100, 100), rotation=0)))
-    assert planned(SMALL, DocumentParameters()) == PlannedJob(
-        ScanTicket("eSCL scan", "192.0.2.7", DocumentParameters("exif", "Platen", 1, "RGB24", 300, (8500, 11700))),
-        "image/jpeg")
+    expected = DocumentParameters("jfif", "Platen", 1, "RGB24", 200, (8270, 11690), scaling=(100, 100), rotation=0)
+    assert planned() == PlannedJob((
+        ScanTicket("eSCL scan", "192.0.2.7", expected),
+        ScanTicket("eSCL scan", "192.0.2.7", attrs.evolve(expected, format="exif"))), "image/jpeg")
+    assert planned(SMALL, DocumentParameters()) == PlannedJob((ScanTicket(
+        "eSCL scan", "192.0.2.7", DocumentParameters("exif", "Platen", 1, "RGB24", 300, (8500, 11700))),), "image/jpeg")
 
 
 @pytest.mark.parametrize(("asked", "source", "images"), [
@@ -92,8 +103,8 @@ def test_sources_that_the_scanner_does_not_have(sources, asked, why):
     (None, ("jfif", "png"), "image/jpeg", "jfif", "png"), (None, ("pdf-a",), "application/pdf", "pdf-a", None)])
 def test_formats(asked, formats, media, first, second):
     found = planned(attrs.evolve(FULL, formats=formats), format=asked)
-    assert (found.media_type, found.ticket.parameters.format) == (media, first)
-    assert (found.next_best and found.next_best.parameters.format) == second
+    expected = [first] if second is None else [first, second]
+    assert (found.media_type, [ticket.parameters.format for ticket in found.tickets]) == (media, expected)
 
 
 @pytest.mark.parametrize(("default", "media"), [
@@ -212,7 +223,7 @@ def test_a_low_compression_is_a_high_quality(factor, quality):
     (None, None, None)])
 def test_content_types_and_intents(content_type, intent, expected):
     found = planned(content_type=content_type, intent=intent)
-    assert (found.ticket.parameters.content_type, found.media_type) == (expected, "image/jpeg")
+    assert (found.parameters.content_type, found.media_type) == (expected, "image/jpeg")
     undistinguishing = attrs.evolve(FULL, content_types=())
     assert parameters(undistinguishing, content_type=content_type, intent=intent).content_type is None
 
@@ -238,6 +249,21 @@ def test_scaling_and_rotation_are_only_written_for_scanners_that_have_them():
     assert (parameters(default=turned).scaling, parameters(default=turned).rotation) == ((100, 100), 0)
     bare = parameters(default=DocumentParameters())
     assert (bare.scaling, bare.rotation) == (None, None)
+
+
+@pytest.mark.parametrize(("source", "duplex"), [("Platen", False), ("Feeder", False), ("Feeder", True)])
+@pytest.mark.parametrize("media", ["image/jpeg", "application/pdf", "image/png"])
+def test_the_virtual_scanner_accepts_tickets_for_its_own_offer(source, duplex, media):
+    elements = {name: element(xml) for name, xml in scanner_elements(Settings(), status="").items() if xml}
+    configuration = read_configuration(elements["ScannerConfiguration"])
+    default = ScanTicket.read(elements["DefaultScanTicket"]).parameters
+    found = planned(configuration, default, source=source, duplex=duplex, format=media, region=A4,
+                    color_mode="Grayscale8", x_resolution=150, compression=10, brightness=1500, content_type="Text")
+    ticket = read_ticket(element(write_create(found.tickets[0].text())))
+    assert ticket.problem is None
+    assert (ticket.page.width, ticket.page.height, ticket.page.resolution, ticket.page.color, ticket.name) == (
+        8267, 11693, 150, "Grayscale8", "eSCL scan")
+    assert found.parameters.exposure is None and found.parameters.quality == 90
 
 
 SIZES = st.tuples(st.integers(1, 20000), st.integers(1, 20000))
@@ -275,7 +301,7 @@ def test_everything_that_the_capabilities_show_can_be_asked_for(configuration, d
         duplex=duplex)
     found = ticket_of(asked, configuration, default, client="c")
     assert isinstance(found, PlannedJob), found
-    parameters = found.ticket.parameters
+    parameters = found.parameters
     maximum = configuration.sources[parameters.source].maximum or (8270, 11690)
     assert found.media_type == asked.format
     for way in (0, 1):

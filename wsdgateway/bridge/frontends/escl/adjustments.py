@@ -11,6 +11,9 @@ from wsdgateway.scan.scannerconfiguration import ScannerConfiguration
 TONE = Support(0, 2000, 1000)  # of brightness and contrast; WS-Scan has -1000 to 1000
 SHARPEN = Support(0, 200, 100)  # WS-Scan has -100 to 100
 
+# Some scanners report 1, the worst, as their default; sane-airscan asks for the usual value if the user does not.
+LOWEST_USUAL_QUALITY = 75
+
 # Of WS-Scan, by the name in eSCL.
 CONTENT_TYPES = {"Text": "Text", "Photo": "Photo", "TextAndPhoto": "Mixed", "Auto": "Auto", "Halftone": "Halftone"}
 _ALIKE = {"LineArt": "Text", "Magazine": "Mixed"}
@@ -37,11 +40,14 @@ def content_type_for(asked: str | None, intent: str | None, configuration: Scann
 
 
 def compression_of(configuration: ScannerConfiguration, default: DocumentParameters) -> Support | None:
-    """The range of CompressionFactor, where low is good; None if the scanner has only one quality."""
+    """The range of CompressionFactor, where low is good; None if the scanner has only one quality.
+
+    The usual value is the scanner's default, but no worse than `LOWEST_USUAL_QUALITY` if the scanner reaches that.
+    """
     if configuration.quality is None or configuration.quality[0] == configuration.quality[1]:
         return None
     lowest, highest = configuration.quality
-    usual = highest if default.quality is None else max(lowest, min(highest, default.quality))
+    usual = min(highest, max(lowest, LOWEST_USUAL_QUALITY, highest if default.quality is None else default.quality))
     return Support(0, highest - lowest, highest - usual)
 
 

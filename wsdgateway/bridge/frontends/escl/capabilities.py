@@ -17,7 +17,7 @@ from wsdgateway.escl.settingprofile import SettingProfile
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.scannerconfiguration import ADF, ADF_DUPLEX, PLATEN, ScannerConfiguration
 
-# Not the device's own uuid, which its own eSCL or printer half may announce. Clients store what is made from it.
+# Not the device's own uuid, which its own eSCL or printer half may announce. Clients store the result, so it is fixed.
 _FAMILY = UUID("5b1d3b0e-6a0e-4b52-9c53-0f5d8f1c8a47")
 
 

@@ -1,8 +1,9 @@
 """Maps WS-Scan's faults, and the gateway's own limits, to answers of eSCL.
 
-eSCL has no faults, only HTTP statuses: 503 for what may succeed later, 409 for what cannot be met, 404 for the end of a
-job's pages, 410 for a job that ended otherwise, 500 for the rest. Windows shows 409 as a paper jam, so it is not used
-for a feeder that ran out. Every body but an image's is empty: SANE writes any other into its image file.
+eSCL has no faults, only HTTP statuses: 503 if the request may succeed later, 409 for settings that cannot be met and
+for a stopped feeder, 404 for the end of a job's pages, 410 for a job that ended otherwise, 500 for other errors.
+Windows shows 409 as a paper jam, so it is not used for a feeder that ran out of pages. Every body but an image's is
+empty: SANE writes any other into its image file.
 """
 
 import attrs
@@ -14,8 +15,10 @@ from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
 NOT_ACCEPTING, TEMPORARY = "ServerErrorNotAcceptingJobs", "ServerErrorTemporaryError"
 NO_IMAGES, JOB_NOT_FOUND = "ClientErrorNoImagesAvailable", "ClientErrorJobIdNotFound"
 _CANCELED = frozenset(("ClientErrorJobCancelled", "ClientErrorJobCanceled"))  # the specification's spelling is first
+_TEMPORARY = frozenset((TEMPORARY, "HTTP 503", "LampWarming", "Calibrating"))  # some scanners send no SOAP, or a state
 FORMAT_NOT_SUPPORTED = frozenset(("ClientErrorFormatNotSupported", "ClientErrorDocumentFormatNotSupported"))
-CONFLICTING = "ClientErrorConflictingRequiredParameters"
+# InvalidArgs is a scanner's answer to a value that is out of range.
+CONFLICTING = frozenset(("ClientErrorConflictingRequiredParameters", "ConflictingRequiredParameters", "InvalidArgs"))
 RETRY_AFTER = 1  # seconds
 BUSY_RETRY_AFTER = 5  # seconds, while another job is scanned
 STOPPED_FEEDER = frozenset((ADF_JAM, ADF_HATCH_OPEN, ADF_MULTIPICK))
@@ -60,9 +63,9 @@ def create_outcome(fault: str, *, feeder: bool, idle: bool, has_next_best: bool)
     """
     if fault == NO_IMAGES or (fault == NOT_ACCEPTING and feeder and idle):
         return Outcome(409, adf_state=ADF_EMPTY if feeder else None)
-    if fault in (NOT_ACCEPTING, TEMPORARY):
+    if fault == NOT_ACCEPTING or fault in _TEMPORARY:
         return BUSY
-    if fault in FORMAT_NOT_SUPPORTED or fault == CONFLICTING:
+    if fault in FORMAT_NOT_SUPPORTED or fault in CONFLICTING:
         return Outcome(409, again=has_next_best)
     return Outcome(500)
 
@@ -72,12 +75,12 @@ def page_outcome(fault: str, *, pages: int, feeder: bool, adf_state: str | None 
     """The answer to NextDocument if the scanner refuses RetrieveImage with that fault.
 
     `pages` is the number of pages before it, `adf_state` the feeder's by its conditions; `canceled` is true if the
-    scanner has reported the job as canceled. After the last page of a feeder some scanners know the job no more (Ricoh
-    MP 201, Brother DCP-L2540DW), instead of reporting that they have no images.
+    scanner has reported the job as canceled. Some scanners do not know a feeder's job any more when they have no images
+    (Ricoh MP 201, Brother DCP-L2540DW).
     """
-    if fault in _CANCELED or canceled or (fault == JOB_NOT_FOUND and not (pages and feeder)):
+    if fault in _CANCELED or canceled or (fault == JOB_NOT_FOUND and not feeder):
         return Outcome(410, job_state=CANCELED, job_reason="JobCanceledAtDevice")
-    if fault == TEMPORARY:
+    if fault in _TEMPORARY or fault == NOT_ACCEPTING:
         return attrs.evolve(NOT_READY, again=True)
     if fault in (NO_IMAGES, JOB_NOT_FOUND):
         if pages:
@@ -96,4 +99,4 @@ def aborted_reason(fault: str | None) -> str:
         return "ResourcesAreNotReady"
     if fault in FORMAT_NOT_SUPPORTED:
         return "DocumentFormatError"
-    return "UnsupportedAttributesOrValues" if fault == CONFLICTING else "AbortedBySystem"
+    return "UnsupportedAttributesOrValues" if fault in CONFLICTING else "AbortedBySystem"

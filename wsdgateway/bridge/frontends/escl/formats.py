@@ -11,7 +11,7 @@ _JFIF = ("jfif", "exif")
 _TIFF = ("tiff-single-uncompressed", "tiff-single-jpeg-tn2")
 _FAX = ("tiff-single-g4", "tiff-single-g3mh")  # one bit per pixel
 BILEVEL = "BlackAndWhite1"
-# The modes with 16 bits per sample, and what is scanned instead if the media type has only 8.
+# The modes with 16 bits per sample, and those for media types with only 8.
 DEEP = {"RGB48": "RGB24", "Grayscale16": "Grayscale8"}
 _DEEP = ("png", "tiff-single-uncompressed")
 

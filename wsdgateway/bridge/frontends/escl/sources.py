@@ -1,7 +1,7 @@
-"""The sources of a scanner as eSCL clients can use them: what capabilities show and tickets are checked against.
+"""The sources of a scanner as eSCL clients can use them, for its capabilities and for the check of settings.
 
-WS-Scan, ScannerConfiguration, DefaultScanTicket. What a scanner does not report is taken from its default ticket, else
-from what every scanner has.
+WS-Scan, ScannerConfiguration, DefaultScanTicket. For capabilities that the scanner does not report, its default ticket
+counts, then the usual values.
 """
 
 import attrs
@@ -13,6 +13,7 @@ from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, SourceOff
 USUAL_RESOLUTION = 300
 USUAL_SIZE = (8270, 11690)  # A4 in thousandths of an inch
 USUAL_COLORS = ("RGB24", "Grayscale8")
+# SANE's escl preselects the first.
 _COLORS = ("RGB24", "Grayscale8", "BlackAndWhite1", *DEEP)
 _USUAL_FORMAT = "jfif"
 
@@ -48,7 +49,6 @@ def _source(offer: SourceOffer, default: DocumentParameters, formats: tuple[str,
     maximum = offer.maximum or default.size or USUAL_SIZE
     minimum = offer.minimum or (1, 1)
     return Source(
-        tuple(color for color in dict.fromkeys(reported)
-              if color in _COLORS and (color not in DEEP or holds_deep(formats))),
+        tuple(color for color in _COLORS if color in reported and (color not in DEEP or holds_deep(formats))),
         offer.resolutions or (default.resolution or USUAL_RESOLUTION,), maximum,
         (min(minimum[0], maximum[0]), min(minimum[1], maximum[1])), offer.optical)

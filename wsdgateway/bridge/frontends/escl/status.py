@@ -26,8 +26,8 @@ from wsdgateway.escl.scannerstatus import ScannerStatus as EsclStatus
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED, CREATING, HELD, PENDING
 from wsdgateway.scan.scannerstatus import INPUT_TRAY_EMPTY, ScannerStatus
 
-# An empty feeder that is only known from a job may be filled at any time, without a word from the scanner.
-EMPTY_SHOWN = 10  # seconds after the end of the job
+# An empty feeder that is only known from a job may be filled at any time, and the scanner would not report it.
+EMPTY_SHOWN = 5  # seconds after the end of the job
 FEEDER_COMPONENTS = ("ADF", "MediaPath")
 _WARMING = frozenset(("Calibrating", "LampWarming"))
 # The first that applies is shown.
@@ -94,17 +94,21 @@ def _reason(job: ClientJob) -> str:
         return "JobCompletedSuccessfully"
     if state == CANCELED:
         return "JobCanceledByUser" if job.canceled_here else "JobCanceledAtDevice"
-    return aborted_reason(job.fault)
+    return "ResourcesAreNotReady" if job.drained else aborted_reason(job.fault)
 
 
-def status_of(scanner: ScannerStatus | None, jobs: tuple[ClientJob, ...], *, has_feeder: bool) -> EsclStatus:
-    """The status for the client with these jobs, the newest first. `scanner` is None while it cannot be reached."""
-    return EsclStatus(state_of(scanner, jobs), adf_state_of(scanner, jobs) if has_feeder else None,
+def status_of(scanner: ScannerStatus | None, jobs: tuple[ClientJob, ...], *, has_feeder: bool,
+              refused_age: float | None = None) -> EsclStatus:
+    """The status for the client with these jobs, the newest first. `scanner` is None while it cannot be reached.
+
+    `refused_age` is the time in seconds since a job of this client was refused because the feeder is empty, if one was.
+    """
+    return EsclStatus(state_of(scanner, jobs), adf_state_of(scanner, jobs, refused_age) if has_feeder else None,
                       tuple(map(job_info_of, jobs)))
 
 
 def state_of(scanner: ScannerStatus | None, jobs: tuple[ClientJob, ...]) -> str:
-    """The state for the client with these jobs. Pages that wait for it can be fetched, whatever the scanner's state."""
+    """The state for the client with these jobs. Waiting pages can be fetched in every state of the scanner."""
     active = any(job.is_active for job in jobs)
     if any(job.is_active and job.waiting for job in jobs):
         return PROCESSING
@@ -115,17 +119,21 @@ def state_of(scanner: ScannerStatus | None, jobs: tuple[ClientJob, ...]) -> str:
     return PROCESSING if active else IDLE
 
 
-def adf_state_of(scanner: ScannerStatus | None, jobs: tuple[ClientJob, ...]) -> str:
-    """The state of the feeder for the client with these jobs."""
+def adf_state_of(scanner: ScannerStatus | None, jobs: tuple[ClientJob, ...],
+                 refused_age: float | None = None) -> str:
+    """The state of the feeder for the client with these jobs, and a refused one."""
     running = [job for job in jobs if job.feeder and job.is_active]
     if any(job.waiting for job in running):
         return ADF_LOADED
     known = None if scanner is None else feeder_condition(scanner)
     if known is not None and not (known == ADF_EMPTY and running):
         return known
+    if running:
+        return ADF_LOADED
     last = next((job for job in jobs if job.feeder), None)
-    ran_out = last is not None and not last.is_active and (last.drained or last.fault == NO_IMAGES)
-    return ADF_EMPTY if ran_out and last is not None and last.age < EMPTY_SHOWN else ADF_LOADED
+    ran_out = last is not None and (last.drained or last.fault == NO_IMAGES) and last.age < EMPTY_SHOWN
+    refused = refused_age is not None and refused_age < EMPTY_SHOWN
+    return ADF_EMPTY if ran_out or refused else ADF_LOADED
 
 
 def feeder_condition(scanner: ScannerStatus) -> str | None:

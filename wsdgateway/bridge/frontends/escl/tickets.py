@@ -19,6 +19,7 @@ from wsdgateway.scan.scanticket import ScanTicket
 
 JOB_NAME = "eSCL scan"
 ALL_IMAGES = 0
+MAX_TICKETS = 2  # tried for a job
 _GRAY = ("Grayscale8", "RGB24", "BlackAndWhite1")
 _COLOR = ("RGB24", "Grayscale8", "BlackAndWhite1")
 _BY_INTENT = {"Document": _GRAY, "Photo": _COLOR}
@@ -34,14 +35,18 @@ class Conflict:
 
 @attrs.frozen
 class PlannedJob:
-    """The ticket for the scanner, and the media type that the client gets.
+    """The tickets for the scanner, and the media type that the client gets.
 
-    `next_best` has another format, for a scanner that refuses the first; None if it has no other.
+    The tickets differ by format; the second is for a scanner that refuses the first.
     """
 
-    ticket: ScanTicket
+    tickets: tuple[ScanTicket, ...]
     media_type: str
-    next_best: ScanTicket | None = None
+
+    @property
+    def parameters(self) -> DocumentParameters:
+        """The parameters of the first ticket."""
+        return self.tickets[0].parameters
 
 
 class _Unmet(Exception):
@@ -73,14 +78,13 @@ def _planned(settings: ScanSettings, configuration: ScannerConfiguration, defaul
         raise _Unmet(f"the scanner has no format for {media} in {color}")
     offset, size = _area(settings, source, default)
     images = 1 if name == PLATEN else settings.pages or all_images
-    tickets = [ScanTicket(JOB_NAME, client, DocumentParameters(
+    return PlannedJob(tuple(ScanTicket(JOB_NAME, client, DocumentParameters(
         wire, name, images, color, _resolution(settings, source, default), size, False, offset,
         quality_for(settings.compression, configuration, default),
         content_type_for(settings.content_type, settings.intent, configuration),
         exposure_for(settings.brightness, settings.contrast, settings.sharpen, configuration, default),
         (100, 100) if default.scaling is not None else None, 0 if default.rotation is not None else None))
-        for wire in fitting[:2]]
-    return PlannedJob(tickets[0], media, tickets[1] if len(tickets) > 1 else None)
+        for wire in fitting[:MAX_TICKETS]), media)
 
 
 def _source_name(settings: ScanSettings, sources: dict[str, Source]) -> str:
