@@ -128,7 +128,9 @@ class Metrics:
             "wsdgateway_device_requests", "Requests to scanners", ("scanner", "operation", "outcome"))
         kept_answers = _Counts("wsdgateway_kept_answers", "Reads whose answer may be shared by several clients",
                                ("scanner", "operation", "outcome"))
-        for collector in (self._requests, device_requests, kept_answers):
+        escl_requests = _Counts("wsdgateway_escl_requests", "Requests of eSCL clients",
+                                ("scanner", "resource", "status"))
+        for collector in (self._requests, device_requests, kept_answers, escl_requests):
             self.registry.register(collector)
         # By scanner, operation, source and seconds: a client's request that has been answered.
         self.request = self._requests.add
@@ -137,6 +139,8 @@ class Metrics:
         # By scanner, operation and outcome: a read that was answered from the cache (`kept`), by another client's
         # request (`shared`), or by the scanner (`asked`).
         self.kept_answer = kept_answers.add
+        # By scanner, resource and HTTP status: an eSCL client's request, `none` if it left before the answer.
+        self.escl_request = escl_requests.add
         self._delayed = Counter("wsdgateway_device_delayed", "Requests that waited because of the scanner's rate "
                                                              "limit",
                                 ("scanner",), registry=self.registry)
@@ -186,6 +190,12 @@ class Metrics:
     def config_refused(self) -> None:
         """Record that a configuration could not be used, and the former one stays in use."""
         self._reload_succeeded.set(0)
+
+    def watch_spool(self, read: Callable[[], float]) -> None:
+        """Report the bytes in the spool that no client has fetched yet."""
+        gauge = Gauge("wsdgateway_spool_bytes", "Bytes of pages in the spool that no client has fetched yet",
+                      registry=self.registry)
+        gauge.set_function(read)
 
     def watch_certificates(self, read: Callable[[], Iterable[tuple[str, float]]]) -> None:
         """Report the certificates that `read` returns: endpoint and expiry, in seconds since 1970."""

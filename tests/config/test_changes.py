@@ -28,7 +28,7 @@ VALUES = {
     "scan": "http://192.0.2.2/", "device": "http://192.0.2.2/", "uuid": "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366",
     "identity": "same", "events": "off", "ca": "ca.pem", "pin": PIN, "insecure": True,
     "max_connections": 1, "max_rate": 5, "cache": False, "timeout": 5, "idle_timeout": 5, "lenient": True,
-    "event_sources": ["192.0.2.0/24"]}
+    "event_sources": ["192.0.2.0/24"], "escl": False, "escl_port": 8401}
 
 
 @pytest.mark.parametrize("key", [key for key, value in VALUES.items() if value is not None])

@@ -14,6 +14,7 @@ from wsdgateway.config.sections import (
     Cache,
     Config,
     Discovery,
+    Escl,
     Events,
     ExchangeLog,
     Gateway,
@@ -24,7 +25,7 @@ from wsdgateway.config.sections import (
 
 SECTIONS = {"gateway": Gateway, "listen": Listen, "scanner": ScannerConfig, "cache": Cache, "events": Events,
             "discovery": Discovery, "limits": LimitsConfig, "allow": Allow, "exchange_log": ExchangeLog,
-            "admin": Admin}
+            "admin": Admin, "escl": Escl}
 NUMBERS = [(name, field) for name, kind in SECTIONS.items() for field in attrs.fields(kind)
            if re.search(r"\b(int|float)\b", str(field.type)) and "bool" not in str(field.type)]
 
@@ -34,7 +35,7 @@ def with_number(section, key, value):
     whole = {"listen": [LISTEN], "scanner": [SCANNER]}
     if section in ("listen", "scanner"):
         return {**whole, section: [{**whole[section][0], key: value}]}
-    return {**whole, section: {key: value}}
+    return {**whole, section: {**({"announce": False} if section == "escl" else {}), key: value}}
 
 
 def test_all_sections_and_numbers_are_covered():

@@ -46,3 +46,10 @@ def test_contents_written_by_this_start_are_not_restored():
     known = content(subscriptions=[subscription("a")], held=[held("a")], instance=1)
     assert merge(known, known, ())[1].is_empty
     assert recovery.IN_MEMORY
+
+
+def test_escl_ports_of_this_start_win():
+    known = content(escl_ports=(("a", 8400), ("b", 8401)))
+    before = content(escl_ports=(("a", 8402), ("c", 8401), ("d", 8403)))
+    merged, _ = merge(known, before, ())
+    assert merged.escl_ports == (("a", 8400), ("b", 8401), ("d", 8403))

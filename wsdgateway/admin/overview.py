@@ -6,7 +6,7 @@ from heapq import nlargest
 from itertools import islice
 from math import inf
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -23,13 +23,34 @@ from wsdgateway.net.transport.listener import Listener
 from wsdgateway.scan.jobstatus import JobStatus
 
 
+class EsclAddresses(Protocol):
+    """The ports of eSCL scanners."""
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """Every listener, open or not."""
+
+    def url(self, name: str) -> str | None:
+        """The root of a scanner's eSCL service for clients; None while no port of it is open."""
+
+
+class NoEscl:
+    """The ports of a gateway without `[escl]`: none."""
+
+    listeners: list[Listener] = []  # noqa: RUF012
+
+    def url(self, name: str) -> str | None:
+        """None: no scanner has a port."""
+        return None
+
+
 @attrs.define(eq=False)
 class Overview:
     """The gateway as the admin site sees it.
 
     `stored` gives a scanner's finished jobs from before this start. `warnings` lists problems that do not keep clients
-    from being served. `client_base` gives the URL of the gateway for clients. `wall` is in seconds since 1970;
-    `seconds` is the clock of the job tables.
+    from being served. `client_base` gives the URL of the gateway for clients, `escl` has the ports of eSCL scanners.
+    `wall` is in seconds since 1970; `seconds` is the clock of the job tables.
     """
 
     name: str
@@ -42,6 +63,7 @@ class Overview:
     seconds: Callable[[], float]
     warnings: Callable[[], list[str]] = list
     client_base: Callable[[], str | None] = lambda: None
+    escl: EsclAddresses = attrs.Factory(NoEscl)
     history: History = attrs.Factory(History)
     started: float = attrs.Factory(lambda self: self.seconds(), takes_self=True)
 
@@ -64,7 +86,7 @@ class Overview:
     def problems(self) -> list[str]:
         """The reasons why the gateway is not ready; empty if it is."""
         return [f"{listener.endpoint}: {listener.problem or 'closed, the gateway is stopping'}"
-                for listener in self.listeners if listener.port is None]
+                for listener in (*self.listeners, *self.escl.listeners) if listener.port is None]
 
     def describe_scanners(self) -> list[dict[str, Any]]:
         """Describe each scanner."""
@@ -87,7 +109,7 @@ class Overview:
             "stand_in": scanner.stand_in.endpoint,
             "announced": scanner.options.announced and scanner.stand_in.service is not None,
             "client_url": None if base is None else f"{base.rstrip('/')}/{scanner.name}/scan",
-            "escl_url": None,
+            "escl_url": self.escl.url(scanner.name),
             "reachable": health.reachable,
             "reachable_since": None if health.reachable_since is None else _time(health.reachable_since),
             "conditions": list(health.conditions),

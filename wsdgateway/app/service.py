@@ -19,6 +19,7 @@ from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.discovery import DiscoveryService
+from wsdgateway.app.escl import EsclPorts, is_for_escl, open_spool, with_both
 from wsdgateway.app.exchangelog import ExchangeLogging
 from wsdgateway.app.listeners import Listeners
 from wsdgateway.app.messageids import MessageIds
@@ -121,7 +122,7 @@ class GatewayService(MultiService):
         self._quotas = Quotas(**_quotas(config))
         self.repeats = RepeatedRequests(self._permission, self._quotas, self.metrics, log, seconds=seconds)
         page = BrowserPage(lambda: self.scanners, self._permission, lambda: self._ports.admin_url(), _manual())
-        self.router = Router(accounting, self._quotas, self.repeats.clear, page.answer)
+        self.router = Router(accounting, self._quotas, self.repeats.clear, page.answer, is_for_escl)
         self._files = open_files()
         writes = WriteScheduler(reactor)
         sockets = SocketSet(reactor, writes)
@@ -129,6 +130,7 @@ class GatewayService(MultiService):
         self.deliveries = Deliveries(reactor, self._files // 2, self._slices)
         self.sink_policy = SinkPolicy(
             reactor, config.events.client_networks, lambda: self._ports.own_addresses())
+        self.escl = open_spool(reactor, config, self.metrics)
         self.bridged = BridgedScanners(reactor, config, self.metrics, self.router)
         self.scanners = self.bridged.scanners
         discovery = DiscoveryEndpoint(lambda: self.scanners, directed, self._permission, accounting, new_id)
@@ -145,7 +147,7 @@ class GatewayService(MultiService):
             self.sink_policy, self.deliveries, directed, self.discovery.changed, self.discovery.resolve,
             lambda device, zone: self._ports.events_base(device, zone), self._finished,
             lambda *given: self.store.supersede(*given), self._slices, random.random, secrets.token_bytes,
-            sockets=sockets, writes=writes, repeats=self.repeats)
+            escl=self.escl, sockets=sockets, writes=writes, repeats=self.repeats)
         for scanner in config.scanner:
             if scanner.bridge:
                 self.bridged.bridge(scanner)
@@ -154,11 +156,15 @@ class GatewayService(MultiService):
             reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
             respond=self.router.respond, refused=self._refused, base=lambda host, port: self._ports.base(host, port),
             log=log, quotas=self._quotas, denied=self._denied, broken_off=self._unread,
-            writes=writes, repeated=self.repeats.serve, is_partial=self.repeats.is_partial)
+            writes=writes, repeated=self.repeats.serve, is_partial=self.repeats.is_partial,
+            refuses_bare=is_for_escl)
+        self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.scanners, self.store)
+        self.bridged.on_added = with_both(self.bridged.on_added, self.escl_ports.changed)
+        self.bridged.on_removed = with_both(self.bridged.on_removed, self.escl_ports.changed)
         self.listeners: list[Listener] = []
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds, self._warnings,
-                            lambda: self._ports.client_base())
+                            lambda: self._ports.client_base(), self.escl_ports)
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
@@ -209,6 +215,7 @@ class GatewayService(MultiService):
         """Restore the content of the store, then open the listeners."""
         self.instance_id = await self.store.next_instance(int(self.wall()))
         await self._stored_state.load()
+        await self.escl_ports.load()
         for listener in (*self.listeners, self.admin):
             if self.running:
                 listener.setServiceParent(self)
@@ -265,6 +272,7 @@ class GatewayService(MultiService):
             limiting = self.store.limit(config.cache.history)
             limiting.addErrback(lambda failure: self.logger.failure("Deleting old jobs from the store failed", failure))
         self.bridged.apply(changes, self.discovery.configure)
+        self.escl_ports.configure(config)
         self.metrics.config_read(self.wall())
         self._reload_warning = None
         self.logger.info("{file} reloaded: {added} scanner(s) added, {changed} replaced, {removed} removed; changed "
@@ -324,6 +332,7 @@ class GatewayService(MultiService):
             await self.discovery.stopService()
         for listener in self.listeners:
             await listener.stopService()
+        await self.escl_ports.stop()
         scanners = self.bridged.all_to_stop()
         self.logger.info("Stopping: running requests have {seconds:g} s to finish; then the subscriptions at {count} "
                          "scanner(s) are ended",
@@ -331,7 +340,8 @@ class GatewayService(MultiService):
         self.server.drain()
         self.bridged.stop_waiting()
         await within(self.reactor, self.config.limits.stop_timeout, [
-            self.server.empty(), *(scanner.subscribers.idle() for scanner in scanners)])
+            self.server.empty(), *(scanner.subscribers.idle() for scanner in scanners),
+            *(Deferred.fromCoroutine(scanner.stop_own_jobs()) for scanner in scanners)])
         await gatherResults([Deferred.fromCoroutine(self.bridged.settled()),
                              *(Deferred.fromCoroutine(scanner.stop()) for scanner in scanners)])
         self.deliveries.stop()
@@ -341,6 +351,8 @@ class GatewayService(MultiService):
         await self.admin.stopService()
         await self.recording.stop()
         await self.store.close()
+        if self.escl is not None:
+            self.escl.spool.close()
         self.resolver.stop()
 
     def stopService(self) -> Deferred[None]:

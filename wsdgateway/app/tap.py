@@ -14,6 +14,7 @@ from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
 from wsdgateway.app.demo import Demo
+from wsdgateway.app.escl import SpoolUnusable
 from wsdgateway.app.memory import keep_freed_memory
 from wsdgateway.app.privileges import NoSuchUser, ServiceUser, acting_as, make_log, user_of
 from wsdgateway.app.programlog import LoggedService, ProgramLog
@@ -82,6 +83,8 @@ def makeService(options: Options) -> IService:
     try:
         with acting_as(options.user):
             service = GatewayService(reactor, config, configure_log=log.configure, on_failure=exit_with_failure)
+    except SpoolUnusable as error:
+        raise SystemExit(f"{places_in(config.file)(('escl', 'spool'))}: [escl] spool: {error}") from None
     except StoreError as error:
         raise SystemExit(f"{places_in(config.file)(STATE)}: [gateway] state: {error}") from None
     if options.user is not None:

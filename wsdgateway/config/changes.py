@@ -2,7 +2,7 @@
 
 import attrs
 
-from wsdgateway.config.sections import Admin, Config, Discovery, Gateway, Listen, ScannerConfig
+from wsdgateway.config.sections import Admin, Config, Discovery, Escl, Gateway, Listen, ScannerConfig
 
 _IDENTIFYING = tuple(field.name for field in attrs.fields(ScannerConfig) if field.metadata.get("identifies"))
 _FILES = ("certificate", "key", "client_ca")
@@ -38,18 +38,24 @@ def compare(old: Config, new: Config) -> Changes:
         later.append(f"[[listen]] has changed; {_AFTER_RESTART}, except for the files of certificates")
     discovery = attrs.evolve(old.discovery, exclude=new.discovery.exclude)
     later += _later("discovery", discovery, new.discovery)
+    escl = old.escl
+    if (old.escl is None) is not (new.escl is None):
+        later.append(f"[escl] has been {'removed' if new.escl is None else 'added'}; {_AFTER_RESTART}")
+    elif old.escl is not None and new.escl is not None:
+        later += _later("escl", old.escl, new.escl)
     admin = new.admin
     if _port(old.admin) != _port(new.admin):
         admin = attrs.evolve(new.admin, **{key: getattr(old.admin, key) for key in ("endpoint", *_FILES)})
         key = "endpoint" if old.admin.endpoint != new.admin.endpoint else "certificate"
         later.append(f"[admin] {key} has changed; {_AFTER_RESTART}")
-    config = attrs.evolve(new, gateway=gateway, listen=listen, discovery=discovery, admin=admin)
+    config = attrs.evolve(new, gateway=gateway, listen=listen, discovery=discovery, admin=admin,
+                          escl=escl)
     sections = [field.name for field in attrs.fields(Config) if getattr(old, field.name) != getattr(config, field.name)]
     return Changes(config, added, changed, tuple(name for name in before if name not in after), tuple(later),
                    tuple(sections))
 
 
-def _later(section: str, old: Gateway | Discovery, new: Gateway | Discovery) -> list[str]:
+def _later(section: str, old: Gateway | Discovery | Escl, new: Gateway | Discovery | Escl) -> list[str]:
     return [f"[{section}] {field.name} has changed; {_AFTER_RESTART}" for field in attrs.fields(type(new))
             if getattr(old, field.name) != getattr(new, field.name)]
 

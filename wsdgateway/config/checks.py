@@ -6,11 +6,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
-from twisted.internet.abstract import isIPv6Address
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import serverFromString
 
 from wsdgateway.bridge.discovery.adoption import Exclusion, read_exclusion
-from wsdgateway.config.endpoints import BadEndpoint, is_ssl, problem_of, read_ssl
+from wsdgateway.config.endpoints import MAX_PORT, BadEndpoint, is_ssl, problem_of, read_ssl
 from wsdgateway.config.wrong import Wrong, shown
 from wsdgateway.discovery.identity import identity_of, is_uuid
 from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, OTHER, SCAN_OPERATIONS
@@ -257,3 +257,32 @@ def interfaces(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) and item and item.isprintable() for item in value):
         raise Wrong('a list of interfaces such as ["eth0"]')
     return tuple(dict.fromkeys(value))
+
+
+def ports(value: Any) -> range:
+    """Checks a range of TCP ports, such as "8400-8499" or "8400". Raises `Wrong`."""
+    found = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", value) if isinstance(value, str) else None
+    first, last = (0, 0) if found is None else (int(found[1]), int(found[2] or found[1]))
+    if not 0 < first <= last <= MAX_PORT:
+        raise Wrong(f'a range of ports between 1 and {MAX_PORT} such as "8400-8499"')
+    return range(first, last + 1)
+
+
+def local_interface(value: Any) -> str:
+    """Checks an address to listen on, with a zone if it is link-local; "" is every one. Raises `Wrong`."""
+    if not isinstance(value, str) or not (value == "" or isIPAddress(value) or isIPv6Address(value)):
+        raise Wrong('an IP address of this host such as "192.0.2.5", or "" for every address that a [[listen]] is open '
+                    "on")
+    return value
+
+
+def announced(value: Any) -> bool:
+    """Checks whether eSCL scanners are announced, which is not built yet. Raises `Wrong`."""
+    if flag(value):
+        raise Wrong("false, because announcement by DNS-SD is not supported yet; clients must be given the address")
+    return False
+
+
+def no_escl_tls(value: Any) -> None:
+    """Refuses the key, because eSCL with TLS is not built yet. Raises `Wrong`."""
+    raise Wrong("left out, because eSCL with TLS on a port of its own is not supported yet")

@@ -92,6 +92,20 @@ def listening_place(endpoint: str) -> tuple[str, int] | None:
     return f"{ip_address(address)}{percent}{zone}", int(given["port"])
 
 
+def interface_of(endpoint: str) -> str | None:
+    """Returns the interface of a valid endpoint string, `0.0.0.0` or `::` for all; None without IP."""
+    kind, _, rest = endpoint.partition(":")
+    if kind not in ("tcp", "tcp4", "tcp6", "ssl"):
+        return None
+    return _parts(rest).get("interface") or ("::" if kind == "tcp6" else "0.0.0.0")
+
+
+def tcp_endpoint(port: int, interface: str) -> str:
+    """Returns the endpoint string for a port on an interface, an IP address."""
+    kind = "tcp6" if ":" in interface else "tcp"
+    return f"{kind}:{port}:interface={_escape(interface)}"
+
+
 def _parts(rest: str) -> dict[str, str]:
     """The parts of an endpoint string after its kind; the first may be a port without `port=`."""
     given: dict[str, str] = {}

@@ -13,6 +13,7 @@ import attrs
 from wsdgateway.config.certificates import check_tls
 from wsdgateway.config.checks import NAME
 from wsdgateway.config.endpoints import listening_place
+from wsdgateway.config.esclports import check_escl
 from wsdgateway.config.positions import EMPTY, TomlPath, find_positions, position_of
 from wsdgateway.config.sections import (
     Admin,
@@ -20,6 +21,7 @@ from wsdgateway.config.sections import (
     Cache,
     Config,
     Discovery,
+    Escl,
     Events,
     ExchangeLog,
     Gateway,
@@ -41,7 +43,7 @@ class ConfigError(Exception):
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _TABLES = {"gateway": Gateway, "cache": Cache, "events": Events, "discovery": Discovery, "limits": LimitsConfig,
-           "exchange_log": ExchangeLog, "admin": Admin}
+           "exchange_log": ExchangeLog, "admin": Admin, "escl": Escl}
 _ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow}
 _SECTIONS = {**{name: f"[{name}]" for name in _TABLES}, **{name: f"[[{name}]]" for name in _ARRAYS}}
 _SYNTAX = re.compile(r"\(at line (\d+), column")
@@ -186,6 +188,7 @@ def make_config(data: dict[str, Any], path: str, lines: Mapping[TomlPath, int] =
         reading.mistake('there is no [[listen]] section; at least one is needed, with an endpoint such as "tcp:5357"')
     _check_together(reading, data)
     _check_ports(reading, values)
+    check_escl(data, values, reading)
     folder = Path(path).resolve().parent
     check_tls(values, folder, reading.wrong)
     if reading.problems:

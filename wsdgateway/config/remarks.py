@@ -28,7 +28,8 @@ class Remark:
 
 def remarks(config: Config) -> list[Remark]:
     """Returns a remark for each setting that is risky, or has no effect as it is."""
-    return [*_scanner_remarks(config), *_access_remarks(config), *_discovery_remarks(config), *_overlaps(config)]
+    return [*_scanner_remarks(config), *_access_remarks(config), *_discovery_remarks(config), *_overlaps(config),
+            *_escl_remarks(config)]
 
 
 def _scanner_remarks(config: Config) -> Iterator[Remark]:
@@ -92,6 +93,26 @@ def _overlaps(config: Config) -> Iterator[Remark]:
             yield Remark((*where, "endpoint"), (
                 f"{section} endpoint = {endpoint}: {other} has the same port on every address, so only one of the two "
                 "can be opened"))
+
+
+def _escl_remarks(config: Config) -> Iterator[Remark]:
+    """Remarks about eSCL: keys without effect, and scanners that sane-airscan hides."""
+    bridged = [(position, one) for position, one in enumerate(config.scanner) if one.bridge]
+    if config.escl is None:
+        yield from (Remark(("scanner", position, "escl_port"), (
+            f"[[scanner]] {one.name}: escl_port has no effect without an [escl] section"))
+            for position, one in bridged if one.escl_port is not None)
+        return
+    without = [(position, one) for position, one in bridged if not one.escl]
+    if len(without) < len(bridged):
+        yield from (Remark(("scanner", position, "escl"), (
+            f"[[scanner]] {one.name}: escl = false: sane-airscan hides a WSD scanner at an address at which any eSCL "
+            "scanner is announced, so Linux clients will not find this one while the others are offered by eSCL"))
+            for position, one in without)
+    if config.discovery.adopt:
+        return
+    if not bridged:
+        yield Remark(("escl",), "[escl] has no effect without a [[scanner]]")
 
 
 def _address(url: str) -> tuple[str, int, str]:

@@ -15,6 +15,7 @@ import attrs
 from wsdgateway.bridge.access.permission import Rule
 from wsdgateway.bridge.discovery.adoption import Exclusion
 from wsdgateway.config import checks
+from wsdgateway.config.endpoints import MAX_PORT
 from wsdgateway.config.numbers import rate, seconds, whole
 from wsdgateway.scan.quirks import LENIENT, STRICT, Quirks
 from wsdgateway.tls.trust import Trust
@@ -85,6 +86,8 @@ class ScannerConfig:
     pin: str | None = _key(checks.pin, None, identifies=True)
     insecure: bool = _key(checks.flag, False, identifies=True)
     event_sources: tuple[IPv4Network | IPv6Network, ...] = _key(checks.networks, ())
+    escl: bool = _key(checks.flag, True)
+    escl_port: int | None = _key(whole(1, MAX_PORT), None)
 
     @property
     def quirks(self) -> Quirks:
@@ -221,6 +224,19 @@ class Admin:
 
 
 @attrs.frozen
+class Escl:
+    """`[escl]`"""
+
+    ports: range = _key(checks.ports, range(8400, 8500))
+    interface: str = _key(checks.local_interface, "")
+    announce: bool = _key(checks.announced, True)
+    spool: str | None = _key(checks.text, None)
+    spool_size: int = _key(whole(1 << 20, 1 << 44), 2 << 30)
+    certificate: str | None = _key(checks.no_escl_tls, None)
+    key: str | None = _key(checks.no_escl_tls, None)
+
+
+@attrs.frozen
 class Config:
     """A whole configuration. Relative paths are relative to `folder`; `file` is the file named in messages."""
 
@@ -235,4 +251,13 @@ class Config:
     limits: LimitsConfig = LimitsConfig()
     exchange_log: ExchangeLog = ExchangeLog()
     admin: Admin = Admin()
+    escl: Escl | None = None
     file: str = ""
+
+    @property
+    def spool(self) -> Path:
+        """The folder of the eSCL jobs' pages: that of `[escl] spool`, else `spool` beside the file of the store."""
+        if self.escl is not None and self.escl.spool is not None:
+            return self.folder / self.escl.spool
+        kind, _, where = self.gateway.state.partition(":")
+        return (self.folder / where).parent / "spool" if kind == "sqlite" else self.folder / "spool"

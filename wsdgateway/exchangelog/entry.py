@@ -30,7 +30,8 @@ class Entry(NamedTuple):
     """An entry of the log. `time` is the start in seconds since 1970, `seconds` the duration.
 
     Byte counts are those of bodies. Unknown values are None: `status` if the client disconnected before the answer,
-    `client` if the gateway made the request. `user` and `job_name` are set only if the log is to name people.
+    `client` if the gateway made the request. `user` and `job_name` are set only if the log is to name people;
+    `protocol` is set for another one than SOAP.
 
     A named tuple, because every status read creates one: a frozen attrs class takes five times as long.
     """
@@ -51,6 +52,7 @@ class Entry(NamedTuple):
     capture: str | None = None
     user: str | None = None
     job_name: str | None = None
+    protocol: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -94,16 +96,18 @@ def _unique(text: str | None) -> str:
 def write_entry(entry: Entry) -> str:
     """Returns the entry as a JSON object without a line break. Control and non-ASCII characters are escaped."""
     (time, scanner, client, operation, action, message_id, job_id, source, status, fault, request_bytes,
-     response_bytes, seconds, capture, user, job_name) = entry
+     response_bytes, seconds, capture, user, job_name, protocol) = entry
     people = ""
     if user is not None or job_name is not None:
         people = f',"user":{_unique(user)},"job_name":{_unique(job_name)}'
+    other = "" if protocol is None else f',"protocol":"{protocol}"'
     return (
         f'{{"time":"{timestamp(time)}","scanner":{_quoted(scanner)},"client":{_quoted(client)},'
         f'"operation":{_quoted(operation)},"action":{_quoted(action)},"message_id":{_unique(message_id)},'
         f'"job_id":{_quoted(job_id)},"source":"{source}","status":{"null" if status is None else status},'
         f'"fault":{_quoted(fault)},"request_bytes":{request_bytes},"response_bytes":{response_bytes},'
-        f'"seconds":{max(seconds, 0.0):.6f},"capture":{_unique(capture)}{people}}}')
+        f'"seconds":{max(seconds, 0.0):.6f},"capture":{_unique(capture)}{people}'
+        f'{other}}}')
 
 
 def describe(entry: Entry) -> dict[str, Any]:
@@ -112,4 +116,6 @@ def describe(entry: Entry) -> dict[str, Any]:
     described["time"], described["seconds"] = timestamp(entry.time), round(max(entry.seconds, 0.0), 6)
     if entry.user is None and entry.job_name is None:
         del described["user"], described["job_name"]
+    if entry.protocol is None:
+        del described["protocol"]
     return described

@@ -16,6 +16,7 @@ from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.frontend import FrontEnd
 from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan
 from wsdgateway.bridge.health.health import Health
+from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.eventing.source import SOURCE_CANCELING
@@ -25,7 +26,10 @@ from wsdgateway.net.clients.notifications import notifications
 from wsdgateway.net.clients.proxy import Proxy
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.reusedjobids import ReusedJobIds
-from wsdgateway.net.context import Context
+from wsdgateway.net.context import Context, EsclContext
+from wsdgateway.net.escl.jobs import EsclJobs
+from wsdgateway.net.escl.offer import OfferReader
+from wsdgateway.net.escl.service import EsclService, ScannerView
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.distribution import Distribution
 from wsdgateway.net.events.eventingclient import EventingClient
@@ -99,6 +103,11 @@ class BridgedScanner:
                               after_learning=self._learnt, on_trouble=self._in_trouble)
         authorization = Authorization(self.name, context.permission, accounting)
 
+        self.own_jobs: EsclJobs | None = None
+        self.escl: EsclService | None = None
+        if context.escl is not None:
+            self._offer_by_escl(context.escl, accounting)
+
         def served(front_end: FrontEnd) -> Resource:
             return Resource(Proxy(
                 front_end, self.bridge, forwarder, self.source, self.stand_in, context.directed, context.metrics,
@@ -110,12 +119,47 @@ class BridgedScanner:
             b"scan": served(WSScan(Endpoint.SCAN, context.new_id)),
             b"subscriptions": served(WSScan(Endpoint.SUBSCRIPTION, context.new_id)),
             b"events": notifications(self.sink)}
+        if self.escl is not None:
+            self.resources[b"eSCL"] = self.escl.address
         self.subscription: DeviceSubscription | None = None
         self._misses_service = False
         self._checking: IDelayedCall | None = None
         self.watch.start(self.monitor)
         self._status_check = StatusCheck(self.bridge, requests.send, seconds=context.seconds, new_id=context.new_id,
                                          learnt=self.watch.look)
+
+    def _offer_by_escl(self, shared: EsclContext, accounting: Accounting) -> None:
+        """Make the eSCL service, and the jobs of its clients."""
+        context, bridge = self._context, self.bridge
+        execution, self._leftovers = self.make_scan_jobs(shared.spool, shared.room, shared.new_job_id)
+        self.own_jobs = EsclJobs(context.reactor, execution, context.seconds)
+        view = ScannerView(
+            self.name, lambda: self.monitor.labels, self._escl_endpoint,
+            lambda: None if self.health.reachable is False else bridge.reported.status,
+            lambda age: self._status_check.confirm(age),
+            lambda: self.monitor.locate() if bridge.device is None else None,
+            lambda: bridge.device is not None, lambda: self.options.section.escl)
+        self.escl = EsclService(
+            context.reactor, view, self.own_jobs,
+            OfferReader(context.reactor, self._job_requests(), view.is_located), shared, context.permission, accounting,
+            context.metrics)
+
+    def _escl_endpoint(self) -> str | None:
+        """What the uuid of the eSCL scanner is made from: the scanner's own uuid, or its address if that is fixed."""
+        section = self.options.section
+        return f"{section.scan} {self.name}" if section.scan else self.monitor.endpoint
+
+    def end_own_jobs(self, jobs: Iterable[OwnJob]) -> None:
+        """End the gateway's own jobs of an earlier start that may still run at the scanner."""
+        if self.own_jobs is not None:
+            self._leftovers.end(jobs)
+
+    async def stop_own_jobs(self) -> None:
+        """Cancel the gateway's own jobs."""
+        own, self.own_jobs = self.own_jobs, None
+        if own is not None:
+            self._leftovers.stop()
+            await own.stop()
 
     @property
     def health(self) -> Health:
@@ -130,12 +174,14 @@ class BridgedScanner:
 
         `room` is the room in the `spool`, which scanners share; `new_job_id` makes names that cannot be guessed.
         """
-        context = self._context
-        requests = JobRequests(self.bridge, self.device, self._forwarder, self._accounting, seconds=context.seconds,
-                               new_id=context.new_id)
+        context, requests = self._context, self._job_requests()
         return (ScanJobExecution(context.reactor, self.bridge, requests, context.store, context.quotas, spool, room,
                                  seconds=context.seconds, new_job_id=new_job_id),
                 Leftovers(context.reactor, self.bridge, requests, context.store, seconds=context.seconds))
+
+    def _job_requests(self) -> JobRequests:
+        return JobRequests(self.bridge, self.device, self._forwarder, self._accounting, seconds=self._context.seconds,
+                           new_id=self._context.new_id)
 
     @property
     def subscription_state(self) -> str:
@@ -364,7 +410,8 @@ class BridgedScanner:
         self._checking = self._context.reactor.callLater(self.options.events.check, self._check_on)
 
     async def stop(self) -> None:
-        """End the subscriptions at the scanner, and close every connection."""
+        """End the gateway's jobs and subscriptions at the scanner, and close every connection."""
+        await self.stop_own_jobs()
         self.watch.stop()
         self.monitor.stop()
         if self._checking is not None and self._checking.active():

@@ -9,8 +9,10 @@ from twisted.internet.defer import Deferred
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.bridge.jobs.job import Job
+from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
+from wsdgateway.net.conversion import Converter
 from wsdgateway.net.discovery.directed import DirectedDiscovery
 from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
@@ -18,7 +20,22 @@ from wsdgateway.net.events.subscriptionclock import SubscriptionClock
 from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
+from wsdgateway.storage.spool import Spool
 from wsdgateway.storage.store import IStore
+
+
+@attrs.frozen
+class EsclContext:
+    """What the eSCL services of all scanners share.
+
+    `names` are the host names of this gateway in lower case, `new_job_id` makes ids that cannot be guessed.
+    """
+
+    spool: Spool
+    room: Room
+    converter: Converter
+    names: frozenset[str]
+    new_job_id: Callable[[], str]
 
 
 @attrs.frozen
@@ -31,8 +48,8 @@ class Context:
     `on_finished` is called with a scanner's name and a job of it that has ended, `on_given_again` with a scanner's name
     and a JobId that it has given to another job. `repeats` answers repeated reads; `slices` divides long work; `random`
     gives numbers from 0 to 1, `secret` as many random bytes as requested; `subscription_clock` measures the time of
-    clients' subscriptions. Connections to scanners belong to `sockets`, which takes the place of the reactor for them;
-    `writes` sends what is written to them.
+    clients' subscriptions. With `escl` scanners are also offered by eSCL. Connections to scanners belong to `sockets`,
+    which takes the place of the reactor for them; `writes` sends what is written to them.
     """
 
     reactor: Any
@@ -55,6 +72,7 @@ class Context:
     slices: TimeSlices
     random: Callable[[], float]
     secret: Callable[[int], bytes]
+    escl: EsclContext | None = None
     subscription_clock: SubscriptionClock = attrs.field(default=attrs.Factory(
         lambda self: SubscriptionClock(self.seconds, self.wall), takes_self=True))
     sockets: Any = attrs.field(default=attrs.Factory(lambda self: self.reactor, takes_self=True))

@@ -171,6 +171,9 @@ class FallbackStore:
         self._has_ended(name_of_job(scanner, job_id))
         return self._write(lambda store: store.end_job(scanner, job_id))
 
+    def keep_escl_port(self, scanner: str, port: int) -> Deferred[None]:
+        return self._write(lambda store: store.keep_escl_port(scanner, port))
+
     def _has_ended(self, name: str) -> None:
         """Records the end of a subscription, of the adoption of a scanner, or of a job of the gateway's own.
 
@@ -206,6 +209,9 @@ class FallbackStore:
 
     def own_jobs(self) -> Deferred[list[OwnJob]]:
         return self._memory.own_jobs()
+
+    def escl_ports(self) -> Deferred[dict[str, int]]:
+        return self._memory.escl_ports()
 
     def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
         file = self._recovery.file

@@ -32,6 +32,7 @@ class MemoryStore:
         self._versions: dict[str, tuple[str, int]]
         self._adopted: dict[str, Adopted]
         self._own_jobs: dict[tuple[str, str], OwnJob]
+        self._escl_ports: dict[str, int]
         self._instance: int | None
         self.list_instead(content)
 
@@ -41,7 +42,7 @@ class MemoryStore:
         return Content(
             tuple(self._subscriptions.values()), tuple(self._held.values()), tuple(self._adopted.values()),
             tuple((endpoint, *known) for endpoint, known in self._versions.items()), self._instance,
-            tuple(self._own_jobs.values()))
+            tuple(self._own_jobs.values()), tuple(self._escl_ports.items()))
 
     def list_instead(self, content: Content) -> None:
         """Replaces everything except the finished jobs."""
@@ -51,6 +52,7 @@ class MemoryStore:
         self._adopted = {one.uuid: one for one in content.adopted}
         self._instance = content.instance
         self._own_jobs = {(one.scanner, one.job_id): one for one in content.own_jobs}
+        self._escl_ports = dict(content.escl_ports)
 
     def take_jobs(self) -> list[FinishedJob]:
         """Removes and returns the finished jobs, each scanner's oldest first."""
@@ -139,6 +141,13 @@ class MemoryStore:
 
     def own_jobs(self) -> Deferred[list[OwnJob]]:
         return done(list(self._own_jobs.values()))
+
+    def keep_escl_port(self, scanner: str, port: int) -> Deferred[None]:
+        self._escl_ports = {name: one for name, one in self._escl_ports.items() if one != port} | {scanner: port}
+        return done(None)
+
+    def escl_ports(self) -> Deferred[dict[str, int]]:
+        return done(dict(self._escl_ports))
 
     def retry(self) -> Deferred[None]:
         return done(None)

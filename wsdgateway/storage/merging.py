@@ -39,8 +39,15 @@ def merge(known: Content, listed: Content, ended: Container[str]) -> tuple[Conte
         (*known.subscriptions, *subscriptions), (*known.held, *held),
         (*known.adopted, *(one for one in adopted if one.name not in names)), _versions(known, listed),
         max((one for one in (known.instance, listed.instance) if one is not None), default=None),
-        (*known.own_jobs, *own_jobs))
+        (*known.own_jobs, *own_jobs), _ports(known, listed))
     return merged, Content(subscriptions, held, adopted, own_jobs=own_jobs)
+
+
+def _ports(known: Content, listed: Content) -> tuple[tuple[str, int], ...]:
+    """The eSCL ports: those of this start, and those of the file whose scanner and port have no other."""
+    names, ports = {name for name, _ in known.escl_ports}, {port for _, port in known.escl_ports}
+    return (*known.escl_ports, *((name, port) for name, port in listed.escl_ports
+                                 if name not in names and port not in ports))
 
 
 def name_of_job(scanner: str, job_id: str) -> str:

@@ -49,6 +49,11 @@ def ending(scanner: str, job_id: str) -> Statement:
     return "DELETE FROM own_job WHERE scanner = ? AND job_id = ?", (scanner, job_id)
 
 
+def porting(scanner: str, port: int) -> Statement:
+    """Replaces both the scanner's former port and the port's former scanner."""
+    return "REPLACE INTO escl_port VALUES (?, ?)", (port, scanner)
+
+
 def saving(one: Subscription) -> Statement:
     """Inserts or updates a row; an update keeps its position, so that the oldest row stays first."""
     values = (
@@ -80,6 +85,7 @@ def differences(listed: Content, content: Content) -> list[Statement]:
           if one not in listed.adopted),
         *(ending(one.scanner, one.job_id) for one in listed.own_jobs if one not in content.own_jobs),
         *(beginning(one) for one in content.own_jobs if one not in listed.own_jobs),
+        *(porting(*one) for one in content.escl_ports if one not in listed.escl_ports),
         *(("REPLACE INTO stand_in VALUES (?, ?, ?)", version) for version in content.versions
           if version not in listed.versions),
         *([] if content.instance in (None, listed.instance) else [

@@ -28,6 +28,7 @@ from wsdgateway.storage.rows import (
     ending,
     forgetting,
     holding,
+    porting,
     read_held,
     read_subscription,
     releasing,
@@ -39,6 +40,7 @@ from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, Stor
 _SUBSCRIPTIONS = "SELECT * FROM client_subscription ORDER BY rowid"
 _HELD = "SELECT * FROM device_subscription"
 _ADOPTED = "SELECT uuid, name FROM adopted ORDER BY rowid"
+_ESCL_PORTS = "SELECT scanner, port FROM escl_port ORDER BY rowid"
 _OWN_JOBS = "SELECT scanner, job_id, created FROM own_job ORDER BY rowid"
 _FINISHED = ("SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished, superseded"
              " FROM finished_job WHERE scanner = ? ORDER BY id")
@@ -199,6 +201,12 @@ class SqliteStore:
     def end_job(self, scanner: str, job_id: str) -> Deferred[None]:
         return self._run([ending(scanner, job_id)])
 
+    def keep_escl_port(self, scanner: str, port: int) -> Deferred[None]:
+        return self._run([porting(scanner, port)])
+
+    def escl_ports(self) -> Deferred[dict[str, int]]:
+        return self._all(tuple, _ESCL_PORTS).addCallback(dict)
+
     def own_jobs(self) -> Deferred[list[OwnJob]]:
         return self._all(lambda row: OwnJob(*row), _OWN_JOBS)
 
@@ -281,7 +289,8 @@ def _content(connection: sqlite3.Connection) -> Content:
         tuple(Adopted(*row) for row in connection.execute(_ADOPTED)),
         tuple((row[0], row[1], int(row[2])) for row in connection.execute("SELECT * FROM stand_in ORDER BY rowid")),
         connection.execute("SELECT max(id) FROM instance").fetchone()[0],
-        tuple(OwnJob(*row) for row in connection.execute(_OWN_JOBS)))
+        tuple(OwnJob(*row) for row in connection.execute(_OWN_JOBS)),
+        tuple(connection.execute(_ESCL_PORTS)))
 
 
 def read_only(path: Path) -> Content | None:

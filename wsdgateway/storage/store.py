@@ -59,7 +59,8 @@ class FinishedJob:
 class Content:
     """The content of a store, without its finished jobs.
 
-    `versions` holds endpoint, digest and MetadataVersion of stand-ins.
+    `versions` holds endpoint, digest and MetadataVersion of stand-ins, `escl_ports` the names of scanners and their
+    ports.
     """
 
     subscriptions: tuple[Subscription, ...] = ()
@@ -68,6 +69,7 @@ class Content:
     versions: tuple[tuple[str, str, int], ...] = ()
     instance: int | None = None
     own_jobs: tuple[OwnJob, ...] = ()
+    escl_ports: tuple[tuple[str, int], ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -150,6 +152,12 @@ class IStore(IClientSubscriptions):
 
     def own_jobs() -> Deferred[list[OwnJob]]:
         """Returns the jobs that the gateway itself has created and that have not ended, as far as it knows."""
+
+    def keep_escl_port(scanner: str, port: int) -> Deferred[None]:
+        """Writes a scanner's eSCL port. It replaces its former one, and another scanner loses that port."""
+
+    def escl_ports() -> Deferred[dict[str, int]]:
+        """Returns the eSCL port of each scanner that ever got one, by name."""
 
     def retry() -> Deferred[None]:
         """Tries a file again that could not be used; fires when done."""

@@ -39,6 +39,11 @@ class ReportedStatus:
         self.changes = 0
 
     @property
+    def status(self) -> ScannerStatus:
+        """The status; its state is None if it is not known."""
+        return self._status
+
+    @property
     def state(self) -> str | None:
         """ScannerState; None if it is not known."""
         return self._status.state

@@ -16,9 +16,11 @@ class Resource:
 
     `serve` answers a request, now or later, and returns None; or it returns the answer for the caller to give to a
     request that is not for this resource. `is_exempt` is true for a client whose requests do not count against its
-    quota. `unread` is called with the client of a request that broke off or was refused before it was read.
+    quota. `unread` is called with the client of a request that broke off or was refused before it was read. With `bare`
+    no refusal has a body.
     """
 
     serve: Callable[[Exchange, bytes], HTTPAnswer | None]
     is_exempt: Callable[[bytes, str], bool] = lambda rest, client: False
     unread: Callable[[bytes, str], None] = lambda rest, client: None
+    bare: bool = False

@@ -29,15 +29,18 @@ class Scanner(Protocol):
 class Router:
     """Routes requests to the resources that are mounted at their paths. `on_change` is called when these change.
 
-    `guide` may replace the refusal of a GET or HEAD, which a browser sends.
+    `guide` may replace the refusal of a GET or HEAD, which a browser sends. `refuses_bare` is true for a path whose
+    requests are refused without a body.
     """
 
     def __init__(self, accounting: Accounting, quotas: Quotas, on_change: Callable[[], None] = lambda: None,
-                 guide: Callable[[Exchange, HTTPAnswer], HTTPAnswer] = lambda exchange, refusal: refusal) -> None:
+                 guide: Callable[[Exchange, HTTPAnswer], HTTPAnswer] = lambda exchange, refusal: refusal,
+                 refuses_bare: Callable[[bytes], bool] = lambda path: False) -> None:
         self._accounting = accounting
         self._quotas = quotas
         self._on_change = on_change
         self._guide = guide
+        self._refuses_bare = refuses_bare
         self._exact: dict[bytes, tuple[Resource, bytes]] = {}
         self._below: dict[tuple[bytes, bytes], Resource] = {}
 
@@ -64,24 +67,34 @@ class Router:
 
     def respond(self, exchange: Exchange) -> None:
         """Answer a request, now or later."""
+        path = exchange.request.path
+        self.serve(exchange, self._exact.get(path) or self._find(path))
+
+    def serve(self, exchange: Exchange, found: tuple[Resource, bytes] | None) -> None:
+        """Answer a request for that resource, and the path below it, or with 404."""
         request = exchange.request
-        found = self._exact.get(request.path) or self._find(request.path)
         if self._quotas.is_limited(exchange.client) and not self._is_admitted(exchange, found):
-            exchange.give(_TOO_OFTEN)
+            exchange.give(self._shown(_TOO_OFTEN, request.path, found))
             self._accounting.refused(RATE, exchange.client, "a request")
         elif found is None:
-            exchange.give(NOT_FOUND)
+            exchange.give(self._shown(NOT_FOUND, request.path, found))
         else:
             resource, rest = found
             refusal = resource.serve(exchange, rest)
             if refusal is None:
                 return
-            if request.method in (b"GET", b"HEAD"):
+            if request.method in (b"GET", b"HEAD") and not resource.bare:
                 refusal = self._guide(exchange, refusal)
             exchange.give(refusal)
             if request.body:
                 resource.unread(rest, exchange.client)
         self._accounting.unread(exchange)
+
+    def _shown(self, refusal: HTTPAnswer, path: bytes, found: tuple[Resource, bytes] | None) -> HTTPAnswer:
+        """The refusal, without its body if the client must not get one."""
+        is_bare = self._refuses_bare(path) if found is None else found[0].bare
+        return refusal._replace(body=b"", headers=tuple(
+            field for field in refusal.headers if field[0] != b"Content-Type")) if is_bare else refusal
 
     def _is_admitted(self, exchange: Exchange, found: tuple[Resource, bytes] | None) -> bool:
         """True if the client's quota allows the request, or the resource exempts it."""

@@ -5,6 +5,7 @@ read, such as by the admin site or Prometheus.
 """
 
 from collections.abc import Callable
+from math import inf
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -35,6 +36,7 @@ class StatusCheck:
         self._new_id = new_id
         self._learnt = learnt
         self._asking: Deferred[None] | None = None
+        self._asked_at = -inf
         self.is_read = False
 
     def check(self, interval: float, *, failing: bool, silent: float) -> None:
@@ -54,7 +56,26 @@ class StatusCheck:
         """Ask now, unless the scan service is not known or a request is under way."""
         if self._bridge.device is None or self._asking is not None:
             return
-        self._asking = Deferred.fromCoroutine(self._ask(self._bridge.device))
+        self._begin(self._bridge.device)
+
+    def confirm(self, age: float) -> Deferred[None]:
+        """Ask if the last report and the last question are at least that old, in seconds.
+
+        The Deferred fires when the scanner has been asked, or at once if it is not.
+        """
+        since = max(self._bridge.reported.at, self._asked_at)
+        if self._bridge.device is not None and self._asking is None and self._seconds() - since >= age:
+            self._begin(self._bridge.device)
+        done: Deferred[None] = Deferred()
+        if self._asking is None:
+            done.callback(None)
+        else:
+            self._asking.addBoth(done.callback)
+        return done
+
+    def _begin(self, device: str) -> None:
+        self._asked_at = self._seconds()
+        self._asking = Deferred.fromCoroutine(self._ask(device))
         self._asking.addErrback(lambda failure: self.log.failure(
             "{scanner}: asking for its status failed", failure, scanner=self._bridge.name))
         self._asking.addBoth(self._ended)

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from math import inf
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -132,6 +133,10 @@ class ScanJobExecution:
         If the page is `gone` before it is `complete`, its part is useless.
         """
         return self._writers[page].file.reader()
+
+    def path_of(self, page: Page) -> Path:
+        """The page's file, which is in use until the page is `gone`."""
+        return self._writers[page].file.path
 
     def sending(self, job: ScanJob) -> None:
         """Note that a page is being sent; must be followed by `sent`."""

@@ -11,6 +11,7 @@ import attrs
 from lxml import etree
 
 from wsdgateway.bridge.access.quotas import JOBS_AT_ONCE
+from wsdgateway.bridge.cache.coalescing import common_read
 from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Pass, Question, Refuse, Reply
 from wsdgateway.bridge.scanjobs.scanjob import Refusal, Ticket
 from wsdgateway.bridge.scanner import ScannerBridge
@@ -33,10 +34,12 @@ from wsdgateway.scan.operations import (
     CANCEL_JOB,
     CREATE_SCAN_JOB,
     GET_JOB_ELEMENTS,
+    GET_SCANNER_ELEMENTS,
     RETRIEVE_IMAGE,
     Operation,
     action_of,
 )
+from wsdgateway.scan.scannerelements import write_elements_request
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, compose, read
 from wsdgateway.soap.faults import fault_of, reason_of
@@ -110,6 +113,10 @@ class JobRequests:
         status = None if elements is None else elements.status
         return status if status is not None and status.job_id == job_id else None
 
+    async def elements(self, names: tuple[str, ...], client: str) -> Envelope | Refusal:
+        """Elements of the scanner, as the answer cache keeps them for all clients."""
+        return await self._ask(GET_SCANNER_ELEMENTS, write_elements_request(*names), client)
+
     async def cancel(self, job_id: str, client: str, began: Callable[[ScannerRequest], None]) -> Refusal | None:
         """Cancel the job; `began` is called with the request. Returns the refusal if there was one."""
         answer = await self._ask(CANCEL_JOB, write_cancel(job_id), client, began)
@@ -161,7 +168,8 @@ class JobRequests:
                       body=body, namespaces={"wscn": WSCN}, is_request=True)
         envelope = read(raw)
         wanted = read_request(envelope.body) if operation is GET_JOB_ELEMENTS else None
-        return Question(envelope, raw, operation, client, b"", wanted, None, list(_FIELDS))
+        read_of = common_read(operation, envelope) if operation is GET_SCANNER_ELEMENTS else None
+        return Question(envelope, raw, operation, client, b"", wanted, read_of, list(_FIELDS))
 
     # Images.
 

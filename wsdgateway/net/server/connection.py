@@ -164,7 +164,8 @@ class ClientConnection(TwistedProtocol):
         """Send the refusal, then discard further data for a while: a reset could destroy the answer."""
         refusal = self._queue.refusal
         assert refusal is not None
-        self.write(refusal_answer(refusal, self._server.date()))
+        bare = self._server.refuses_bare(self._reader.path)
+        self.write(refusal_answer(refusal, self._server.date(), bare=bare))
         self._server.refused(self, refusal)
         self._lingers_from = self._received
         self._queue.requests.clear()
@@ -237,6 +238,10 @@ class ClientConnection(TwistedProtocol):
     def pending(self) -> int:
         """The number of bytes that the client has not read yet."""
         return self._writer.pending
+
+    def unacknowledged(self) -> int:
+        """The number of bytes that the client's host has not acknowledged yet; 0 if that is not known."""
+        return self._writer.unacknowledged
 
     def exchange_over(self, keep_alive: bool) -> None:
         """End the exchange: read the next request, or close."""

@@ -39,6 +39,9 @@ class Channel(Protocol):
     def pending(self) -> int:
         """The number of bytes that the client has not read yet."""
 
+    def unacknowledged(self) -> int:
+        """The number of bytes that the client's host has not acknowledged yet; 0 if that is not known."""
+
     def date(self) -> bytes:
         """The current Date field."""
 
@@ -68,11 +71,15 @@ def persistence(keep_alive: bool, *, http10: bool) -> bytes:
     return b"Connection: keep-alive\r\n" if http10 else b""
 
 
-def refusal_answer(refusal: Refusal, date: bytes) -> list[bytes | memoryview]:
-    """The last answer on a connection whose client has sent unreadable data; `date` is its Date field."""
+def refusal_answer(refusal: Refusal, date: bytes, *, bare: bool = False) -> list[bytes | memoryview]:
+    """The last answer on a connection whose client has sent unreadable data; `date` is its Date field.
+
+    It has no body if `bare`.
+    """
+    body = b"" if bare else refusal.body
+    kind = () if bare else ((b"Content-Type", b"text/plain; charset=utf-8"),)
     return [response_head(refusal.status, [
-        (b"Content-Type", b"text/plain; charset=utf-8"), (b"Content-Length", b"%d" % len(refusal.body)),
-        (b"Connection", b"close")])[:-2], date, b"\r\n", refusal.body]
+        *kind, (b"Content-Length", b"%d" % len(body)), (b"Connection", b"close")])[:-2], date, b"\r\n", body]
 
 
 def http_date(seconds: float) -> bytes:
@@ -159,6 +166,10 @@ class Exchange:
     def pending(self) -> int:
         """The number of bytes that the client has not read yet."""
         return self._channel.pending()
+
+    def unacknowledged(self) -> int:
+        """The number of bytes that the client's host has not acknowledged yet; 0 if that is not known."""
+        return 0 if self.gone else self._channel.unacknowledged()
 
     def write(self, data: bytes) -> None:
         """Write a piece of the body."""

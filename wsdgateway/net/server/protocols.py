@@ -63,6 +63,9 @@ class Server(RequestServer, Protocol):
     def refused(self, connection: Connection, refusal: Refusal) -> None:
         """Record that a connection's request is refused, not answered."""
 
+    def refuses_bare(self, path: bytes) -> bool:
+        """True if a refusal of a request for that path must have no body."""
+
     def broken_off(self, connection: Connection) -> None:
         """Record that a connection was closed in the middle of a request."""
 

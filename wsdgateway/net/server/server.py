@@ -39,7 +39,7 @@ class HTTPServer(Factory):
     `base` gives the URL for clients that reached the gateway at an address and port. `denied` is called with the
     reason, a name of `metrics`, when a connection is refused. `broken_off` is called with each connection that ends in
     the middle of a request. `repeated` answers known requests without reading them in full; `is_partial` is true for
-    the first piece of one.
+    the first piece of one. `refuses_bare` is true for a path whose requests are refused without a body.
     """
 
     noisy = False
@@ -50,7 +50,8 @@ class HTTPServer(Factory):
                  denied: Callable[[str, str], None], writes: WriteScheduler | None = None,
                  broken_off: Callable[[Connection], None] = lambda connection: None,
                  repeated: Repeated = lambda *_: None,
-                 is_partial: Callable[[bytes], bool] = lambda raw: False) -> None:
+                 is_partial: Callable[[bytes], bool] = lambda raw: False,
+                 refuses_bare: Callable[[bytes], bool] = lambda path: False) -> None:
         self._denied = denied
         self._handshakes = Handshakes()
         self.reactor = reactor
@@ -59,6 +60,7 @@ class HTTPServer(Factory):
         self.respond = respond
         self._repeated = repeated
         self.is_partial = is_partial
+        self.refuses_bare = refuses_bare
         self.refused = refused
         self.broken_off = broken_off
         self.base = base

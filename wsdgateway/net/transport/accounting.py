@@ -71,14 +71,17 @@ class Accounting:
         return self._log.tape()
 
     def client(self, exchange: AccountedExchange, operation: str, source: str, started: float,
-               envelope: Envelope | None = None, job_id: str | None = None) -> None:
-        """Record that a client's request has been answered from that source, or will not be answered."""
+               envelope: Envelope | None = None, job_id: str | None = None, protocol: str | None = None) -> None:
+        """Record that a client's request has been answered from that source, or will not be answered.
+
+        `protocol` is that of the client, None for SOAP.
+        """
         elapsed = self._seconds() - started
         if self._scanner is not None:
             self._metrics.request(self._scanner, operation, source, elapsed)
             if source == DEVICE:
                 self._log_details(exchange.peer, operation, exchange.status, elapsed)
-        self._add(exchange, operation, source, elapsed, envelope, job_id)
+        self._add(exchange, operation, source, elapsed, envelope, job_id, protocol)
 
     def _log_details(self, client: str, operation: str, status: int | None, elapsed: float) -> None:
         """Log a request to the scanner for `log_level = "debug"`."""
@@ -108,7 +111,7 @@ class Accounting:
         self._add(exchange, event, EVENT, self._seconds() - started, envelope, job_id)
 
     def _add(self, exchange: AccountedExchange, operation: str, source: str, elapsed: float,
-             envelope: Envelope | None, job_id: str | None) -> None:
+             envelope: Envelope | None, job_id: str | None, protocol: str | None = None) -> None:
         status = None if exchange.gone else exchange.status
         action = message_id = user = job_name = None
         body = exchange.request.body
@@ -121,7 +124,7 @@ class Accounting:
                 user, job_name = people_of(envelope.body)
         self._log.add(Entry(
             self._wall() - elapsed, self._scanner, exchange.peer, operation, action, message_id, job_id, source, status,
-            exchange.fault, len(body), exchange.written, elapsed, None, user, job_name), body, exchange.body,
+            exchange.fault, len(body), exchange.written, elapsed, None, user, job_name, protocol), body, exchange.body,
             exchange.tape)
 
     def repeated(self, question: Question, peer: str, message_id: str, source: str, started: float, request: bytes,

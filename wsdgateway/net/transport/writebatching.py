@@ -6,6 +6,9 @@ each iteration. So answers are collected, until the batch of a `SocketSet` or th
 socket does not accept all bytes, its connection uses Twisted's `write` from then on.
 """
 
+import fcntl
+import sys
+import termios
 from typing import Any
 
 from twisted.internet.tcp import Connection
@@ -38,6 +41,15 @@ class CoalescedWriter:
         transport = self._transport
         written = len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
         return sum(map(len, self._waiting)) + written + getattr(transport, "_tempDataLen", 0)
+
+    @property
+    def unacknowledged(self) -> int:
+        """The number of bytes in the system's send buffer; 0 if that is not known. ioctl SIOCOUTQ of Linux."""
+        try:
+            found = fcntl.ioctl(self._transport.socket.fileno(), termios.TIOCOUTQ, bytes(4))
+        except (AttributeError, OSError, ValueError):
+            return 0  # with TLS, or closed
+        return int.from_bytes(found, sys.byteorder)
 
     def flush(self) -> None:
         """Send the collected bytes now."""

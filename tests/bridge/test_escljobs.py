@@ -1,0 +1,73 @@
+"""Tests of bridge.escljobs: the end of a job as the answer of ScanJobs or NextDocument, and a job as JobInfo."""
+
+import pytest
+
+from wsdgateway.bridge.escljobs import client_job, creation_outcome, end_outcome
+from wsdgateway.bridge.scanjobs.scanjob import FINISHED, End, Order, Page, Phase, Reason, ScanJob
+from wsdgateway.escl.scannerstatus import ADF_EMPTY, ADF_JAM
+from wsdgateway.scan.jobs import CreatedJob
+
+
+def job(*, feeder=True, images=0, created=True, **more):
+    made = ScanJob("j1", Order((), images, feeder, "192.0.2.7"), 10.0, **more)
+    made.created = CreatedJob("5", None) if created else None
+    return made
+
+
+@pytest.mark.parametrize(("end", "feeder", "idle", "status"), [
+    (End(Reason.BUSY, "ServerErrorNotAcceptingJobs"), False, False, 503),
+    (End(Reason.BUSY, "ServerErrorNotAcceptingJobs"), True, True, 409),
+    (End(Reason.BUSY, "ServerErrorTemporaryError"), True, True, 503),
+    (End(Reason.BUSY, "HTTP 503"), False, False, 503),
+    (End(Reason.UNREACHABLE, "ServerErrorTemporaryError"), True, True, 503),
+    (End(Reason.FEEDER_EMPTY, "ClientErrorNoImagesAvailable"), True, False, 409),
+    (End(Reason.REFUSED, "ClientErrorFormatNotSupported"), False, False, 409),
+    (End(Reason.REFUSED, "ServerErrorInternalError"), False, False, 500),
+    (End(Reason.STOPPING), False, False, 503)])
+def test_a_job_that_was_not_created(end, feeder, idle, status):
+    outcome = creation_outcome(end, feeder=feeder, idle=idle)
+    assert outcome.status == status
+    assert (outcome.retry_after is not None) is (status == 503)
+
+
+def test_a_feeder_that_refuses_because_it_is_empty_is_shown_as_empty():
+    end = End(Reason.FEEDER_EMPTY, "ClientErrorNoImagesAvailable")
+    assert creation_outcome(end, feeder=True, idle=False).adf_state == ADF_EMPTY
+
+
+@pytest.mark.parametrize(("end", "status"), [
+    (FINISHED, 404), (End(Reason.FEEDER_EMPTY, "ClientErrorNoImagesAvailable"), 404),
+    (End(Reason.CANCELED_BY_CLIENT), 410), (End(Reason.CANCELED_AT_DEVICE, "ClientErrorJobCancelled"), 410),
+    (End(Reason.CLIENT_GONE), 410), (End(Reason.STOPPING), 410), (End(Reason.STOPPED_AT_DEVICE, "x"), 409),
+    (End(Reason.FAILED, "ServerErrorInternalError"), 500), (End(Reason.FAILED, "ServerErrorTemporaryError"), 500),
+    (End(Reason.BROKEN_OFF, "ServerErrorInternalError"), 500), (End(Reason.SPOOL_FULL), 500),
+    (End(Reason.TOO_LARGE), 500), (End(Reason.UNREACHABLE, "ServerErrorTemporaryError"), 500)])
+def test_the_end_of_a_job_for_its_client(end, status):
+    assert end_outcome(job(), end, None).status == status
+
+
+def test_a_jam_is_told_as_a_conflict():
+    assert end_outcome(job(), End(Reason.FAILED, "ServerErrorInternalError"), ADF_JAM).status == 409
+
+
+@pytest.mark.parametrize(("end", "status"), [
+    (End(Reason.BUSY, "ServerErrorNotAcceptingJobs"), 410), (End(Reason.UNREACHABLE), 410),
+    (End(Reason.REFUSED, "ClientErrorFormatNotSupported"), 409), (End(Reason.REFUSED, "x"), 500)])
+def test_a_job_that_waited_and_was_never_created(end, status):
+    assert end_outcome(job(created=False), end, None).status == status
+
+
+def test_a_job_with_pages_that_wait():
+    found = client_job(job(phase=Phase.RETRIEVING, scanned=3, pages=[
+        Page(2, 10, 10, complete=True, sent=True), Page(3, 10, 10, complete=True), Page(4)]), "/eSCL/ScanJobs/j1", 14.9)
+    assert (found.uri, found.uuid, found.state, found.age) == ("/eSCL/ScanJobs/j1", "j1", "Processing", 4)
+    assert (found.taken, found.waiting, found.drained) == (2, 1, False)
+
+
+@pytest.mark.parametrize(("end", "images", "scanned", "drained"), [
+    (FINISHED, 0, 3, True), (FINISHED, 3, 3, False), (FINISHED, 5, 3, True), (End(Reason.FEEDER_EMPTY), 0, 0, True),
+    (End(Reason.CANCELED_BY_CLIENT), 0, 1, False)])
+def test_whether_the_feeder_is_empty_afterwards(end, images, scanned, drained):
+    found = client_job(job(phase=Phase.OVER, end=end, images=images, scanned=scanned), "x", 10.0)
+    assert found.drained is drained
+    assert not client_job(job(feeder=False, phase=Phase.OVER, end=end, images=1, scanned=1), "x", 10.0).drained

@@ -1,0 +1,242 @@
+"""Scans through the eSCL service: pages and their types, jobs that wait, are canceled, or end otherwise."""
+
+import io
+
+import pikepdf
+import pytest
+import pytest_twisted
+from PIL import Image
+
+from tests.loopback.escl.client import SANE_ESCL, Client, settings
+from tests.loopback.gateways import PATH
+from tests.messages import create_scan_job
+from tests.peers import ask
+from tests.waiting import until
+
+
+def opened(answered):
+    with Image.open(io.BytesIO(answered.body)) as image:
+        return image.format, image.size
+
+
+def requested(service, job):
+    """Returns the engine's job with the path."""
+    return service.scanner.own_jobs.execution.get(job.rpartition("/")[2])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_from_the_platen(offered):
+    service = await offered()
+    one = service.escl_client
+    job = await one.scan()
+    [page], last = await one.pages(job)
+    assert last == 404
+    assert (page.headers["content-type"], opened(page)[0]) == ("image/jpeg", "JPEG")
+    assert page.headers["content-location"] == f"{job}/1"
+    info = await one.ask("GET", f"{job}/ScanImageInfo")
+    assert (int(info.value("ActualWidth")), int(info.value("ActualHeight"))) == opened(page)[1]
+    status = await one.get("ScannerStatus")
+    assert (status.value("State"), status.value("JobState"), status.value("ImagesCompleted")) == (
+        "Idle", "Completed", "1")
+    assert status.value("JobUri") == job
+    assert (await one.ask("DELETE", job)).status == 200
+    await until(lambda: service.spool_files() == [])
+
+
+@pytest.mark.parametrize(("source", "more", "pages"), [
+    ("Feeder", "", 3), ("Feeder", "<scan:Duplex>true</scan:Duplex>", 6),
+    ("Feeder", "<scan:NumberOfPages>2</scan:NumberOfPages>", 2)])
+@pytest_twisted.ensureDeferred
+async def test_pages_from_the_feeder(offered, source, more, pages):
+    service = await offered()
+    found, last = await service.escl_client.pages(await service.escl_client.scan(settings(source, more=more)))
+    assert (len(found), last) == (pages, 404)
+    assert len({page.body for page in found}) == pages
+    assert [page.headers["content-location"].rpartition("/")[2] for page in found] == [
+        str(number) for number in range(1, pages + 1)]
+    await until(lambda: service.spool_files() == [])
+
+
+@pytest.mark.parametrize(("media", "kind"), [("image/jpeg", "JPEG"), ("image/png", "PNG")])
+@pytest_twisted.ensureDeferred
+async def test_each_type_is_exactly_the_one_asked_for(offered, media, kind):
+    service = await offered()
+    [page], _ = await service.escl_client.pages(await service.escl_client.scan(settings(media=media)))
+    assert (page.headers["content-type"], opened(page)[0]) == (media, kind)
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_page_is_a_pdf_as_large_as_the_paper(offered):
+    service = await offered()
+    body = settings("Feeder", "application/pdf", 100)
+    pages, last = await service.escl_client.pages(await service.escl_client.scan(body))
+    assert (len(pages), last) == (3, 404)
+    for page in pages:
+        assert page.headers["content-type"] == "application/pdf"
+        with pikepdf.open(io.BytesIO(page.body)) as pdf:
+            [sheet] = pdf.pages
+            assert [float(value) / 72 for value in sheet.MediaBox][2:] == pytest.approx((2, 3), abs=0.03)
+    await until(lambda: service.spool_files() == [])
+
+
+@pytest_twisted.ensureDeferred
+async def test_minimal_settings(offered):
+    service = await offered()
+    body = (b'<ScanSettings xmlns="http://schemas.hp.com/imaging/escl/2011/05/03">'
+            b'<n0:Version xmlns:n0="http://www.pwg.org/schemas/2010/12/sm">2.0</n0:Version></ScanSettings>')
+    [page], _ = await service.escl_client.pages(await service.escl_client.scan(body))
+    assert opened(page)[0] == "JPEG"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_that_was_not_sent_whole_is_sent_again(offered):
+    service = await offered(scanner={"page_seconds": 0.3})
+    one = service.escl_client
+    job = await one.scan(settings("Feeder"))
+    connection = await one.send("GET", f"{job}/NextDocument")
+    await until(lambda: requested(service, job).sending)
+    connection.transport.abortConnection()
+    await until(lambda: not requested(service, job).sending)
+    pages, last = await one.pages(job)
+    assert (len(pages), last) == (3, 404)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_first_bytes_leave_while_the_page_still_arrives(offered):
+    service = await offered()
+    one = service.escl_client
+    job = await one.scan(settings(resolution=600, size=(2400, 3300)))
+    connection = await one.send("GET", f"{job}/NextDocument")
+    await connection.until(lambda data: b"\r\n\r\n" in data)
+    assert b"Transfer-Encoding: chunked" in connection.received or b"Content-Length" in connection.received
+    head, body = await connection.answer()
+    assert head.status == 200
+    assert body.endswith(b"\xff\xd9")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_job_waits_for_its_turn(offered):
+    service = await offered(scanner={"page_seconds": 0.2})
+    one = service.escl_client
+    first, second = await one.scan(settings("Feeder")), await one.scan()
+    status = await one.get("ScannerStatus")
+    assert status.values("JobUri") == [second, first]
+    assert status.values("JobState") == ["Pending", "Processing"]
+    assert status.value("State") == "Processing"
+    waiting = one.pages(second)
+    pages, _ = await one.pages(first)
+    assert len(pages) == 3
+    assert [len((await waiting)[0])] == [1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_queue_is_bounded(offered):
+    service = await offered(scanner={"page_seconds": 30.0})
+    one = service.escl_client
+    for _ in range(11):
+        await one.scan()
+    answered = await one.ask("POST", "/eSCL/ScanJobs", settings())
+    assert answered.status == 503
+    assert int(answered.headers["retry-after"]) > 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_that_is_not_ready_is_refused_after_a_while(offered, monkeypatch):
+    from wsdgateway.net.escl import documents
+
+    class Impatient:
+        hold = 0.05
+
+    monkeypatch.setattr(documents, "client_kind", lambda headers: Impatient)
+    service = await offered(scanner={"page_seconds": 30.0})
+    one = service.escl_client
+    job = await one.scan()
+    answered = await one.next(job)
+    assert (answered.status, answered.headers["retry-after"]) == (503, "1")
+    assert (await one.ask("GET", f"{job}/ScanImageInfo")).status == 404
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_deleted_job_is_canceled_at_the_scanner(offered):
+    service = await offered(scanner={"page_seconds": 30.0})
+    one = service.escl_client
+    job = await one.scan()
+    waiting = await one.send("GET", f"{job}/NextDocument")
+    assert (await one.ask("DELETE", job)).status == 200
+    head, body = await waiting.answer()
+    assert (head.status, body) == (410, b"")
+    await until(lambda: [known.status.state for known in service.scanner.bridge.table.jobs()] == ["Canceled"])
+    status = await one.get("ScannerStatus")
+    assert (status.value("State"), status.value("JobState"), status.value("JobStateReason")) == (
+        "Idle", "Canceled", "JobCanceledByUser")
+    assert (await one.next(job)).status == 410
+    await until(lambda: service.spool_files() == [])
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_empty_feeder(offered):
+    service = await offered(scanner={"feeder_pages": 0, "refill": False})
+    one = service.escl_client
+    answered = await one.ask("POST", "/eSCL/ScanJobs", settings("Feeder"))
+    assert (answered.status, answered.reason) == (409, "Conflict")
+    assert (await one.get("ScannerStatus")).values("JobState") == []
+    service.device.device.feeder = 2
+    pages, last = await one.pages(await one.scan(settings("Feeder")))
+    assert (len(pages), last) == (2, 404)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_jam_in_the_middle(offered):
+    service = await offered(scanner={"jam_after": 1, "page_seconds": 0.0})
+    one = service.escl_client
+    pages, last = await one.pages(await one.scan(settings("Feeder")))
+    assert (len(pages), last) == (1, 409)
+    status = await one.get("ScannerStatus")
+    assert (status.value("State"), status.value("AdfState"), status.value("JobState")) == (
+        "Stopped", "ScannerAdfJam", "Aborted")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_busy_scanner(offered):
+    service = await offered(scanner={"page_seconds": 30.0})
+    head, _ = await ask(service.port, PATH, create_scan_job())
+    assert head.status == 200
+    answered = await service.escl_client.ask("POST", "/eSCL/ScanJobs", settings())
+    assert answered.status == 503
+    status = await service.escl_client.get("ScannerStatus")
+    assert (status.value("State"), status.values("JobState")) == ("Idle", [])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_sees_its_own_jobs_only(offered):
+    service = await offered()
+    one = service.escl_client
+    await one.pages(await one.scan())
+    for job in service.scanner.own_jobs.execution.jobs:
+        object.__setattr__(job.order, "client", "192.0.2.9")
+    status = await one.get("ScannerStatus")
+    assert status.values("JobUri") == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_sanes_escl_reads_until_the_end(offered):
+    service = await offered()
+    one = Client(service.escl_client.port, headers=SANE_ESCL)
+    pages, last = await one.pages(await one.scan(settings("Feeder", version="2.0")))
+    assert (len(pages), last) == (3, 404)
+    assert (await one.get("ScannerStatus")).value("State") == "Idle"
+
+
+@pytest_twisted.ensureDeferred
+async def test_pages_are_deleted_and_jobs_canceled_when_the_gateway_stops(offered):
+    service = await offered(scanner={"page_seconds": 30.0})
+    one = service.escl_client
+    job = await one.scan()
+    waiting = await one.send("GET", f"{job}/NextDocument")
+    await until(lambda: service.scanner.own_jobs.get(job.rpartition("/")[2]).turns.locked)
+    stopping = service.stopService()
+    head, _ = await waiting.answer()
+    assert head.status == 410
+    await stopping
+    assert service.spool_files() == []
+    assert [known.status.state for known in service.scanner.bridge.table.jobs()] == ["Canceled"]

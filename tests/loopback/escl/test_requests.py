@@ -1,0 +1,187 @@
+"""The eSCL service's answers: capabilities, status, refusals, and their records."""
+
+import json
+
+import pytest
+import pytest_twisted
+
+from tests.loopback.clients import request
+from tests.loopback.escl.client import SANE_ESCL, Client, client, section, settings
+from tests.loopback.gateways import sample
+from tests.ports import free_port
+from tests.waiting import until
+from wsdgateway.escl.scannercapabilities import ScannerCapabilities
+
+
+@pytest_twisted.ensureDeferred
+async def test_capabilities_and_status_at_both_roots(offered):
+    service = await offered()
+    own, below = service.escl_client, Client(service.port, "/front-desk/eSCL")
+    for one in (own, below):
+        answered = await one.get("ScannerCapabilities")
+        assert (answered.status, answered.headers["content-type"]) == (200, "text/xml")
+        found = ScannerCapabilities.read(answered.body)
+        assert found.platen is not None
+        assert found.adf.simplex is not None
+        assert {"image/jpeg", "application/pdf"} <= set(found.platen.profiles[0].formats)
+        status = await one.get("ScannerStatus")
+        assert (status.status, status.value("State"), status.value("AdfState")) == (200, "Idle", "ScannerAdfLoaded")
+    assert sample(service, "wsdgateway_escl_requests_total", resource="ScannerStatus", status="200") == 2
+    assert sample(service, "wsdgateway_requests_total", operation="GetScannerElements", source="local") >= 4
+
+
+@pytest_twisted.ensureDeferred
+async def test_paths_may_have_more_slashes_and_head_has_no_body(offered):
+    service = await offered()
+    one = service.escl_client
+    for path in ("//eSCL/ScannerStatus", "/eSCL/ScannerStatus/"):
+        assert (await one.ask("GET", path)).status == 200
+    connection = await one.send("HEAD", "/eSCL/ScannerStatus")
+    await connection.end()
+    assert connection.received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert connection.received.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [
+    ("GET", "/", 404), ("GET", "/front-desk/scan", 404), ("GET", "/eSCL", 404), ("GET", "/eSCLx/ScannerStatus", 404),
+    ("GET", "/eSCL/Nothing", 404), ("POST", "/eSCL/ScannerStatus", 405), ("GET", "/eSCL/ScanJobs", 405),
+    ("PUT", "/eSCL/ScanJobs", 405), ("GET", "/eSCL/ScanJobs/unknown/NextDocument", 404),
+    ("GET", "/eSCL/ScanJobs/unknown/ScanImageInfo", 404), ("DELETE", "/eSCL/ScanJobs/unknown", 404),
+    ("DELETE", "/eSCL/ScanJobs/../../etc", 404)])
+@pytest_twisted.ensureDeferred
+async def test_other_requests_are_refused_without_a_body(offered, method, path, status):
+    service = await offered()
+    assert (await service.escl_client.ask(method, path)).status == status
+
+
+@pytest.mark.parametrize(("body", "status"), [
+    (b"", 400), (b"<a/>", 400), (b"nonsense", 400), (b"x" * 65537, 413), (b" " * (1 << 21), 413),
+    (settings().replace(b"<?xml", b"<!DOCTYPE a><?xml"), 400), (settings("Camera"), 409),
+    (settings(resolution=77), 409), (settings(media="image/webp"), 409)])
+@pytest_twisted.ensureDeferred
+async def test_bad_settings_are_refused_without_a_body(offered, body, status):
+    service = await offered()
+    assert (await service.escl_client.ask("POST", "/eSCL/ScanJobs", body)).status == status
+    assert (await Client(service.port, "/front-desk/eSCL").ask("POST", "/front-desk/eSCL/ScanJobs", body)
+            ).status == status
+    assert service.scanner.bridge.table.jobs() == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_web_pages_are_refused(offered):
+    service = await offered(gateway={"state": "memory:", "name": "Scans"})
+    one = service.escl_client
+    assert (await one.get("ScannerStatus", b"Origin: http://evil.example\r\n")).status == 403
+    assert (await one.get("ScannerStatus", b"Sec-Fetch-Site: cross-site\r\n")).status == 403
+    assert (await Client(one.port, host=b"evil.example").get("ScannerStatus")).status == 403
+    assert (await Client(one.port, host=b"scans.local.:8400").get("ScannerStatus")).status == 200
+
+
+@pytest_twisted.ensureDeferred
+async def test_rules_count_requests_as_operations_of_ws_scan(offered):
+    service = await offered(allow=[{"operations": ["GetScannerElements"]}, {"deny": True}])
+    one = service.escl_client
+    assert (await one.get("ScannerCapabilities")).status == 200
+    assert (await one.get("ScannerStatus")).status == 200
+    assert (await one.ask("POST", "/eSCL/ScanJobs", settings())).status == 403
+    assert (await one.ask("GET", "/eSCL/ScanJobs/x/NextDocument")).status == 403
+    assert sample(service, "wsdgateway_refused_total", reason="rule") == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_too_many_requests_are_refused_without_a_body(offered):
+    service = await offered(limits={"client_requests": 1, "unlimited": []})
+    found = [(await service.escl_client.get("ScannerStatus")) for _ in range(3)]
+    assert found[-1].status == 429
+    assert found[-1].headers["retry-after"] == "1"
+
+
+@pytest_twisted.ensureDeferred
+async def test_too_many_jobs_are_refused_for_the_moment(offered):
+    service = await offered(scanner={"page_seconds": 30.0}, limits={"client_jobs": 1, "unlimited": []})
+    await service.escl_client.scan()
+    answered = await service.escl_client.ask("POST", "/eSCL/ScanJobs", settings())
+    assert (answered.status, answered.reason) == (503, "Service Unavailable")
+    assert "retry-after" in answered.headers
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_was_never_reached(gateway, tmp_path):
+    service = await gateway(f"http://127.0.0.1:{free_port()}/scan", escl=section(tmp_path))
+    await until(lambda: service.escl_ports.listeners[0].port is not None and service.scanner.health.reachable is False)
+    one = client(service)
+    status = await one.get("ScannerStatus")
+    assert (status.status, status.value("State")) == (200, "Down")
+    for answered in (await one.get("ScannerCapabilities"), await one.ask("POST", "/eSCL/ScanJobs", settings())):
+        assert answered.status == 503
+        assert "retry-after" in answered.headers
+
+
+@pytest_twisted.ensureDeferred
+async def test_capabilities_that_were_read_once_are_given_while_the_scanner_is_away(offered):
+    service = await offered()
+    known = await service.escl_client.get("ScannerCapabilities")
+    await service.device.stopService()
+    service.clock.advance(301)
+    again = await service.escl_client.get("ScannerCapabilities")
+    assert again.body == known.body
+    await until(lambda: service.scanner.health.reachable is False)
+    assert (await service.escl_client.get("ScannerStatus")).value("State") == "Down"
+    assert (await service.escl_client.ask("POST", "/eSCL/ScanJobs", settings())).status == 503
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_state_is_confirmed_with_the_scanner_at_most_once_in_five_seconds(offered):
+    service = await offered(scanner={"events": "jobs"})
+    one = service.escl_client
+    await one.get("ScannerStatus")
+    await until(lambda: service.scanner.bridge.reported.state == "Idle")
+
+    def asked():
+        return sample(service, "wsdgateway_device_requests_total", operation="GetScannerElements")
+
+    before = asked()
+    for _ in range(5):
+        await one.get("ScannerStatus")
+    assert asked() == before
+    service.device.device.jam()
+    service.clock.advance(5.1)
+    await one.get("ScannerStatus")
+    await until(lambda: asked() == before + 1)
+    await until(lambda: "MediaJam" in service.scanner.bridge.reported.conditions)
+    status = await one.get("ScannerStatus")
+    assert (status.value("State"), status.value("AdfState")) == ("Stopped", "ScannerAdfJam")
+
+
+@pytest_twisted.ensureDeferred
+async def test_requests_are_in_the_exchange_log(offered, tmp_path):
+    service = await offered(exchange_log={"path": str(tmp_path / "log.jsonl")})
+    one = service.escl_client
+    await one.get("ScannerStatus")
+    await one.pages(await one.scan())
+    await one.get("Nothing")
+    await until(lambda: (tmp_path / "log.jsonl").exists()
+                and (tmp_path / "log.jsonl").read_text().count('"protocol"') >= 5)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    found = [line for line in lines if line.get("protocol") == "escl"]
+    assert [(line["operation"], line["status"], line["action"]) for line in found] == [
+        ("GetScannerElements", 200, None), ("CreateScanJob", 201, None), ("RetrieveImage", 200, None),
+        ("RetrieveImage", 404, None), ("other", 404, None)]
+    assert found[2]["job_id"] == found[1]["job_id"] is not None
+    assert found[2]["response_bytes"] > 1000
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_api_has_the_address(offered):
+    service = await offered()
+    assert service.escl_ports.url("nobody") is None
+    [one] = json.loads((await request(service.admin_port, b"/api/scanners"))[2])
+    assert one["escl_url"] == f"http://127.0.0.1:{service.escl_client.port}/eSCL"
+
+
+@pytest_twisted.ensureDeferred
+async def test_sanes_escl_is_served_alike(offered):
+    service = await offered()
+    one = Client(service.escl_client.port, headers=SANE_ESCL)
+    pages, last = await one.pages(await one.scan(settings(version="2.0")))
+    assert (len(pages), last) == (1, 404)

@@ -1,0 +1,62 @@
+"""Checks the ports of eSCL scanners against each other and against those of the other listeners."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from wsdgateway.config.endpoints import listening_place
+from wsdgateway.config.positions import TomlPath
+from wsdgateway.config.sections import Admin, Config, Escl, ScannerConfig
+from wsdgateway.config.wrong import Section
+
+
+class Mistakes(Protocol):
+    """Records the mistakes of a configuration."""
+
+    def mistake(self, text: str, path: TomlPath = ()) -> None:
+        """Records a mistake as a sentence."""
+
+    def wrong(self, section: Section, key: str, value: Any, wanted: str) -> None:
+        """Records a wrong value: section, key, value, and what it must be."""
+
+
+def reserved_ports(config: Config) -> frozenset[int]:
+    """The ports of `[[listen]]` and `[admin]`, which no eSCL scanner gets from the range, on any interface."""
+    return _reserved((*config.listen, config.admin))
+
+
+def _reserved(sections: Iterable[Any]) -> frozenset[int]:
+    places = (listening_place(one.endpoint) for one in sections if one is not None)
+    return frozenset(place[1] for place in places if place is not None)
+
+
+def check_escl(data: dict[str, Any], values: dict[str, Any], mistakes: Mistakes) -> None:
+    """Checks `[escl]` and each `escl_port`; sections with other mistakes are left out."""
+    escl = values.get("escl")
+    table = data.get("escl")
+    if isinstance(table, dict) and "announce" not in table:
+        mistakes.mistake("[escl]: announce is missing; it must be false, because announcement by DNS-SD is not "
+                         "supported yet", ("escl",))
+    if not isinstance(escl, Escl):
+        return
+    reserved = _reserved((*values.get("listen", ()), values.get("admin", Admin())))
+    seen: dict[int, str] = {}
+    scanners: list[ScannerConfig] = [one for one in values.get("scanner", ()) if one is not None and one.bridge]
+    for position, one in enumerate(values.get("scanner", ())):
+        if one is None or one.escl_port is None or not one.escl:
+            continue
+        section = Section(f"[[scanner]] {one.name}", ("scanner", position))
+        former = seen.setdefault(one.escl_port, one.name)
+        if former != one.name:
+            mistakes.wrong(section, "escl_port", one.escl_port, f"unique: [[scanner]] {former} has the same port")
+        elif one.escl_port in reserved:
+            mistakes.wrong(section, "escl_port", one.escl_port, "a port that neither a [[listen]] nor [admin] uses")
+    wanted = sum(1 for one in scanners if one.escl and one.escl_port is None)
+    left = len(escl.ports) - sum(1 for port in {*seen, *reserved} if port in escl.ports)
+    if wanted > left:
+        mistakes.wrong(Section("[escl]", ("escl",)), "ports", shown_range(escl.ports),
+                       f"a range with at least {wanted} free port(s), one for each scanner; it has {left}")
+
+
+def shown_range(ports: range) -> str:
+    """Formats a range as it is written in the file."""
+    return f"{ports.start}-{ports.stop - 1}"

@@ -1,0 +1,217 @@
+"""Answers NextDocument: waits for the next page, converts it if needed, and sends it.
+
+eSCL, NextDocument. Requests for one job are answered one after the other. A page that needs no conversion is sent while
+it still arrives from the scanner. It stays until it was sent whole and the next one is asked for.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.logger import Logger
+
+from wsdgateway.bridge.escljobs import end_outcome
+from wsdgateway.bridge.frontends.escl.clients import client_kind
+from wsdgateway.bridge.frontends.escl.faults import NOT_READY, Outcome
+from wsdgateway.bridge.frontends.escl.formats import JPEG
+from wsdgateway.bridge.frontends.escl.jpeg import MAX_HEADER, NotJpeg, find_frame
+from wsdgateway.bridge.scanjobs.scanjob import Page
+from wsdgateway.net.conversion import START, Converter, Unconvertible, kind_of
+from wsdgateway.net.escl.jobs import EsclJob, EsclJobs
+from wsdgateway.net.escl.sending import send
+from wsdgateway.net.server.exchange import Exchange
+from wsdgateway.storage.spool import Spool, SpoolReader
+
+NO_CACHE = (b"Cache-Control", b"no-cache")
+
+
+@attrs.frozen(eq=False)
+class _File:
+    """A whole page in a file."""
+
+    size: int
+    complete: bool = True
+    gone: bool = False
+
+
+class _Left(Exception):
+    """The client has left."""
+
+
+class _TooLate(Exception):
+    """The page was not ready in time."""
+
+
+class Documents:
+    """Answers the requests for pages of one scanner's jobs."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, scanner: str, jobs: EsclJobs, spool: Spool, converter: Converter) -> None:
+        self._reactor = reactor
+        self._scanner = scanner
+        self._jobs = jobs
+        self._spool = spool
+        self._converter = converter
+
+    async def serve(self, exchange: Exchange, one: EsclJob, uri: str, adf_state: str | None) -> Outcome | None:
+        """Send the next page of a job, or return the answer if there is none. `uri` is the path of the job."""
+        if one.is_crowded:
+            return NOT_READY
+        limit = self._reactor.seconds() + client_kind(exchange.request.headers).hold
+        self._jobs.execution.touch(one.job)
+        try:
+            await self._turn(exchange, one, limit)
+        except _TooLate:
+            return NOT_READY
+        except _Left:
+            return None
+        try:
+            return await self._serve(exchange, one, uri, adf_state, limit)
+        finally:
+            one.turns.release()
+
+    async def _turn(self, exchange: Exchange, one: EsclJob, limit: float) -> None:
+        """Wait until no other request is served for the job."""
+        acquiring = one.turns.acquire()
+        await self._within(exchange, acquiring, limit)
+
+    async def _within(self, exchange: Exchange, waiting: Deferred[Any], limit: float) -> Any:
+        """The result of a Deferred that may be cancelled. Raises `_Left` and `_TooLate`."""
+        exchange.on_gone = waiting.cancel
+        try:
+            return await waiting.addTimeout(max(0.0, limit - self._reactor.seconds()), self._reactor)
+        except TimedOut:
+            raise _TooLate from None
+        except CancelledError:
+            raise _Left from None
+        finally:
+            exchange.on_gone = None
+
+    async def _serve(self, exchange: Exchange, one: EsclJob, uri: str, adf_state: str | None, limit: float
+                     ) -> Outcome | None:
+        execution = self._jobs.execution
+        while not exchange.gone:
+            page = execution.next_page(one.job)
+            if page is None and one.job.finished:
+                assert one.job.end is not None
+                self._jobs.discard_converted(one)
+                return end_outcome(one.job, one.job.end, adf_state)
+            try:
+                if page is None:
+                    await self._within(exchange, execution.changed(one.job), limit)
+                elif await self._send(exchange, one, page, uri, limit):
+                    return None
+            except _TooLate:
+                return NOT_READY
+            except _Left:
+                return None
+            except (OSError, Unconvertible) as error:
+                self.log.error("{scanner}: a page of an eSCL job cannot be sent: {error}", scanner=self._scanner,
+                               error=str(error))
+                execution.cancel(one.job)
+                return Outcome(500)
+        return None
+
+    async def _send(self, exchange: Exchange, one: EsclJob, page: Page, uri: str, limit: float) -> bool:
+        """Send a page. Returns False if it is gone, and the job has to be looked at again."""
+        execution = self._jobs.execution
+        execution.sending(one.job)
+        whole = False
+        try:
+            reader = execution.open_page(page)
+            try:
+                is_direct = await self._is_direct(exchange, one, page, reader, limit)
+                if is_direct is None:
+                    return False
+                if is_direct:
+                    whole = await self._stream(exchange, one, page, page, reader, uri)
+                    return True
+            finally:
+                reader.close()
+            path = await self._converted(exchange, one, page, limit)
+            if path is None:
+                return False
+            converted = SpoolReader(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+            try:
+                whole = await self._stream(exchange, one, page, _File(path.stat().st_size), converted, uri)
+            finally:
+                converted.close()
+            return True
+        finally:
+            execution.sent(one.job, page, whole=whole)
+            if whole:
+                self._note_size(one, page)
+
+    async def _stream(self, exchange: Exchange, one: EsclJob, page: Page, source: Any, reader: SpoolReader,
+                      uri: str) -> bool:
+        one.number = page.number
+        headers = ((b"Content-Type", one.media.encode("ascii")), NO_CACHE,
+                   (b"Content-Location", f"{uri}/{page.number}".encode("ascii")))
+        return await send(self._reactor, exchange, source, reader, lambda: self._jobs.execution.changed(one.job),
+                          headers)
+
+    async def _is_direct(self, exchange: Exchange, one: EsclJob, page: Page, reader: SpoolReader, limit: float
+                         ) -> bool | None:
+        """Whether the page can be sent as it is; None if it is gone. Waits until enough of it has arrived."""
+        while not page.gone:
+            data = reader.read(0, min(page.size, MAX_HEADER + 16))
+            if len(data) >= START or page.complete:
+                decided = _decide(data, one.media, complete=page.complete or page.size > MAX_HEADER)
+                if decided is not None:
+                    return decided
+            await self._within(exchange, self._jobs.execution.changed(one.job), limit)
+        return None
+
+    async def _converted(self, exchange: Exchange, one: EsclJob, page: Page, limit: float) -> Path | None:
+        """The file with the page in the client's media type; None if the page is gone."""
+        while not page.complete:
+            if page.gone:
+                return None
+            await self._within(exchange, self._jobs.execution.changed(one.job), limit)
+        if one.converted is not None and one.converted[0] is page:
+            return one.converted[1].path
+        self._jobs.discard_converted(one)
+        source, file = self._jobs.execution.path_of(page), self._spool.create(one.job.id)
+        file.close()
+        one.converted = page, file
+        try:
+            # It is not cancelled when the client leaves, since the client will ask for the page again.
+            await self._converter.convert(source, file.path, one.media, one.dots, one.lines)
+        except BaseException:
+            self._jobs.discard_converted(one)
+            raise
+        return file.path
+
+    def _note_size(self, one: EsclJob, page: Page) -> None:
+        """Learn the size of the image that was sent, for ScanImageInfo."""
+        try:
+            source = self._jobs.execution.path_of(page)
+        except KeyError:
+            return
+        sizing = self._converter.size_of(source)
+
+        def sized(size: tuple[int, int, int]) -> None:
+            one.info = size
+
+        sizing.addCallbacks(sized, lambda failure: failure.trap(Unconvertible) and None)
+
+
+def _decide(data: bytes, media: str, *, complete: bool) -> bool | None:
+    """Whether an image that begins with these bytes can be sent as that media type; None if more bytes are needed."""
+    if kind_of(data[:START]) != media:
+        return False
+    if media != JPEG:
+        return True
+    try:
+        frame = find_frame(data)
+    except NotJpeg:
+        return True  # damaged, or of an unusual kind, which the client may know
+    if frame is None:
+        return True if complete else None
+    return frame.is_height_known
+
+
