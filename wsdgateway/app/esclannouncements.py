@@ -1,7 +1,7 @@
 """Announces the eSCL scanners by DNS-SD on the clients' interfaces, while they can be used there.
 
-`[escl] announce` and `[discovery] client_interfaces`. A scanner is announced as long as its stand-in is, so that clients
-that hide a WSD scanner behind an eSCL one always find one of the two; and only where no other host announces it.
+`[escl] announce` and `[discovery] client_interfaces`. A scanner is announced as long as its stand-in is, so that
+clients that hide a WSD scanner behind an eSCL one find one of the two, and only where no other host announces it.
 """
 
 import socket

@@ -54,10 +54,10 @@ class Announcer:
     """Announces services on the interfaces while these exist; opens no socket if none are given.
 
     `gateway` is a stable text that no other gateway has. `serves(interface, address)` is false for an address at which
-    the services cannot be reached; it is asked again whenever the interfaces are polled. Three functions are called with
-    the interface's name: `on_name(interface, service, name)` when a service is announced under that instance name, `on_conflict` likewise
-    when another host has the name, and `on_others(interface, scanners)` when other hosts announce other scanners than
-    before.
+    the services cannot be reached; it is asked again whenever the interfaces are polled. Three functions are called
+    with the interface's name: `on_name(interface, service, name)` when a service is announced under that instance name,
+    `on_conflict` likewise when another host has the name, and `on_others(interface, scanners)` when other hosts
+    announce other scanners than before.
     """
 
     log = Logger()
