@@ -153,8 +153,10 @@ class Accounting:
         except Malformed:
             asked = None
         action, message_id, body = (None, None, None) if asked is None else (asked.action, asked.message_id, asked.body)
+        is_created = operation == CREATE_SCAN_JOB.name and status == 200
+        job_id = _created(answer) if is_created else job_id_of(body)
         self._log.add(Entry(
-            self._wall() - elapsed, self._scanner, None, operation, action, message_id, job_id_of(body), OWN, status,
+            self._wall() - elapsed, self._scanner, None, operation, action, message_id, job_id, OWN, status,
             None if status is None else fault_in(answer), len(request), len(answer) if size is None else size,
             elapsed), request, answer, tape)
 
