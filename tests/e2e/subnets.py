@@ -62,12 +62,12 @@ class Network:
         return subprocess.run(["ip", "netns", "exec", self.names[place], *command], check=check, capture_output=True,
                               text=True, timeout=seconds, cwd=self.folder, **more)
 
-    def start(self, place, *command, log="process"):
+    def start(self, place, *command, log="process", **more):
         """Starts a process in a namespace, until `end` or the test's end; its output is in `process.log`."""
         path = Path(self.folder, f"{log}-{len(self.running)}.log")
         with path.open("wb") as output:
             process = subprocess.Popen(["ip", "netns", "exec", self.names[place], *command], cwd=self.folder,
-                                       stdout=output, stderr=subprocess.STDOUT)
+                                       stdout=output, stderr=subprocess.STDOUT, **more)
         process.log = path
         self.running.append(process)
         return process

@@ -20,6 +20,12 @@ _HTTP = (
     b"Content-Type: application/soap+xml\r\n", b"Authorization: Bearer x\r\n", b"X: y\r\n z\r\n", b"5\r\nhello\r\n",
     b"0\r\n\r\n", b"0\r\n", b"0\r\nT: x\r\n\r\n", b"1;e=1\r\n", b"ffffffffffffffff\r\n", b"hello",
 )
+_DNS = (
+    b"\x06_uscan\x04_tcp\x05local\0", b"\x0aFront Desk", b"\xc0\x0c", b"\xc0\x13", b"\0", b"\0\x0c\0\x01",
+    b"\0\x0c\x80\x01",
+    b"\0\xff\0\x01", b"\0\x10\x80\x01", b"\0\x21\x80\x01", b"\0\x01\x80\x01\0\0\0\x78\0\x04\xc0\0\x02\x4d",
+    b"\0\0\x11\x94", b"\0\0\0\0", b"\x84\0", b"\x02\0", b"\0\x01\0\0\0\0\0\0", b"\x06uuid=1",
+)
 _MIME = (
     b"\r\n--boundary\r\n", b"\r\n--boundary--", b"--boundary", b"x--boundary--",
     b"x--boundary\r\nContent-Type: a/b\r\n\r\n", b"\n--boundary\n", b"--", b"\r\n\r\n", b"\n\n",
@@ -101,6 +107,7 @@ TARGETS = {
     "http_requests": Target(wiretargets.http_requests, _HTTP),
     "http_answers": Target(wiretargets.http_answers, _HTTP),
     "http_answers_lenient": Target(wiretargets.http_answers_lenient, _HTTP),
+    "dns_messages": Target(wiretargets.dns_messages, _DNS),
     "multipart": Target(wiretargets.multipart, _MIME),
     "masking": Target(wiretargets.masking, _HTTP + _MIME + _XML + _SCAN),
     "captures": Target(wiretargets.captures, (*_HTTP, *_MIME, *_SOAP, *_SCAN, b"\n%%\n", "²²²".encode("latin-1"))),

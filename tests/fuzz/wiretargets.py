@@ -6,12 +6,17 @@ For any bytes, a target raises only `AssertionError`, if a guarantee is broken.
 import json
 import re
 import zlib
+from ipaddress import ip_address
 from itertools import pairwise
 from random import Random
 
 import attrs
 import h11
 
+from wsdgateway.bridge.dnssd.others import Others
+from wsdgateway.bridge.dnssd.responder import Responder
+from wsdgateway.dnssd import messages as dns
+from wsdgateway.dnssd.scannerservice import ScannerService
 from wsdgateway.exchangelog.folder import CaptureError
 from wsdgateway.exchangelog.har import har_entry
 from wsdgateway.exchangelog.images import Sieve
@@ -301,3 +306,28 @@ def sieve(data):
     # How much of a broken answer is read depends on the pieces in which it came.
     assert any(b", broken off>" in one for one in kept) or kept[1:] == kept[:-1], "a cut changes what is kept"
     read_message(kept[0], request=False)
+
+
+def dns_messages(data):
+    """A message is refused or read, is the same after it was written, and does no harm to a responder."""
+    try:
+        message = dns.read_message(data)
+    except dns.BadMessage:
+        return
+    written = dns.write_message(message)
+    if len(written) <= dns.MAX_MESSAGE:
+        assert dns.read_message(written) == message
+    nothing = lambda *what: None  # noqa: E731
+    responder = Responder("wsdgw-1.local", lambda: 0.5, on_name=nothing, on_conflict=nothing)
+    responder.set_addresses(0.0, (ip_address("192.0.2.5"), ip_address("fe80::5")))
+    responder.announce(0.0, ScannerService("a", "Front Desk", 8400, "Canon", "u"))
+    others = Others(0.0, lambda host: False, lambda: 0.5)
+    for now in (0.2, 20.0):
+        responder.advance(now)
+        for port in (5353, 40000):
+            for packet in responder.receive(now, 4, "192.0.2.77", port, message):
+                dns.read_message(dns.write_message(packet.message))
+        others.receive(now, message)
+        for question in others.advance(now):
+            dns.read_message(dns.write_message(question))
+        assert all(isinstance(one.uuid, str) for one in others.scanners)

@@ -24,29 +24,36 @@ SEND_BUFFER = 1 << 20  # holds answers to hosts that do not exist until their ad
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-def open_socket(interface: Interface, version: int, *, group: bool) -> socket.socket:
-    """Open a socket on that interface, bound to the group and its port, or to a port of its own. Raises `OSError`."""
+def open_socket(interface: Interface, version: int, *, group: bool, groups: dict[int, str] = GROUPS,
+                port: int | None = None, hops: int = 1) -> socket.socket:
+    """Open a socket on that interface, bound to the group and its port, or to a port of its own. Raises `OSError`.
+
+    The groups and the port are those of WS-Discovery unless given; `hops` is the time to live of a multicast.
+    """
+    port = PORT if port is None else port
     made = socket.socket(_FAMILIES[version], socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
         made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        address = GROUPS[version] if group else ("0.0.0.0" if version == 4 else "::")
+        address = groups[version] if group else ("0.0.0.0" if version == 4 else "::")
         if group:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # some daemons only set this one
         if version == 4:
-            where = struct.pack("@4s4si", socket.inet_aton(GROUPS[4]), bytes(4), interface.index)
+            where = struct.pack("@4s4si", socket.inet_aton(groups[4]), bytes(4), interface.index)
             made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, where)
-            made.bind((address, PORT if group else 0))
+            made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, hops)
+            made.bind((address, port if group else 0))
             if group:
                 made.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, where)
         else:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, interface.index)
-            made.bind((address, PORT if group else 0, 0, interface.index if group else 0))
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, hops)
+            made.bind((address, port if group else 0, 0, interface.index if group else 0))
             if group:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
-                                socket.inet_pton(socket.AF_INET6, GROUPS[6]) + struct.pack("@I", interface.index))
+                                socket.inet_pton(socket.AF_INET6, groups[6]) + struct.pack("@I", interface.index))
     except OSError:
         made.close()
         raise
