@@ -228,11 +228,19 @@ class EsclPorts:
         """Every listener of an eSCL scanner, open or not."""
         return [listener for one in self._open.values() for listener in one.listeners]
 
+    def port(self, name: str) -> int | None:
+        """The port of a scanner; None while it is not open."""
+        return next((port for _, port in self.addresses(name)), None)
+
+    def addresses(self, name: str) -> list[tuple[str, int]]:
+        """Each address and port at which a scanner's port is open."""
+        one = self._open.get(name)
+        return [] if one is None else [
+            listener.address for listener in one.listeners if listener.address is not None]
+
     def url(self, name: str) -> str | None:
         """The root of a scanner's eSCL service for clients; None while no port of it is open."""
-        one = self._open.get(name)
-        addresses = [] if one is None else [listener.address for listener in one.listeners]
-        address = next((address for address in addresses if address is not None), None)
+        address = next(iter(self.addresses(name)), None)
         return None if address is None else f"{self._url(address)}{ROOT.decode()}"
 
     def _url(self, address: tuple[str, int]) -> str:

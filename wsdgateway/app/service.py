@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
+from wsdgateway.app.announcements import EsclAnnouncements
 from wsdgateway.app.discovery import DiscoveryService
 from wsdgateway.app.escl import EsclPorts, host_names, is_for_escl, open_spool, with_both
 from wsdgateway.app.exchangelog import ExchangeLogging
@@ -160,6 +161,7 @@ class GatewayService(MultiService):
         self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.scanners, self.store)
         self.bridged.on_added = with_both(self.bridged.on_added, self.escl_ports.changed)
         self.bridged.on_removed = with_both(self.bridged.on_removed, self.escl_ports.changed)
+        self._announcements = EsclAnnouncements(reactor, config, self.scanners, self.escl_ports)
         self.listeners: list[Listener] = []
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds, self._warnings,
@@ -289,6 +291,7 @@ class GatewayService(MultiService):
                 listener.port is not None for listener in self.listeners):
             self._started = True
             self.bridged.start()
+            self._announcements.start()
             if self.config.discovery.is_on:
                 self.discovery.setServiceParent(self)
 
@@ -324,6 +327,7 @@ class GatewayService(MultiService):
             await self._loading
         if self.discovery.running:
             await self.discovery.stopService()
+        await self._announcements.stop()
         for listener in self.listeners:
             await listener.stopService()
         await self.escl_ports.stop()

@@ -6,6 +6,7 @@ writes any body into its image file.
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Any
 
 import attrs
@@ -23,6 +24,7 @@ from wsdgateway.bridge.frontends.escl.status import feeder_condition, status_of
 from wsdgateway.bridge.frontends.escl.tickets import Conflict, PlannedJob, ticket_of
 from wsdgateway.escl.reading import MAX_BODY, Unreadable
 from wsdgateway.escl.scanimageinfo import ScanImageInfo
+from wsdgateway.escl.scannercapabilities import ScannerCapabilities
 from wsdgateway.escl.scannerstatus import ADF_EMPTY, IDLE
 from wsdgateway.escl.scansettings import ScanSettings
 from wsdgateway.http.answers import HTTPAnswer
@@ -44,6 +46,7 @@ from wsdgateway.scan.scannerconfiguration import PLATEN
 from wsdgateway.scan.scannerstatus import INPUT_TRAY_EMPTY, ScannerStatus
 
 STATUS_SECONDS = 2.0  # that the end of a job waits for the scanner's status
+FIRST_SECONDS, REFRESH_SECONDS = 5.0, 300.0  # between two times that capabilities are read to be announced
 CONFIRM_SECONDS = 5.0  # between confirmations of the scanner's status, while clients ask for it
 PROTOCOL = "escl"
 _XML = (b"Content-Type", b"text/xml")
@@ -106,6 +109,7 @@ class EsclService:
         self._metrics = metrics
         self._documents = Documents(reactor, view.name, jobs, context.spool, context.converter)
         self._detects_paper = False
+        self._read_at = -inf
         self.address = Address(self.serve, bare=True)
 
     def serve(self, exchange: Exchange, rest: bytes) -> None:
@@ -128,6 +132,22 @@ class EsclService:
         else:
             answering = Deferred.fromCoroutine(self._answers[request.resource](self, asked, request))
             answering.addCallbacks(partial(self._answered, asked), partial(self._failed, asked))
+
+    def refresh(self) -> None:
+        """Read the capabilities if they have never been, or some time ago."""
+        now = self._accounting.now()
+        age = REFRESH_SECONDS if self._offers.last is not None else FIRST_SECONDS
+        if self._view.is_located() and now - self._read_at >= age:
+            self._read_at = now
+            reading = Deferred.fromCoroutine(self._offers.read(""))
+            reading.addErrback(lambda failure: self.log.failure(
+                "{scanner}: reading its capabilities failed", failure, scanner=self._view.name))
+
+    def known_capabilities(self) -> ScannerCapabilities | None:
+        """The capabilities as they were last read; None if they never were, or if no eSCL client can use them."""
+        offer, endpoint = self._offers.last, self._view.endpoint()
+        return None if offer is None or endpoint is None else offer.capabilities(
+            self._view.labels(), endpoint, "", detects_paper=False)
 
     def _refusal(self, asked: _Asked) -> HTTPAnswer | None:
         exchange = asked.exchange
