@@ -1,5 +1,6 @@
 """Debian's scanimage by eSCL, with sane-airscan and with SANE's own backend: scans through the gateway."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -107,6 +108,23 @@ def test_a_scan_that_is_canceled_is_canceled_at_the_scanner(scan, running, tmp_p
     until(lambda: metric(running, "wsdgateway_escl_requests_total", 'resource="Job"', 'status="200"') == 1)
     until(lambda: metric(running, "wsdgateway_jobs", 'state="Canceled"') == 1)
     until(lambda: not spooled(tmp_path))
+
+
+def test_a_gateway_that_was_killed_leaves_no_pages(running, twistd, tmp_path, until):
+    scanner, gateway, escl, admin = running.ports
+    fill(running, 200)
+    body = (b'<scan:ScanSettings xmlns:pwg="http://www.pwg.org/schemas/2010/12/sm" '
+            b'xmlns:scan="http://schemas.hp.com/imaging/escl/2011/05/03"><pwg:Version>2.0</pwg:Version>'
+            b"<pwg:InputSource>Feeder</pwg:InputSource></scan:ScanSettings>")
+    with urlopen(Request(f"http://127.0.0.1:{escl}/eSCL/ScanJobs", data=body), timeout=30) as answer:
+        assert answer.status == 201
+    until(lambda: len(spooled(tmp_path)) >= 2)
+    running.kill()
+    running.wait(60)
+    assert spooled(tmp_path)
+    twistd(gateway, "wsdgateway", "--config", "gateway.toml", admin=admin)
+    until(lambda: not spooled(tmp_path))
+    until(lambda: json.loads(get(scanner, "/control/"))["jobs"]["1"] in ("Canceled", "Aborted"))
 
 
 def test_wsdgateway_scan(running, tmp_path):

@@ -63,7 +63,7 @@ def open_spool(reactor: Any, config: Config, metrics: Metrics) -> EsclContext | 
         Logger().info("{folder}: deleted {count} page(s) of an earlier start from the spool", folder=str(spool.folder),
                       count=deleted)
     metrics.watch_spool(lambda: room.unfetched)
-    return EsclContext(spool, room, Converter(reactor), host_names(config), lambda: str(uuid.uuid4()))
+    return EsclContext(spool, room, Converter(reactor), set(host_names(config)), lambda: str(uuid.uuid4()))
 
 
 def is_for_escl(path: bytes) -> bool:
@@ -201,6 +201,9 @@ class EsclPorts:
         factory = PortServer(self._server, lambda exchange: self._respond(name, exchange))
         listeners = [Listener(self._sockets, tcp_endpoint(port, address), factory) for address in addresses]
         self._open[name] = _Open(port, listeners)
+        if not addresses:
+            self.log.warn("{scanner}: no port is opened for eSCL, because no [[listen]] is open on an address of the "
+                          "clients' side", scanner=name)
         for listener in listeners:
             listener.opened.addCallback(partial(self._opened, name, listener))
             listener.startService()
@@ -233,18 +236,20 @@ class EsclPorts:
         """Every listener of an eSCL scanner, open or not."""
         return [listener for one in self._open.values() for listener in one.listeners]
 
+    def port(self, name: str) -> int | None:
+        """The port of a scanner; None while it is not open."""
+        return next((port for _, port in self.addresses(name)), None)
+
+    def addresses(self, name: str) -> list[tuple[str, int]]:
+        """Each address and port at which a scanner's port is open."""
+        one = self._open.get(name)
+        return [] if one is None else [
+            listener.address for listener in one.listeners if listener.address is not None]
+
     def url(self, name: str) -> str | None:
         """The root of a scanner's eSCL service for clients; None while no port of it is open."""
-        one = self._open.get(name)
-        addresses = [] if one is None else [listener.address for listener in one.listeners]
-        address = next((address for address in addresses if address is not None), None)
+        address = next(iter(self.addresses(name)), None)
         return None if address is None else f"{self._url(address)}{ROOT.decode()}"
-
-    def port(self, name: str) -> int | None:
-        """The port of a scanner; None while it is not open on any address."""
-        one = self._open.get(name)
-        is_open = one is not None and any(listener.port is not None for listener in one.listeners)
-        return one.port if one is not None and is_open else None
 
     def serves(self, interface: str, address: IPv4Address | IPv6Address) -> bool:
         """True if ports of eSCL scanners are open on this address of that interface."""

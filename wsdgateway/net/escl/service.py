@@ -111,11 +111,11 @@ class EsclService:
     def serve(self, exchange: Exchange, rest: bytes) -> None:
         """Answer a request, now or later. `rest` is its path below the root of the service."""
         path = exchange.request.path
-        method = b"GET" if exchange.request.method == b"HEAD" else exchange.request.method
-        request = read_request(method, rest) if self._view.enabled() else empty(404)
+        request = _read(exchange.request.method, rest) if self._view.enabled() else empty(404)
         named = request if isinstance(request, EsclRequest) else None
         operation = None if named is None else named.operation
-        asked = _Asked(exchange, path[:len(path) - len(rest)].decode("latin-1"),
+        # A Location that begins with two slashes would name a host.
+        asked = _Asked(exchange, "/" + path[:len(path) - len(rest)].lstrip(b"/").decode("latin-1"),
                        OTHER if named is None else named.resource.value,
                        (operation or OTHER_OPERATION).name, self._accounting.now())
         refusal = self._refusal(asked)
@@ -209,7 +209,9 @@ class EsclService:
         try:
             one = self._jobs.submit(planned, exchange.client, feeder=feeder,
                                     images=(settings.pages or 0) if feeder else 1)
-        except NotAdmitted:
+        except NotAdmitted as refusal:
+            if refusal.limit is not None:
+                self._accounting.refused(refusal.limit, exchange.client, asked.operation)
             asked.source = REFUSED
             return BUSY.answer()
         exchange.on_gone = partial(self._jobs.cancel, one)  # its client would never learn its address
@@ -266,6 +268,15 @@ class EsclService:
         Resource.CAPABILITIES: _capabilities, Resource.STATUS: _status, Resource.JOBS: _scan,
         Resource.NEXT_DOCUMENT: _next_document, Resource.IMAGE_INFO: _image_info, Resource.JOB: _delete,
         Resource.ICON: _icon}
+
+
+def _read(method: bytes, rest: bytes) -> EsclRequest | HTTPAnswer:
+    """Read a request; HEAD is a GET, except of a page, which it would use up."""
+    if method != b"HEAD":
+        return read_request(method, rest)
+    request = read_request(b"GET", rest)
+    is_page = isinstance(request, EsclRequest) and request.resource is Resource.NEXT_DOCUMENT
+    return empty(405, (b"Allow", b"GET")) if is_page else request
 
 
 def _scanner_job(one: EsclJob) -> str | None:
