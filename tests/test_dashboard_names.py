@@ -48,6 +48,8 @@ def samples():
         metrics.device_request(SCANNER, operation, outcome)
     for outcome in (KEPT, SHARED, ASKED):
         metrics.kept_answer(SCANNER, GET_ACTIVE_JOBS.name, outcome)
+    metrics.escl_request(SCANNER, "NextDocument", "200")
+    metrics.watch_spool(lambda: 0)
     metrics.delayed(SCANNER)()
     metrics.refused(SCANNER, RULE)
     metrics.image_bytes(SCANNER, 1)

@@ -247,3 +247,10 @@ def test_hostile_values_are_shown_as_text_on_every_page():
         _, page = browser.get(path)
         assert page.count("<script") == 1 and '<script src="/static/live.js"' in page
         assert not re.search(r" (style|on\w+)=", page)
+
+
+def test_the_address_for_escl_is_on_the_page_of_a_scanner():
+    url = "http://192.0.2.5:8400/eSCL"
+    browser = Browser(scanners=[scanner("a", escl_url=url), scanner("b")])
+    assert f'<code id="escl">{url}</code>' in browser.get("/scanners/a")[1]
+    assert "eSCL" not in browser.get("/scanners/b")[1]

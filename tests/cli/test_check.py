@@ -1,5 +1,7 @@
 """Tests of cli.check: the subcommand `wsdgateway check`."""
 
+import socket
+
 import pytest
 
 from tests.certificates import Certified
@@ -155,3 +157,20 @@ def test_warnings_are_in_the_order_of_the_file(check):
                       '[[scanner]]\nname = "b"\nscan = "http://192.0.2.9/"\n')
     lines = [int(line.split(":")[2]) for line in out if line.startswith("warning: g.toml:")]
     assert lines == sorted(lines) and {2, 4, 10} <= set(lines)
+
+
+def test_check_reports_an_escl_spool_and_a_port_that_cannot_be_used(check, tmp_path):
+    spool = tmp_path / "spool"
+    text = LISTEN + "[escl]\nannounce = false\n[[scanner]]\nname = 'a'\nscan = 'http://192.0.2.9/'\n"
+    assert not [line for line in check(text)[1] if "escl" in line]
+    spool.mkdir()
+    (spool / "letter.odt").write_text("x")
+    [line] = [line for line in check(text)[1] if "escl" in line]
+    assert "[escl] spool: spool: the spool must be a folder of its own, but it contains 'letter.odt'" in line
+    (spool / "letter.odt").unlink()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        [line] = [line for line in check(f"{text}escl_port = {port}\n")[1] if "escl_port" in line]
+    assert line.startswith(f"warning: g.toml:8: [[scanner]] a escl_port = {port}: the port is in use at the moment")

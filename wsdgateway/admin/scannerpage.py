@@ -72,4 +72,12 @@ def _adding(scanner: dict[str, Any]) -> Tag:
                 "a line for [devices] in ", tags.code("/etc/sane.d/airscan.conf")),
         tags.dt("Windows"), tags.dd(finds),
         tags.dt("Terminal"), tags.dd(*copied("command", f"wsdgateway scan {url} -o page.pdf", "the command")),
-        class_="facts")
+        *_by_escl(scanner), class_="facts")
+
+
+def _by_escl(scanner: dict[str, Any]) -> list[Tag]:
+    """The address for eSCL clients, if there is one."""
+    url = scanner["escl_url"]
+    return [] if url is None else [
+        tags.dt("eSCL"), tags.dd(*copied("escl", url, "the address for eSCL"), tags.br(),
+                                 "for phones, Macs, Chromebooks, and sane-airscan (", tags.code(", eSCL"), ")")]

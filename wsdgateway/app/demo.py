@@ -1,8 +1,10 @@
 """`--demo`: a virtual scanner on loopback with a gateway in front of it; needs no file, network or scanner."""
 
+import socket
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -10,7 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from wsdgateway.app.service import GatewayService
-from wsdgateway.config.sections import Admin, Config, Gateway, Listen, ScannerConfig
+from wsdgateway.config.sections import Admin, Config, Escl, Gateway, Listen, ScannerConfig
 from wsdgateway.program import command
 from wsdgateway.simulator.conditions import LAMP_WARMING
 from wsdgateway.simulator.service import VirtualScanner
@@ -19,6 +21,13 @@ from wsdgateway.simulator.settings import Settings
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 WARM_UP = 1.0  # seconds
 LOOK_SECONDS = 0.1
+
+
+def free_port() -> int:
+    """A TCP port on loopback that is not in use at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class Demo(MultiService):
@@ -32,6 +41,7 @@ class Demo(MultiService):
         self.scanner = VirtualScanner(reactor, Settings(endpoint=LOOPBACK), wall=time.time)
         self.scanner.setServiceParent(self)
         self.gateway: GatewayService | None = None
+        self._folder: TemporaryDirectory[str] | None = None
         self._looking: Any = None
 
     def startService(self) -> None:
@@ -40,7 +50,10 @@ class Demo(MultiService):
         self.scanner.listening.addErrback(lambda failure: self.logger.failure("Starting the demo failed", failure))
 
     def _start_gateway(self) -> None:
+        port = free_port()
+        self._folder = TemporaryDirectory(prefix="wsdgateway-demo-")
         config = Config(
+            escl=Escl(range(port, port + 1), spool=str(Path(self._folder.name) / "spool")),
             folder=Path.cwd(), listen=(Listen(LOOPBACK),), gateway=Gateway("demo", "memory:"),
             scanner=(ScannerConfig("demo", device=self.scanner.device_url),), admin=Admin(LOOPBACK))
         self.gateway = GatewayService(self._reactor, config)
@@ -71,9 +84,16 @@ class Demo(MultiService):
               f"Gateway          {url}\n"
               f"Admin site       http://{admin_host}:{admin_port}/\n\n"
               f"To scan a page through the gateway, run:\n\n    {command()} scan {url} -o page.jpg\n\n"
+              f"To scan it by eSCL, as phones and Macs do, run:\n\n    {command()} scan {self._escl()} -o page.pdf\n\n"
               f"To jam the scanner (/control/clear undoes it), run:\n\n"
               f"    curl -X POST {self.scanner.base}/control/jam\n",
               file=sys.__stdout__, flush=True)
+
+    def _escl(self) -> str:
+        """The address of the scanner for eSCL clients, on a port of its own if that is open already."""
+        assert self.gateway is not None
+        host, port = self.gateway.listeners[0].address or ("", 0)
+        return self.gateway.escl_ports.url("demo") or f"http://{host}:{port}/demo/eSCL"
 
     def stopService(self) -> Deferred[None]:
         self.running = False
@@ -85,3 +105,5 @@ class Demo(MultiService):
         if self.gateway is not None:
             await self.gateway.stopService()
         await self.scanner.stopService()
+        if self._folder is not None:
+            self._folder.cleanup()

@@ -61,7 +61,7 @@ def open_spool(reactor: Any, config: Config, metrics: Metrics) -> EsclContext | 
         Logger().info("{folder}: deleted {count} page(s) of an earlier start from the spool", folder=str(spool.folder),
                       count=deleted)
     metrics.watch_spool(lambda: room.unfetched)
-    return EsclContext(spool, room, Converter(reactor), host_names(config), lambda: str(uuid.uuid4()))
+    return EsclContext(spool, room, Converter(reactor), set(host_names(config)), lambda: str(uuid.uuid4()))
 
 
 def is_for_escl(path: bytes) -> bool:
@@ -195,6 +195,9 @@ class EsclPorts:
         factory = PortServer(self._server, lambda exchange: self._respond(name, exchange))
         listeners = [Listener(self._sockets, tcp_endpoint(port, address), factory) for address in addresses]
         self._open[name] = _Open(port, listeners)
+        if not addresses:
+            self.log.warn("{scanner}: no port is opened for eSCL, because no [[listen]] is open on an address of the "
+                          "clients' side", scanner=name)
         for listener in listeners:
             listener.opened.addCallback(partial(self._opened, name, listener))
             listener.startService()

@@ -19,7 +19,7 @@ from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.discovery import DiscoveryService
-from wsdgateway.app.escl import EsclPorts, is_for_escl, open_spool, with_both
+from wsdgateway.app.escl import EsclPorts, host_names, is_for_escl, open_spool, with_both
 from wsdgateway.app.exchangelog import ExchangeLogging
 from wsdgateway.app.listeners import Listeners
 from wsdgateway.app.messageids import MessageIds
@@ -273,6 +273,9 @@ class GatewayService(MultiService):
             limiting.addErrback(lambda failure: self.logger.failure("Deleting old jobs from the store failed", failure))
         self.bridged.apply(changes, self.discovery.configure)
         self.escl_ports.configure(config)
+        if self.escl is not None:
+            self.escl.names.clear()
+            self.escl.names.update(host_names(config))
         self.metrics.config_read(self.wall())
         self._reload_warning = None
         self.logger.info("{file} reloaded: {added} scanner(s) added, {changed} replaced, {removed} removed; changed "

@@ -1,6 +1,8 @@
 """Remarks about a configuration on this host: interfaces, addresses, certificates, and folders to write to."""
 
+import errno
 import os
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -8,12 +10,13 @@ from wsdgateway.config.endpoints import Listening, identity_files, listening_pla
 from wsdgateway.config.remarks import EVERY, Remark
 from wsdgateway.config.sections import Config
 from wsdgateway.net.transport.interfaces import read_interfaces
+from wsdgateway.storage.spool import problem_with_spool
 from wsdgateway.tls.identity import read_identity
 
 
 def host_remarks(config: Config) -> list[Remark]:
     """The remarks about what the configuration needs of this host and its current user."""
-    return [*_network(config), *_expiring(config), *_unwritable(config)]
+    return [*_network(config), *_expiring(config), *_unwritable(config), *_spool(config), *_taken(config)]
 
 
 def _listeners(config: Config) -> Iterator[tuple[str, tuple[str | int, ...], Listening]]:
@@ -53,6 +56,33 @@ def _expiring(config: Config) -> Iterator[Remark]:
         if files is not None and remark is not None:
             yield Remark((*path, "certificate"), (
                 f"{section.endpoint}: the certificate in {files.certificate} {remark}"))
+
+
+def _spool(config: Config) -> Iterator[Remark]:
+    """A remark about a spool that the gateway could not use; it would not start then."""
+    problem = None if config.escl is None else problem_with_spool(config.spool)
+    if problem is not None:
+        yield Remark(("escl", "spool"), f"[escl] spool: {problem}")
+
+
+def _taken(config: Config) -> Iterator[Remark]:
+    """Remarks about ports given by hand that another program uses."""
+    for position, one in enumerate(config.scanner if config.escl is not None else ()):
+        if one.escl_port is not None and one.escl and one.bridge and is_taken(one.escl_port):
+            yield Remark(("scanner", position, "escl_port"), (
+                f"[[scanner]] {one.name} escl_port = {one.escl_port}: the port is in use at the moment, unless by this "
+                "gateway itself; give another one, since the gateway uses no other instead"))
+
+
+def is_taken(port: int) -> bool:
+    """True if a TCP port cannot be opened on all IPv4 addresses because it is in use."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
 
 
 def _unwritable(config: Config) -> Iterator[Remark]:

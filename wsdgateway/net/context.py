@@ -28,13 +28,14 @@ from wsdgateway.storage.store import IStore
 class EsclContext:
     """What the eSCL services of all scanners share.
 
-    `names` are the host names of this gateway in lower case, `new_job_id` makes ids that cannot be guessed.
+    `names` are the host names of this gateway in lower case, which a reload may change. `new_job_id` makes ids that
+    cannot be guessed.
     """
 
     spool: Spool
     room: Room
     converter: Converter
-    names: frozenset[str]
+    names: set[str]
     new_job_id: Callable[[], str]
 
 

@@ -108,7 +108,7 @@ class Spool:
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
             raise NotOurs(f"{self.folder}: the spool must be a folder that belongs to the gateway's user; give another "
                           "folder")
-        leftovers = self._leftovers()
+        leftovers = self.leftovers()
         self._lock = os.open(self.folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -122,7 +122,7 @@ class Spool:
             path.unlink(missing_ok=True)
         return len(leftovers)
 
-    def _leftovers(self) -> list[Path]:
+    def leftovers(self) -> list[Path]:
         """The pages of an earlier start. Raises `NotOurs` if there are other files."""
         leftovers: list[Path] = []
         with os.scandir(self.folder) as entries:
@@ -148,3 +148,18 @@ class Spool:
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
+
+
+def problem_with_spool(folder: Path) -> str | None:
+    """The reason why the gateway could not use a folder as its spool; None if it could. Nothing is changed."""
+    if not os.path.lexists(folder):
+        parent = folder.parent
+        return None if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK) else (
+            f"{folder}: the folder {parent} does not exist, or is not writable for the user who runs this check")
+    if folder.is_symlink() or not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return f"{folder}: must be a folder that is writable for the user who runs this check"
+    try:
+        Spool(folder).leftovers()
+    except StoreError as error:
+        return str(error)
+    return None

@@ -90,11 +90,13 @@ async def test_minimal_settings(offered):
 
 @pytest_twisted.ensureDeferred
 async def test_a_page_that_was_not_sent_whole_is_sent_again(offered):
-    service = await offered(scanner={"page_seconds": 0.3})
+    service = await offered()
     one = service.escl_client
-    job = await one.scan(settings("Feeder"))
+    job = await one.scan(settings("Feeder", resolution=600, size=(2400, 3300)))
     connection = await one.send("GET", f"{job}/NextDocument")
-    await until(lambda: requested(service, job).sending)
+    connection.transport.stopReading()  # more than the buffers of both sides hold
+    await until(lambda: requested(service, job).end is not None and requested(service, job).sending)
+    assert not requested(service, job).pages[0].sent
     connection.transport.abortConnection()
     await until(lambda: not requested(service, job).sending)
     pages, last = await one.pages(job)
@@ -192,8 +194,8 @@ async def test_a_jam_in_the_middle(offered):
     pages, last = await one.pages(await one.scan(settings("Feeder")))
     assert (len(pages), last) == (1, 409)
     status = await one.get("ScannerStatus")
-    assert (status.value("State"), status.value("AdfState"), status.value("JobState")) == (
-        "Stopped", "ScannerAdfJam", "Aborted")
+    assert (status.value("State"), status.value("AdfState"), status.value("JobState"),
+            status.value("JobStateReason")) == ("Stopped", "ScannerAdfJam", "Aborted", "AbortedBySystem")
 
 
 @pytest_twisted.ensureDeferred
@@ -239,4 +241,4 @@ async def test_pages_are_deleted_and_jobs_canceled_when_the_gateway_stops(offere
     assert head.status == 410
     await stopping
     assert service.spool_files() == []
-    assert [known.status.state for known in service.scanner.bridge.table.jobs()] == ["Canceled"]
+    assert [known.status.state for known in service.device.device.jobs.finished()] == ["Canceled"]

@@ -36,6 +36,8 @@ async def test_paths_may_have_more_slashes_and_head_has_no_body(offered):
     one = service.escl_client
     for path in ("//eSCL/ScannerStatus", "/eSCL/ScannerStatus/"):
         assert (await one.ask("GET", path)).status == 200
+    answered = await one.ask("POST", "//eSCL/ScanJobs", settings())
+    assert answered.headers["location"].startswith("/eSCL/ScanJobs/")
     connection = await one.send("HEAD", "/eSCL/ScannerStatus")
     await connection.end()
     assert connection.received.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -47,7 +49,7 @@ async def test_paths_may_have_more_slashes_and_head_has_no_body(offered):
     ("GET", "/eSCL/Nothing", 404), ("POST", "/eSCL/ScannerStatus", 405), ("GET", "/eSCL/ScanJobs", 405),
     ("PUT", "/eSCL/ScanJobs", 405), ("GET", "/eSCL/ScanJobs/unknown/NextDocument", 404),
     ("GET", "/eSCL/ScanJobs/unknown/ScanImageInfo", 404), ("DELETE", "/eSCL/ScanJobs/unknown", 404),
-    ("DELETE", "/eSCL/ScanJobs/../../etc", 404)])
+    ("DELETE", "/eSCL/ScanJobs/../../etc", 404), ("HEAD", "/eSCL/ScanJobs/x/NextDocument", 405)])
 @pytest_twisted.ensureDeferred
 async def test_other_requests_are_refused_without_a_body(offered, method, path, status):
     service = await offered()
@@ -103,6 +105,7 @@ async def test_too_many_jobs_are_refused_for_the_moment(offered):
     answered = await service.escl_client.ask("POST", "/eSCL/ScanJobs", settings())
     assert (answered.status, answered.reason) == (503, "Service Unavailable")
     assert "retry-after" in answered.headers
+    assert sample(service, "wsdgateway_refused_total", reason="jobs") == 1
 
 
 @pytest_twisted.ensureDeferred

@@ -62,7 +62,7 @@ async def test_the_printed_command_jams_the_scanner(demo):
     status, _, _ = await request(int(port), path.encode(), method=b"POST")
     assert status == 200
     assert made.scanner.device.status.current == ("Stopped", ("MediaJam",))
-    assert len(made.printed.splitlines()) == 14
+    assert len(made.printed.splitlines()) == 18
 
 
 @pytest_twisted.ensureDeferred

@@ -181,8 +181,10 @@ class Documents:
         try:
             # It is not cancelled when the client leaves, since the client will ask for the page again.
             await self._converter.convert(source, file.path, one.media, one.dots, one.lines)
-        except BaseException:
+        except (OSError, Unconvertible):
             self._jobs.discard_converted(one)
+            if page.gone:  # canceled meanwhile
+                return None
             raise
         return file.path
 

@@ -1,5 +1,6 @@
 """The eSCL jobs of one scanner: what their clients have asked for, beside the jobs of the engine."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from wsdgateway.net.scanjobs.execution import ScanJobExecution
 from wsdgateway.storage.spool import SpoolFile
 
 CREATE_SECONDS = 10.0  # that ScanJobs waits for CreateScanJob
+MAX_REFUSED = 1000  # clients whose job was refused because of an empty feeder
 MAX_ASKING = 4  # requests for the next page of one job at once; one is answered after the other
 _CREATING = frozenset((Phase.QUEUED, Phase.CREATING, Phase.BUSY))
 
@@ -52,14 +54,15 @@ class EsclJobs:
         self.execution = execution
         self._seconds = seconds
         self._known: dict[str, EsclJob] = {}
+        self._empty: OrderedDict[str, float] = OrderedDict()
 
     def submit(self, planned: PlannedJob, client: str, *, feeder: bool, images: int) -> EsclJob:
         """Add a job. `images` is the number of pages, 0 for all. Raises `NotAdmitted`."""
         self._forget_old()
-        tickets = (planned.ticket,) if planned.next_best is None else (planned.ticket, planned.next_best)
-        parameters = planned.ticket.parameters
+        parameters = planned.parameters
         dots = parameters.resolution or 300
-        job = self.execution.submit(Order(tickets, images, feeder, client, planned.ticket.job_name))
+        job = self.execution.submit(Order(
+            planned.tickets, images, feeder, client, planned.tickets[0].job_name))
         height = 0 if parameters.size is None else parameters.size[1] * dots // 1000
         found = self._known[job.id] = EsclJob(job, planned.media_type, dots, height)
         return found
@@ -99,9 +102,19 @@ class EsclJobs:
             return False
         return True
 
-    def refuse(self, one: EsclJob) -> None:
-        """Forget a job that was never created, and whose client has been told so."""
+    def refuse(self, one: EsclJob, *, empty: bool) -> None:
+        """Forget a job that was never created, and whose client has been told so; `empty`: because of the feeder."""
         self._known.pop(one.job.id, None)
+        if empty:
+            self._empty[one.job.order.client] = self._seconds()
+            self._empty.move_to_end(one.job.order.client)
+            if len(self._empty) > MAX_REFUSED:
+                self._empty.popitem(last=False)
+
+    def refused_age(self, client: str) -> float | None:
+        """The seconds since a job of the client was refused because of an empty feeder; None if none was."""
+        at = self._empty.get(client)
+        return None if at is None else self._seconds() - at
 
     def cancel(self, one: EsclJob) -> None:
         """Cancel the job as its client wants, or discard the pages of one that has ended."""

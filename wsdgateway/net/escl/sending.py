@@ -135,7 +135,7 @@ async def _finish(reactor: Any, exchange: Exchange, flow: _Flow, length: int | N
         await deferLater(reactor, delay)
         delay = min(2 * delay + 0.001, POLL_SECONDS)
     if exchange.gone:  # clients that know the length may hang up when they have all of it
-        return not exchange.pending()
+        return exchange.has_all
     exchange.on_gone = None
     exchange.finish(length)
     return True

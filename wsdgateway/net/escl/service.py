@@ -23,7 +23,7 @@ from wsdgateway.bridge.frontends.escl.status import feeder_condition, status_of
 from wsdgateway.bridge.frontends.escl.tickets import Conflict, PlannedJob, ticket_of
 from wsdgateway.escl.reading import MAX_BODY, Unreadable
 from wsdgateway.escl.scanimageinfo import ScanImageInfo
-from wsdgateway.escl.scannerstatus import IDLE
+from wsdgateway.escl.scannerstatus import ADF_EMPTY, IDLE
 from wsdgateway.escl.scansettings import ScanSettings
 from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.metadata.messages import Labels
@@ -111,11 +111,11 @@ class EsclService:
     def serve(self, exchange: Exchange, rest: bytes) -> None:
         """Answer a request, now or later. `rest` is its path below the root of the service."""
         path = exchange.request.path
-        method = b"GET" if exchange.request.method == b"HEAD" else exchange.request.method
-        request = read_request(method, rest) if self._view.enabled() else empty(404)
+        request = _read(exchange.request.method, rest) if self._view.enabled() else empty(404)
         named = request if isinstance(request, EsclRequest) else None
         operation = None if named is None else named.operation
-        asked = _Asked(exchange, path[:len(path) - len(rest)].decode("latin-1"),
+        # A Location that begins with two slashes would name a host.
+        asked = _Asked(exchange, "/" + path[:len(path) - len(rest)].lstrip(b"/").decode("latin-1"),
                        OTHER if named is None else named.resource.value,
                        (operation or OTHER_OPERATION).name, self._accounting.now())
         refusal = self._refusal(asked)
@@ -187,7 +187,8 @@ class EsclService:
         self._has_detected_paper()
         offer = self._offers.last
         has_feeder = offer is None or any(name != PLATEN for name in offer.configuration.sources)
-        status = status_of(self._view.status(), self._jobs.of(asked.exchange.client, asked.root), has_feeder=has_feeder)
+        status = status_of(self._view.status(), self._jobs.of(asked.exchange.client, asked.root), has_feeder=has_feeder,
+                           refused_age=self._jobs.refused_age(asked.exchange.client))
         return HTTPAnswer(200, status.write(), (_XML, NO_CACHE))
 
     async def _scan(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
@@ -204,11 +205,13 @@ class EsclService:
                             all_images=images_for_all(self._view.labels().manufacturer))
         if isinstance(planned, Conflict) or not _can_convert(planned):
             return UNMET.answer()
-        feeder = planned.ticket.parameters.source != PLATEN
+        feeder = planned.parameters.source != PLATEN
         try:
             one = self._jobs.submit(planned, exchange.client, feeder=feeder,
                                     images=(settings.pages or 0) if feeder else 1)
-        except NotAdmitted:
+        except NotAdmitted as refusal:
+            if refusal.limit is not None:
+                self._accounting.refused(refusal.limit, exchange.client, asked.operation)
             asked.source = REFUSED
             return BUSY.answer()
         exchange.on_gone = partial(self._jobs.cancel, one)  # its client would never learn its address
@@ -218,9 +221,9 @@ class EsclService:
             exchange.on_gone = None
         end = one.job.end
         if end is not None and one.job.created is None and not one.job.waited:
-            self._jobs.refuse(one)
             status = self._view.status()
             outcome = creation_outcome(end, feeder=feeder, idle=status is not None and status.state == IDLE)
+            self._jobs.refuse(one, empty=outcome.adf_state == ADF_EMPTY)
             asked.source = DEVICE
             return outcome.answer()
         asked.job_id = _scanner_job(one)
@@ -267,6 +270,15 @@ class EsclService:
         Resource.ICON: _icon}
 
 
+def _read(method: bytes, rest: bytes) -> EsclRequest | HTTPAnswer:
+    """Read a request; HEAD is a GET, except of a page, which it would use up."""
+    if method != b"HEAD":
+        return read_request(method, rest)
+    request = read_request(b"GET", rest)
+    is_page = isinstance(request, EsclRequest) and request.resource is Resource.NEXT_DOCUMENT
+    return empty(405, (b"Allow", b"GET")) if is_page else request
+
+
 def _scanner_job(one: EsclJob) -> str | None:
     """The scanner's JobId, once it is known."""
     return None if one.job.created is None else one.job.created.job_id
@@ -274,7 +286,7 @@ def _scanner_job(one: EsclJob) -> str | None:
 
 def _can_convert(planned: PlannedJob) -> bool:
     """False if the pages would have to be decoded, and are too large for that."""
-    parameters = planned.ticket.parameters
+    parameters = planned.parameters
     own = MEDIA_TYPES.get(parameters.format or "")
     if own == planned.media_type or (own, planned.media_type) == (JPEG, PDF):
         return True

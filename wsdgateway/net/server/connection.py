@@ -335,6 +335,7 @@ class ClientConnection(TwistedProtocol):
         if self._exchange is None and not self._queue.requests:
             self._step(states.HALF_CLOSED)
         elif self._exchange is not None and self._exchange.on_gone is not None:
+            self._exchange.has_all = not self.pending() and not self.unacknowledged()
             self.abort()
 
     def writeConnectionLost(self) -> None:

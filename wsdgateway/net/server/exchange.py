@@ -93,11 +93,12 @@ class Exchange:
     `on_gone` is called if the client disconnects before the answer is complete. `client` is the client's IP address,
     `peer` the same with its port. `status`, `fault` (its name) and `body` are those of the answer, `body` only if it
     was written whole; `status` is None if there was no answer, or it broke off. `tape` records both messages as they
-    are on the wire. `raw` is the whole request as it arrived, empty if it did not arrive alone.
+    are on the wire. `has_all` is true for a client that has hung up after it had received everything written so far.
+    `raw` is the whole request as it arrived, empty if it did not arrive alone.
     """
 
-    __slots__ = ("_channel", "_chunked", "body", "client", "fault", "gone", "on_gone", "peer", "producer", "raw",
-                 "request", "status", "tape", "written")
+    __slots__ = ("_channel", "_chunked", "body", "client", "fault", "gone", "has_all", "on_gone", "peer", "producer",
+                 "raw", "request", "status", "tape", "written")
 
     def __init__(self, channel: Channel, request: Request, tape: Tape | None = None, raw: bytes = b"") -> None:
         self._channel = channel
@@ -107,6 +108,7 @@ class Exchange:
         self.request = request
         self.raw = raw
         self.gone = False
+        self.has_all = False
         self.tape = tape
         self.status: int | None = None
         self.fault: str | None = None
