@@ -103,8 +103,7 @@ def test_two_scanners_are_found_and_go_with_a_goodbye(network, clients, until, t
     network.end(process)
     until(lambda: not clients.names())
     network.end(capture)
-    assert "5353" not in "".join(line for line in capture.log.read_text(errors="replace").splitlines(keepends=True)
-                                 if "198.51.100.5" in line)
+    assert "\n0 packets captured" in capture.log.read_text(errors="replace")
 
 
 def test_a_scanner_that_another_host_announces_is_left_out_there(network, clients, until):

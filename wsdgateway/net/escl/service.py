@@ -25,9 +25,10 @@ from wsdgateway.escl.reading import MAX_BODY, Unreadable
 from wsdgateway.escl.scanimageinfo import ScanImageInfo
 from wsdgateway.escl.scannerstatus import ADF_EMPTY, IDLE
 from wsdgateway.escl.scansettings import ScanSettings
+from wsdgateway.gauges import OTHER
 from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.metadata.messages import Labels
-from wsdgateway.metrics import DEVICE, LOCAL, OTHER, REFUSED, RULE, Metrics
+from wsdgateway.metrics import DEVICE, LOCAL, REFUSED, RULE, Metrics
 from wsdgateway.net.clients.resource import Resource as Address
 from wsdgateway.net.context import EsclContext
 from wsdgateway.net.conversion import MAX_PIXELS
