@@ -83,9 +83,11 @@ def test_the_spool_is_beside_the_store(state, folder):
 def test_settings_that_have_no_effect_or_hide_a_scanner_are_remarked():
     [line] = [one.text for one in remarks(config(scanner("a", escl_port=9000), escl=None)) if "escl" in one.text]
     assert line == "[[scanner]] a: escl_port has no effect without an [escl] section"
-    [line] = [one.text for one in remarks(config(scanner("a", escl=False), scanner("b"))) if "escl" in one.text]
+    both, announced = (scanner("a", escl=False), scanner("b")), {"discovery": {"client_interfaces": ["eth0"]}}
+    [line] = [one.text for one in remarks(config(*both, escl={}, **announced)) if "escl" in one.text]
     assert line.startswith("[[scanner]] a: escl = false: sane-airscan hides a WSD scanner")
-    assert not [one for one in remarks(config(scanner("a", escl=False))) if "escl" in one.text]
+    for hides_none in (config(both[0], escl={}, **announced), config(*both, escl={}), config(*both, **announced)):
+        assert not [one for one in remarks(hides_none) if "escl" in one.text]
 
 
 @pytest.mark.parametrize(("before", "after", "said"), [
@@ -97,3 +99,8 @@ def test_a_changed_section_needs_a_restart(before, after, said):
     changes = compare(old, config(escl=after))
     assert changes.later == (said,)
     assert changes.config.escl == old.escl
+
+
+def test_announcement_is_switched_at_a_reload():
+    changes = compare(config(), config(escl={"announce": True}))
+    assert (changes.later, changes.config.escl.announce, changes.sections) == ((), True, ("escl",))

@@ -104,7 +104,7 @@ def _escl_remarks(config: Config) -> Iterator[Remark]:
             for position, one in bridged if one.escl_port is not None)
         return
     without = [(position, one) for position, one in bridged if not one.escl]
-    if len(without) < len(bridged):
+    if len(without) < len(bridged) and config.escl.announce and config.discovery.client_interfaces:
         yield from (Remark(("scanner", position, "escl"), (
             f"[[scanner]] {one.name}: escl = false: sane-airscan hides a WSD scanner at an address at which any eSCL "
             "scanner is announced, so Linux clients will not find this one while the others are offered by eSCL"))
