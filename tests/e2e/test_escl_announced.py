@@ -6,6 +6,7 @@ Run with `-m netns`, as root. An avahi-daemon runs among the clients.
 import json
 import os
 import shutil
+import signal
 
 import pytest
 
@@ -119,3 +120,20 @@ def test_a_scanner_that_another_host_announces_is_left_out_there(network, client
     assert process.log.read_text().count(f"front-desk: not announced to eSCL clients on lan: {text}") == 1
     network.end(own)
     until(lambda: clients.names() == {"Desk (front-desk)", "Desk (copy-room)"})
+
+
+def test_a_reload_switches_announcement_off_and_on(network, clients, until):
+    start(network, "front-desk", 8018, "Desk")
+    process = gateway(network)
+    until(lambda: clients.names() == {"Desk"})
+    file = network.folder / "gateway.toml"
+    text = file.read_text()
+    file.write_text(text.replace("[escl]\n", "[escl]\nannounce = false\n"))
+    process.send_signal(signal.SIGHUP)
+    until(lambda: not clients.names())
+    assert announced(network)["front-desk"] == [
+        {"interface": "lan", "name": None, "reason": "[escl] announce is false"}]
+    file.write_text(text)
+    process.send_signal(signal.SIGHUP)
+    until(lambda: clients.names() == {"Desk"})
+    assert "restart" not in process.log.read_text()

@@ -8,7 +8,7 @@ from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
 from tests.bridge.dnssd.link import PTR_QUESTION, TYPE, claim, instance, service
-from wsdgateway.dnssd.messages import PTR, SRV, A, Message, Record, Service, name_of, read_message, write_message
+from wsdgateway.dnssd.messages import AAAA, PTR, SRV, A, Message, Record, Service, name_of, read_message, write_message
 from wsdgateway.net.dnssd.announcer import MESSAGES_PER_POLL, Announcer, host_name
 from wsdgateway.net.transport.interfaces import POLL_SECONDS, Interface
 
@@ -279,3 +279,21 @@ def test_a_flood_is_dropped_until_the_next_poll(setup):
     setup.pass_time(POLL_SECONDS)
     setup.say(CANON)
     assert len(setup.heard) == 1
+
+
+def test_addresses_at_which_nothing_is_served_are_left_out():
+    setup = Setup()
+    served = {ip_address("fe80::5")}
+    setup.announcer = Announcer(
+        setup.clock, ("lan",), "gateway-1", seconds=setup.clock.seconds, draw=lambda: 0.5,
+        read=lambda: setup.interfaces, open_link=lambda reactor, *arguments: FakeLink(setup, *arguments),
+        serves=lambda interface, address: interface == "lan" and address in served)
+    setup.start(service()).pass_time(2)
+    assert {one.data for one in setup.links["lan", 4].records(AAAA)} == served
+    assert not setup.links["lan", 4].records(A)
+    served.add(ip_address("192.0.2.5"))
+    setup.pass_time(POLL_SECONDS + 1)
+    assert setup.links["lan", 4].records(A)[0].data == ip_address("192.0.2.5")
+    served.clear()
+    setup.pass_time(POLL_SECONDS + 1)
+    assert setup.announcer.names("front-desk") == {}
