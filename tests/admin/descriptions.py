@@ -18,7 +18,8 @@ def scanner(name="front-desk", **more):
     return {
         "name": name, "path": f"/{name}/scan", "scan": "http://198.51.100.20/WDP/SCAN", "uuid": None,
         "stand_in": "urn:uuid:1", "announced": False, "client_url": f"http://192.0.2.5:5357/{name}/scan",
-        "escl_url": None, "reachable": True, "reachable_since": "2026-09-30T08:00:00Z", "conditions": [],
+        "escl_url": None, "escl_announced": [], "reachable": True,
+        "reachable_since": "2026-09-30T08:00:00Z", "conditions": [],
         "problem": None, "problem_since": None, "searched": False, "subscription": "subscribed", "events_seen": True,
         "friendly_name": None, "model": None, "firmware": None, "state": "Idle",
         "status_reads": {"here": 3, "there": 1}, "jobs": 0, "active_jobs": 0, **more}

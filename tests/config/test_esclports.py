@@ -25,12 +25,12 @@ def config(*scanners, escl=ON, **sections):
 def test_defaults():
     escl = config().escl
     assert (escl.ports, escl.interface, escl.spool, escl.spool_size) == (range(8400, 8500), "", None, 2147483648)
+    assert config(escl={}).escl.announce
     assert config(escl=None).escl is None
 
 
 @pytest.mark.parametrize(("escl", "said"), [
-    ({}, "[escl]: announce is missing; it must be false"),
-    ({"announce": True}, "[escl] announce = true: must be false, because announcement by DNS-SD is not supported yet"),
+    ({"announce": "yes"}, "[escl] announce = \"yes\": must be true or false"),
     ({**ON, "certificate": "a.pem"}, "[escl] certificate = \"a.pem\": must be left out, because eSCL with TLS"),
     ({**ON, "key": "server.key"}, "[escl] key = \"server.key\": must be left out, because eSCL with TLS"),
     ({**ON, "ports": "8499-8400"}, "[escl] ports = \"8499-8400\": must be a range of ports between 1 and 65535"),

@@ -6,10 +6,11 @@ For any bytes, a target raises only `AssertionError`, if a guarantee is broken.
 import attrs
 
 from tests.bridge.frontends.escl.offers import DEFAULT, FULL, SMALL
-from wsdgateway.bridge.frontends.escl.announcing import txt_of
+from wsdgateway.bridge.frontends.escl.announcing import service_of
 from wsdgateway.bridge.frontends.escl.capabilities import Identity, capabilities_of
 from wsdgateway.bridge.frontends.escl.requests import EsclRequest, read_request
 from wsdgateway.bridge.frontends.escl.tickets import Conflict, ticket_of
+from wsdgateway.dnssd.scannerservice import txt_of
 from wsdgateway.escl.reading import MAX_BODY, Unreadable
 from wsdgateway.escl.scanimageinfo import ScanImageInfo
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
@@ -49,7 +50,7 @@ def escl_documents(data):
         except Unreadable:
             continue
         if isinstance(found, ScannerCapabilities):
-            txt_of(found)
+            txt_of(service_of(found, "a", "A", 8400), "192.0.2.5")
             found, again = (attrs.evolve(one, uuid=None) for one in (found, again))
         if isinstance(found, ScannerStatus):
             assert again.jobs == found.jobs[:len(again.jobs)]

@@ -1,6 +1,6 @@
 """The data of the admin site as plain values: scanners, jobs, subscriptions, exchanges and readiness."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from heapq import nlargest
 from itertools import islice
@@ -34,6 +34,22 @@ class EsclAddresses(Protocol):
         """The root of a scanner's eSCL service for clients; None while no port of it is open."""
 
 
+class EsclPlace(Protocol):
+    """The announcement of a scanner to eSCL clients on one interface."""
+
+    @property
+    def interface(self) -> str:
+        """The name of the interface."""
+
+    @property
+    def name(self) -> str | None:
+        """Its instance name there; None if it is not announced there."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not announced there."""
+
+
 class NoEscl:
     """The ports of a gateway without `[escl]`: none."""
 
@@ -49,7 +65,8 @@ class Overview:
     """The gateway as the admin site sees it.
 
     `stored` gives a scanner's finished jobs from before this start. `warnings` lists problems that do not keep clients
-    from being served. `client_base` gives the URL of the gateway for clients, `escl` has the ports of eSCL scanners.
+    from being served. `client_base` gives the URL of the gateway for clients, `escl` has the ports of eSCL scanners,
+    `escl_places` tells where one is announced.
     `wall` is in seconds since 1970; `seconds` is the clock of the job tables.
     """
 
@@ -64,6 +81,7 @@ class Overview:
     warnings: Callable[[], list[str]] = list
     client_base: Callable[[], str | None] = lambda: None
     escl: EsclAddresses = attrs.Factory(NoEscl)
+    escl_places: Callable[[str], Sequence[EsclPlace]] = lambda name: ()
     history: History = attrs.Factory(History)
     started: float = attrs.Factory(lambda self: self.seconds(), takes_self=True)
 
@@ -110,6 +128,8 @@ class Overview:
             "announced": scanner.options.announced and scanner.stand_in.service is not None,
             "client_url": None if base is None else f"{base.rstrip('/')}/{scanner.name}/scan",
             "escl_url": self.escl.url(scanner.name),
+            "escl_announced": [{"interface": one.interface, "name": one.name, "reason": one.reason}
+                               for one in self.escl_places(scanner.name)],
             "reachable": health.reachable,
             "reachable_since": None if health.reachable_since is None else _time(health.reachable_since),
             "conditions": list(health.conditions),

@@ -50,11 +50,18 @@ def _facts(scanner: dict[str, Any], now: float) -> Tag:
         ("Name", scanner["friendly_name"]), ("Model", scanner["model"]), ("Firmware", scanner["firmware"]),
         ("Scan service", scanner["scan"] or ("being searched for" if scanner["searched"] else "not known yet")),
         ("UUID", scanner["uuid"]), ("Announced as", scanner["stand_in"] if scanner["announced"] else None),
+        ("Announced by eSCL", "; ".join(map(_place, scanner["escl_announced"]))),
         ("Events", _EVENTS.get(scanner["subscription"], "none") if scanner["scan"] else ""),
         ("Active jobs", scanner["active_jobs"]),
         ("Status reads", f"{reads['here']:,} answered by the gateway, {reads['there']:,} by the scanner")]
     return tags.dl(*[(tags.dt(name), tags.dd(value if isinstance(value, Tag) else str(value)))
                      for name, value in facts if value not in (None, "")], class_="facts")
+
+
+def _place(announced: dict[str, Any]) -> str:
+    """The name of a scanner on one interface, or why it is not announced there."""
+    interface, name = announced["interface"], announced["name"]
+    return f"not on {interface}: {announced['reason']}" if name is None else f"on {interface} as {name}"
 
 
 def _adding(scanner: dict[str, Any]) -> Tag:

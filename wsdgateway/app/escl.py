@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from wsdgateway.app.esclannouncements import announced_hosts
 from wsdgateway.bridge.frontends.escl.ports import assign_ports
 from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.config.endpoints import interface_of, tcp_endpoint
@@ -74,7 +76,7 @@ def host_names(config: Config) -> frozenset[str]:
     own = {socket.gethostname(), socket.gethostname().partition(".")[0], config.gateway.name}
     advertised = {urlsplit(listen.advertise).hostname or "" for listen in config.listen if listen.advertise}
     return frozenset(name.lower() for name in (
-        *own, *(f"{name}.local" for name in own), *advertised, *config.admin.hosts) if name)
+        *own, *(f"{name}.local" for name in own), *advertised, *config.admin.hosts, *announced_hosts(config)) if name)
 
 
 def addresses_to_open(config: Config, interfaces: dict[str, Interface]) -> list[str]:
@@ -118,7 +120,10 @@ class _Open:
 
 
 class EsclPorts:
-    """The ports of all eSCL scanners. `scanners` are the bridged ones; `open` is called when the store can be read."""
+    """The ports of all eSCL scanners. `scanners` are the bridged ones; `load` is called when the store can be read.
+
+    `on_change` is called when a port has been opened or closed.
+    """
 
     log = Logger()
 
@@ -138,6 +143,7 @@ class EsclPorts:
         self._syncing: IDelayedCall | None = None
         self._closing = Tasks("Closing a port of an eSCL scanner failed")
         self._logged: set[str] = set()
+        self.on_change: Callable[[], None] = lambda: None
 
     async def load(self) -> None:
         """Read the assigned ports from the store, and open them."""
@@ -206,6 +212,7 @@ class EsclPorts:
         address = listener.address
         if address is not None:
             self.log.info("{scanner}: eSCL at {url}/eSCL", scanner=name, url=self._url(address))
+            self.on_change()
 
     def _respond(self, name: str, exchange: Exchange) -> None:
         """Answer a request at a scanner's port; clients write one or two slashes before the root."""
@@ -220,6 +227,7 @@ class EsclPorts:
     def _close(self, name: str) -> None:
         for listener in self._open.pop(name).listeners:
             self._closing.run(_stop(listener))
+        self.on_change()
 
     # For the admin site and the start.
 
@@ -228,12 +236,25 @@ class EsclPorts:
         """Every listener of an eSCL scanner, open or not."""
         return [listener for one in self._open.values() for listener in one.listeners]
 
+    def port(self, name: str) -> int | None:
+        """The port of a scanner; None while it is not open."""
+        return next((port for _, port in self.addresses(name)), None)
+
+    def addresses(self, name: str) -> list[tuple[str, int]]:
+        """Each address and port at which a scanner's port is open."""
+        one = self._open.get(name)
+        return [] if one is None else [
+            listener.address for listener in one.listeners if listener.address is not None]
+
     def url(self, name: str) -> str | None:
         """The root of a scanner's eSCL service for clients; None while no port of it is open."""
-        one = self._open.get(name)
-        addresses = [] if one is None else [listener.address for listener in one.listeners]
-        address = next((address for address in addresses if address is not None), None)
+        address = next(iter(self.addresses(name)), None)
         return None if address is None else f"{self._url(address)}{ROOT.decode()}"
+
+    def serves(self, interface: str, address: IPv4Address | IPv6Address) -> bool:
+        """True if ports of eSCL scanners are open on this address of that interface."""
+        wanted = {str(address), f"{address}%{interface}", "::", *(("0.0.0.0",) if address.version == 4 else ())}
+        return any(listener.address is not None and listener.address[0] in wanted for listener in self.listeners)
 
     def _url(self, address: tuple[str, int]) -> str:
         host, port = address

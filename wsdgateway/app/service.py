@@ -20,6 +20,7 @@ from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.discovery import DiscoveryService
 from wsdgateway.app.escl import EsclPorts, host_names, is_for_escl, open_spool, with_both
+from wsdgateway.app.esclannouncements import EsclAnnouncements
 from wsdgateway.app.exchangelog import ExchangeLogging
 from wsdgateway.app.listeners import Listeners
 from wsdgateway.app.messageids import MessageIds
@@ -142,9 +143,11 @@ class GatewayService(MultiService):
             on_message=self.recording.discovery, accounting=accounting, metrics=self.metrics, store=self.store,
             allows=lambda *asked: self._permission.allows(*asked),
             base_on=lambda link, client: self._ports.base_on(link, client), bridged=self.bridged)
+        self.announcements = EsclAnnouncements(reactor, config, self.scanners, lambda: self.escl_ports,
+                                               lambda: self._ports.open_ports(), seconds=seconds)
         self.bridged.context = Context(
             reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._quotas,
-            self.sink_policy, self.deliveries, directed, self.discovery.changed, self.discovery.resolve,
+            self.sink_policy, self.deliveries, directed, self._presence_changed, self.discovery.resolve,
             lambda device, zone: self._ports.events_base(device, zone), self._finished,
             lambda *given: self.store.supersede(*given), self._slices, random.random, secrets.token_bytes,
             escl=self.escl, sockets=sockets, writes=writes, repeats=self.repeats)
@@ -159,12 +162,13 @@ class GatewayService(MultiService):
             writes=writes, repeated=self.repeats.serve, is_partial=self.repeats.is_partial,
             refuses_bare=is_for_escl)
         self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.scanners, self.store)
+        self.escl_ports.on_change = self.announcements.changed
         self.bridged.on_added = with_both(self.bridged.on_added, self.escl_ports.changed)
         self.bridged.on_removed = with_both(self.bridged.on_removed, self.escl_ports.changed)
         self.listeners: list[Listener] = []
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds, self._warnings,
-                            lambda: self._ports.client_base(), self.escl_ports)
+                            lambda: self._ports.client_base(), self.escl_ports, self.announcements.places)
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
@@ -216,6 +220,8 @@ class GatewayService(MultiService):
         self.instance_id = await self.store.next_instance(int(self.wall()))
         await self._stored_state.load()
         await self.escl_ports.load()
+        if self.escl is not None and self.running:
+            self.announcements.start()
         for listener in (*self.listeners, self.admin):
             if self.running:
                 listener.setServiceParent(self)
@@ -273,6 +279,7 @@ class GatewayService(MultiService):
             limiting.addErrback(lambda failure: self.logger.failure("Deleting old jobs from the store failed", failure))
         self.bridged.apply(changes, self.discovery.configure)
         self.escl_ports.configure(config)
+        self.announcements.configure(config)
         if self.escl is not None:
             self.escl.names.clear()
             self.escl.names.update(host_names(config))
@@ -291,9 +298,15 @@ class GatewayService(MultiService):
         self._on_failure()
         self.reactor.callLater(0, self.reactor.stop)
 
+    def _presence_changed(self, name: str) -> None:
+        """Announce a change of a scanner to clients."""
+        self.discovery.changed(name)
+        self.announcements.changed()
+
     def _tried(self) -> None:
         """Start the scanners once the ports at which they reach this gateway are known."""
         self._start_lines.tried()
+        self.announcements.changed()
         if not self._started and all(listener.tried for listener in self.listeners) and any(
                 listener.port is not None for listener in self.listeners):
             self._started = True
@@ -333,6 +346,7 @@ class GatewayService(MultiService):
             await self._loading
         if self.discovery.running:
             await self.discovery.stopService()
+        await self.announcements.stop()
         for listener in self.listeners:
             await listener.stopService()
         await self.escl_ports.stop()

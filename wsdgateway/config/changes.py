@@ -42,7 +42,8 @@ def compare(old: Config, new: Config) -> Changes:
     if (old.escl is None) is not (new.escl is None):
         later.append(f"[escl] has been {'removed' if new.escl is None else 'added'}; {_AFTER_RESTART}")
     elif old.escl is not None and new.escl is not None:
-        later += _later("escl", old.escl, new.escl)
+        escl = attrs.evolve(old.escl, announce=new.escl.announce)
+        later += _later("escl", escl, new.escl)
     admin = new.admin
     if _port(old.admin) != _port(new.admin):
         admin = attrs.evolve(new.admin, **{key: getattr(old.admin, key) for key in ("endpoint", *_FILES)})

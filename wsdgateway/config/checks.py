@@ -276,13 +276,6 @@ def local_interface(value: Any) -> str:
     return value
 
 
-def announced(value: Any) -> bool:
-    """Checks whether eSCL scanners are announced, which is not built yet. Raises `Wrong`."""
-    if flag(value):
-        raise Wrong("false, because announcement by DNS-SD is not supported yet; clients must be given the address")
-    return False
-
-
 def no_escl_tls(value: Any) -> None:
     """Refuses the key, because eSCL with TLS is not built yet. Raises `Wrong`."""
     raise Wrong("left out, because eSCL with TLS on a port of its own is not supported yet")

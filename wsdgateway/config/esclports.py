@@ -4,16 +4,12 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from wsdgateway.config.endpoints import listening_place
-from wsdgateway.config.positions import TomlPath
 from wsdgateway.config.sections import Admin, Config, Escl, ScannerConfig
 from wsdgateway.config.wrong import Section
 
 
 class Mistakes(Protocol):
     """Records the mistakes of a configuration."""
-
-    def mistake(self, text: str, path: TomlPath = ()) -> None:
-        """Records a mistake as a sentence."""
 
     def wrong(self, section: Section, key: str, value: Any, wanted: str) -> None:
         """Records a wrong value: section, key, value, and what it must be."""
@@ -29,13 +25,9 @@ def _reserved(sections: Iterable[Any]) -> frozenset[int]:
     return frozenset(place[1] for place in places if place is not None)
 
 
-def check_escl(data: dict[str, Any], values: dict[str, Any], mistakes: Mistakes) -> None:
+def check_escl(values: dict[str, Any], mistakes: Mistakes) -> None:
     """Checks `[escl]` and each `escl_port`; sections with other mistakes are left out."""
     escl = values.get("escl")
-    table = data.get("escl")
-    if isinstance(table, dict) and "announce" not in table:
-        mistakes.mistake("[escl]: announce is missing; it must be false, because announcement by DNS-SD is not "
-                         "supported yet", ("escl",))
     if not isinstance(escl, Escl):
         return
     reserved = _reserved((*values.get("listen", ()), values.get("admin", Admin())))

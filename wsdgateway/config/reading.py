@@ -188,7 +188,7 @@ def make_config(data: dict[str, Any], path: str, lines: Mapping[TomlPath, int] =
         reading.mistake('there is no [[listen]] section; at least one is needed, with an endpoint such as "tcp:5357"')
     _check_together(reading, data)
     _check_ports(reading, values)
-    check_escl(data, values, reading)
+    check_escl(values, reading)
     folder = Path(path).resolve().parent
     check_tls(values, folder, reading.wrong)
     if reading.problems:

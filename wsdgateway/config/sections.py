@@ -229,7 +229,7 @@ class Escl:
 
     ports: range = _key(checks.ports, range(8400, 8500))
     interface: str = _key(checks.local_interface, "")
-    announce: bool = _key(checks.announced, False)
+    announce: bool = _key(checks.flag, True)
     spool: str | None = _key(checks.text, None)
     spool_size: int = _key(whole(1 << 20, 1 << 44), 2 << 30)
     certificate: str | None = _key(checks.no_escl_tls, None)

@@ -105,6 +105,7 @@ class BridgedScanner:
 
         self.own_jobs: EsclJobs | None = None
         self.escl: EsclService | None = None
+        self.offers: OfferReader | None = None
         if context.escl is not None:
             self._offer_by_escl(context.escl, accounting)
 
@@ -134,17 +135,17 @@ class BridgedScanner:
         execution, self._leftovers = self.make_scan_jobs(shared.spool, shared.room, shared.new_job_id)
         self.own_jobs = EsclJobs(context.reactor, execution, context.seconds)
         view = ScannerView(
-            self.name, lambda: self.monitor.labels, self._escl_endpoint,
+            self.name, lambda: self.monitor.labels, self.escl_endpoint,
             lambda: None if self.health.reachable is False else bridge.reported.status,
             lambda age: self._status_check.confirm(age),
             lambda: self.monitor.locate() if bridge.device is None else None,
             lambda: bridge.device is not None, lambda: self.options.section.escl)
-        self.escl = EsclService(
-            context.reactor, view, self.own_jobs,
-            OfferReader(context.reactor, self._job_requests(), view.is_located), shared, context.permission, accounting,
-            context.metrics)
+        self.offers = OfferReader(context.reactor, self._job_requests(), view.is_located)
+        self.offers.on_change = lambda: context.on_presence(self.name)
+        self.escl = EsclService(context.reactor, view, self.own_jobs, self.offers, shared, context.permission,
+                                accounting, context.metrics)
 
-    def _escl_endpoint(self) -> str | None:
+    def escl_endpoint(self) -> str | None:
         """What the uuid of the eSCL scanner is made from: the scanner's own uuid, or its address if that is fixed."""
         section = self.options.section
         return f"{section.scan} {self.name}" if section.scan else self.monitor.endpoint

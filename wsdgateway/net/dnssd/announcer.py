@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from wsdgateway.bridge.dnssd.others import Others, OtherScanner
+from wsdgateway.bridge.dnssd.others import Address, Others, OtherScanner
 from wsdgateway.bridge.dnssd.packing import Packet
 from wsdgateway.bridge.dnssd.replies import PORT
 from wsdgateway.bridge.dnssd.responder import GOODBYE_PAUSE, Responder
@@ -53,10 +53,11 @@ class _Place:
 class Announcer:
     """Announces services on the interfaces while these exist; opens no socket if none are given.
 
-    `gateway` is a stable text that no other gateway has. Three functions are called with the interface's name:
-    `on_name(interface, service, name)` when a service is announced under that instance name, `on_conflict` likewise
-    when another host has the name, and `on_others(interface, scanners)` when other hosts announce other scanners than
-    before.
+    `gateway` is a stable text that no other gateway has. `serves(interface, address)` is false for an address at which
+    the services cannot be reached; it is asked again whenever the interfaces are polled. Three functions are called
+    with the interface's name: `on_name(interface, service, name)` when a service is announced under that instance name,
+    `on_conflict` likewise when another host has the name, and `on_others(interface, scanners)` when other hosts
+    announce other scanners than before.
     """
 
     log = Logger()
@@ -65,6 +66,7 @@ class Announcer:
                  on_name: OnName = lambda interface, service, name: None,
                  on_conflict: OnName = lambda interface, service, name: None,
                  on_others: OnOthers = lambda interface, scanners: None,
+                 serves: Callable[[str, Address], bool] = lambda interface, address: True,
                  seconds: Callable[[], float] = time.monotonic, draw: Callable[[], float] = random.random,
                  read: Callable[[], dict[str, Interface]] = read_interfaces,
                  open_link: Callable[..., MulticastLink] = MulticastLink) -> None:
@@ -73,6 +75,7 @@ class Announcer:
         self._hosts = {name: host_name(gateway, name) for name in interfaces}
         self._own_hosts = {folded(name_of(host)) for host in self._hosts.values()}
         self._on_name, self._on_conflict, self._on_others = on_name, on_conflict, on_others
+        self._serves = serves
         self._seconds = seconds
         self._draw = draw
         self._open_link = open_link
@@ -168,7 +171,7 @@ class Announcer:
             elif interface.speaks(version) and version not in place.links:
                 opened = self._open_version(place, version) or opened
         now = self._seconds()
-        usable = [one.ip for one in interface.addresses] if place.links else []
+        usable = [one.ip for one in interface.addresses if place.links and self._serves(interface.name, one.ip)]
         self._send(place, place.responder.set_addresses(now, usable))
         if opened or any(link.failed for link in place.links.values()):
             for link in place.links.values():

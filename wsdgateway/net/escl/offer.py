@@ -29,11 +29,12 @@ _NAMES = ("ScannerDescription", "ScannerConfiguration", "DefaultScanTicket")
 
 @attrs.frozen
 class Offer:
-    """What a scanner offers: its configuration, the parameters of its default ticket, and its ScannerName."""
+    """What a scanner offers: its configuration and the parameters of its default ticket; its name and location."""
 
     configuration: ScannerConfiguration
     default: DocumentParameters
     name: str
+    location: str = ""
 
     def capabilities(self, labels: Labels, endpoint: str, admin_uri: str, *, detects_paper: bool
                      ) -> ScannerCapabilities | None:
@@ -44,19 +45,22 @@ class Offer:
 
 
 class OfferReader:
-    """Reads the offer of one scanner. `last` is the last one that was read."""
+    """Reads the offer of one scanner. `last` is the last one that was read; `on_change` is called after a change."""
 
     def __init__(self, reactor: Any, requests: JobRequests, is_located: Callable[[], bool]) -> None:
         self._reactor = reactor
         self._requests = requests
         self._is_located = is_located
         self.last: Offer | None = None
+        self.on_change: Callable[[], None] = lambda: None
 
     async def read(self, client: str) -> Offer | None:
         """The offer, read for that client; the last one if the scanner does not answer in time; None without any."""
         if self._is_located():
             found = await first_of(self._reactor, ASK_SECONDS, Deferred.fromCoroutine(self._ask(client)))
-            self.last = found or self.last
+            if found is not None and found != self.last:
+                self.last = found
+                self.on_change()
         return self.last
 
     async def _ask(self, client: str) -> Offer | None:
@@ -75,4 +79,4 @@ def _read(answer: Envelope) -> Offer | None:
     return Offer(
         read_configuration(configuration),
         DocumentParameters() if ticket is None else ScanTicket.read(ticket).parameters,
-        "" if description is None else text(description, "ScannerName") or "")
+        *("" if description is None else text(description, name) or "" for name in ("ScannerName", "ScannerLocation")))

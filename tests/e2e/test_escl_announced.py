@@ -1,0 +1,121 @@
+"""eSCL in a network of namespaces: clients find the gateway's scanners by DNS-SD, and scanners hear nothing of it.
+
+Run with `-m netns`, as root. An avahi-daemon runs among the clients.
+"""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from tests.e2e.avahi import Avahi
+from tests.e2e.conftest import skip_or_fail
+from tests.e2e.subnets import CLIENTS, GATEWAY, SCANNERS, Network, missing
+
+pytestmark = pytest.mark.netns
+
+UUIDS = {"front-desk": "4509a320-00a0-008f-00b6-002507510eca", "copy-room": "37f86d35-e6ac-4241-964f-1d9ae46fb366"}
+SECTIONS = "".join(f'[[scanner]]\nname = "{name}"\nuuid = "urn:uuid:{uuid}"\n' for name, uuid in UUIDS.items())
+ADMIN = "http://127.0.0.1:8357"
+
+
+@pytest.fixture
+def network(tmp_path):
+    """The namespaces, with IPv4 and link-local IPv6; a traceback in a log fails the test."""
+    needed = ("ip", "curl", "tcpdump", "avahi-daemon", "avahi-browse", "dbus-daemon", "airscan-discover", "scanimage")
+    lacking = [name for name in needed if shutil.which(name) is None]
+    packages = "avahi-daemon avahi-utils curl dbus iproute2 sane-airscan sane-utils tcpdump"
+    why = f"needs {', '.join(lacking)}: apt install {packages}" if lacking else missing()
+    if why:
+        skip_or_fail(why)
+    made = Network(tmp_path, ipv4=True)
+    try:
+        made.build()
+        yield made
+    finally:
+        logs = made.close()
+    assert not [log for log in logs if "Traceback" in log]
+
+
+@pytest.fixture
+def clients(network, until):
+    """Avahi among the clients."""
+    return Avahi(network, CLIENTS, "lan").start(until)
+
+
+def start(network, scanner, port, name):
+    """Starts one of the two virtual scanners, with this FriendlyName."""
+    return network.scanner(scanner, endpoint=f"tcp6:{port}", uuid=UUIDS[scanner], name=name)
+
+
+def gateway(network, escl="", scanners=SECTIONS):
+    return network.gateway(f"[escl]\n{escl}{scanners}", search=2.0)
+
+
+def announced(network):
+    """Returns what the admin API says of the announcements, by scanner."""
+    body = network.curl(GATEWAY, f"{ADMIN}/api/scanners")
+    return {one["name"]: one["escl_announced"] for one in json.loads(body)} if body.startswith("[") else {}
+
+
+def test_two_scanners_are_found_and_go_with_a_goodbye(network, clients, until, tmp_path):
+    capture = network.start(SCANNERS, "tcpdump", "-n", "-i", "vlan", "-l", "udp", "port", "5353", log="vlan")
+    until(lambda: "listening on" in capture.log.read_text(errors="replace"))
+    first = start(network, "front-desk", 8018, "Front Desk")
+    start(network, "copy-room", 8019, "Copy Room")
+    process = gateway(network)
+    until(lambda: clients.names() == {"Front Desk", "Copy Room"})
+    found = until(lambda: (lines := clients.browse()) and len(lines) == 4 and lines)
+    assert {(one.name, one.version) for one in found} == {
+        (name, version) for name in ("Front Desk", "Copy Room") for version in (4, 6)}
+    for one in found:
+        answer = network.curl(CLIENTS, f"http://192.0.2.5:{one.port}/eSCL/ScannerCapabilities")
+        txt = dict(text.split("=", 1) for text in one.txt)
+        assert f">{txt['uuid']}<" in answer
+        assert (txt["rs"], txt["is"], txt["duplex"]) == ("eSCL", "platen,adf", "T")
+        assert txt["adminurl"].startswith("http://192.0.2.5:5357/")
+        # By the name that is announced, as macOS asks.
+        assert network.curl(CLIENTS, f"http://192.0.2.5:{one.port}/eSCL/ScannerStatus", "-w", "%{http_code}", "-o",
+                            "/dev/null", "-H", f"Host: {one.host}:{one.port}") == "200"
+    assert announced(network) == {
+        "front-desk": [{"interface": "lan", "name": "Front Desk", "reason": None}],
+        "copy-room": [{"interface": "lan", "name": "Copy Room", "reason": None}]}
+
+    folder = tmp_path / "sane.d"
+    folder.mkdir()
+    (folder / "dll.conf").write_text("airscan\n")
+    (folder / "airscan.conf").write_text("[options]\nws-discovery = full\n")
+    environment = {"SANE_CONFIG_DIR": str(folder), "SANE_DEBUG_AIRSCAN": "0", "HOME": os.environ.get("HOME", "/")}
+    listed = clients.run("airscan-discover", **environment).stdout
+    for one in found:
+        assert f"{one.name} = http://192.0.2.5:{one.port}/eSCL/, eSCL" in listed
+    devices = clients.run("scanimage", "-L", **environment).stdout
+    assert devices.count("is a eSCL ") == 2 and "WSD" not in devices, devices
+
+    # Without a goodbye, Avahi would list it for 75 minutes.
+    network.end(first)
+    until(lambda: clients.names() == {"Copy Room"})
+    assert announced(network)["front-desk"] == [
+        {"interface": "lan", "name": None, "reason": "the scanner is not there, or not known yet"}]
+    start(network, "front-desk", 8018, "Front Desk")
+    until(lambda: clients.names() == {"Front Desk", "Copy Room"})
+    network.end(process)
+    until(lambda: not clients.names())
+    network.end(capture)
+    assert "\n0 packets captured" in capture.log.read_text(errors="replace")
+
+
+def test_a_scanner_that_another_host_announces_is_left_out_there(network, clients, until):
+    start(network, "front-desk", 8018, "Desk")
+    start(network, "copy-room", 8019, "Desk")
+    process = gateway(network)
+    until(lambda: clients.names() == {"Desk (front-desk)", "Desk (copy-room)"})
+    own = network.start(CLIENTS, "env", f"DBUS_SYSTEM_BUS_ADDRESS={clients.bus}", "avahi-publish", "-s", "Own eSCL",
+                        "_uscan._tcp", "9999", "rs=eSCL", f"uuid={UUIDS['front-desk'].upper()}", log="publish")
+    until(lambda: clients.names() == {"Desk (copy-room)", "Own eSCL"})
+    text = "another host announces the scanner there, as Own eSCL"
+    assert announced(network)["front-desk"] == [{"interface": "lan", "name": None, "reason": text}]
+    assert process.log.read_text().count(f"front-desk: not announced to eSCL clients on lan: {text}") == 1
+    network.end(own)
+    until(lambda: clients.names() == {"Desk (front-desk)", "Desk (copy-room)"})

@@ -1,0 +1,61 @@
+"""eSCL in a network of namespaces: clients find the gateway's scanner by DNS-SD and scan, and it goes with the gateway.
+
+Run with `-m netns`, as root.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.avahi import Avahi
+from tests.e2e.conftest import skip_or_fail
+from tests.e2e.subnets import CLIENTS, SCANNERS, Network, missing
+
+pytestmark = pytest.mark.netns
+
+UUID = "urn:uuid:4509a320-00a0-008f-00b6-002507510eca"
+SCANNER = f'[[scanner]]\nname = "front-desk"\nuuid = "{UUID}"\n[escl]\n'
+
+
+@pytest.fixture
+def network(tmp_path):
+    """The namespaces, with IPv4 and link-local IPv6; a traceback in a log fails the test."""
+    needed = ("ip", "avahi-daemon", "avahi-browse", "dbus-daemon", "scanimage")
+    lacking = [name for name in needed if shutil.which(name) is None]
+    why = f"needs {', '.join(lacking)}" if lacking else missing()
+    if why:
+        skip_or_fail(f"{why}: apt install avahi-daemon avahi-utils dbus iproute2 sane-utils sane-airscan")
+    made = Network(tmp_path, ipv4=True)
+    try:
+        made.build()
+        yield made
+    finally:
+        logs = [process.log.read_text(errors="replace") for process in made.running]
+        made.close()
+    assert not [log for log in logs if "Traceback" in log]
+
+
+def test_the_scanner_is_found_scans_and_goes_with_the_gateway(network, until, tmp_path):
+    clients = Avahi(network, CLIENTS, "lan").start(until)
+    silent = Avahi(network, SCANNERS, "vlan").start(until)
+    network.scanner(page_seconds=0.0)
+    gateway = network.gateway(SCANNER)
+    found = until(lambda: (lines := clients.browse()) and len(lines) == 2 and lines)
+    assert {(one.name, one.port, one.version) for one in found} == {("Copy Room", 8400, 4), ("Copy Room", 8400, 6)}
+    assert {"rs=eSCL", "is=platen,adf", "duplex=T", "cs=binary,grayscale,color"} <= set(found[0].txt)
+    assert not silent.names()
+    folder = Path(tmp_path, "sane.d")
+    folder.mkdir()
+    (folder / "dll.conf").write_text("airscan\n")
+    (folder / "airscan.conf").write_text("[options]\nws-discovery = off\n")
+    listed = clients.run("env", f"SANE_CONFIG_DIR={folder}", "scanimage", "-f", "%d%n").stdout
+    assert "Copy Room" in listed, listed
+    device = next(line for line in listed.splitlines() if "Copy Room" in line)
+    done = clients.run("env", f"SANE_CONFIG_DIR={folder}", "scanimage", "-d", device, "--resolution=75",
+                       "--format=png", "-o", "page.png")
+    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG"), done
+    assert network.run(SCANNERS, "curl", "-s", "-m", "2", "http://198.51.100.5:8400/eSCL/ScannerStatus",
+                       check=False).returncode != 0
+    network.end(gateway)
+    until(lambda: not clients.names())

@@ -1,0 +1,328 @@
+"""Announces the eSCL scanners by DNS-SD on the clients' interfaces, while they can be used there.
+
+`[escl] announce` and `[discovery] client_interfaces`. A scanner is announced as long as its stand-in is, so that
+clients that hide a WSD scanner behind an eSCL one find one of the two, and only where no other host announces it.
+"""
+
+import socket
+import time
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from wsdgateway.bridge.dnssd.others import OtherScanner
+from wsdgateway.bridge.frontends.escl.announcing import Foreign, announced_by, distinct_names, service_of
+from wsdgateway.config.sections import Config
+from wsdgateway.dnssd.scannerservice import ScannerService
+from wsdgateway.escl.scannercapabilities import ScannerCapabilities
+from wsdgateway.net.bridgedscanner import BridgedScanner
+from wsdgateway.net.dnssd.announcer import Announcer, host_name
+from wsdgateway.net.escl.offer import Offer
+from wsdgateway.net.transport.localaddress import ANY, OpenPort
+from wsdgateway.net.transport.tasks import Tasks
+
+PAUSE = 0.3  # seconds from a change to its announcement, so that changes at the same time are one
+READ_AGAIN = 60.0  # seconds until capabilities that could not be read are asked for again
+HOLD_SECONDS = 10.0  # at the start, for the capabilities of all scanners that are there
+MACHINE = Path("/etc/machine-id")
+
+Address = IPv4Address | IPv6Address
+
+
+class Ports(Protocol):
+    """The ports of eSCL scanners."""
+
+    def port(self, name: str) -> int | None:
+        """The port of a scanner; None while it is not open."""
+
+    def serves(self, interface: str, address: Address) -> bool:
+        """True if ports of eSCL scanners are open on this address of the host."""
+
+
+@attrs.frozen
+class Place:
+    """The announcement of a scanner on one interface: its instance name there, or the reason why it has none."""
+
+    interface: str
+    name: str | None = None
+    reason: str | None = None
+
+
+@attrs.frozen
+class _Wanted:
+    """What is to be announced of a scanner: its service, and the interfaces on which another host announces it."""
+
+    service: ScannerService
+    left_out: tuple[tuple[str, Foreign], ...] = ()
+
+
+def gateway_id(config: Config) -> str:
+    """A text that no other gateway has, and that stays the same over restarts."""
+    try:
+        machine = MACHINE.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        machine = ""
+    return f"{socket.gethostname()}/{machine}/{config.folder.resolve()}/{config.gateway.state}"
+
+
+def announced_hosts(config: Config) -> set[str]:
+    """The host names that are announced for this gateway, one for each client interface."""
+    return {host_name(gateway_id(config), interface) for interface in config.discovery.client_interfaces}
+
+
+class EsclAnnouncements:
+    """The announcements of one gateway's eSCL scanners, from `start` to `stop`.
+
+    `scanners` are the bridged ones; `ports` are those of their eSCL services, and `open_ports` those of `[[listen]]`.
+    `changed` must be called when a scanner or a port has changed.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, config: Config, scanners: list[BridgedScanner], ports: Callable[[], Ports],
+                 open_ports: Callable[[], list[OpenPort]], *, seconds: Callable[[], float] = time.monotonic,
+                 make_announcer: Callable[..., Announcer] = Announcer) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._scanners = scanners
+        self._ports = ports
+        self._open_ports = open_ports
+        self._seconds = seconds
+        self._make_announcer = make_announcer
+        self._announcer: Announcer | None = None
+        self._is_running = False
+        self._hold_until = 0.0
+        self._wanted: dict[str, _Wanted] = {}
+        self._known: dict[BridgedScanner, tuple[object, ScannerCapabilities | None]] = {}
+        self._asked: dict[BridgedScanner, float] = {}  # when each scanner that is there was asked
+        self._logged: set[tuple[str, str]] = set()
+        self._pause: IDelayedCall | None = None
+        self._again: IDelayedCall | None = None
+        self._reading = Tasks("Reading the eSCL capabilities of a scanner failed")
+        self._stopping = Tasks("Withdrawing eSCL scanners failed")
+
+    def start(self) -> None:
+        """Announce the scanners, and follow their changes until `stop`."""
+        self._is_running = True
+        self._hold_until = self._seconds() + HOLD_SECONDS
+        self.changed()
+
+    def configure(self, config: Config) -> None:
+        """Use another configuration."""
+        self._config = config
+        self.changed()
+
+    def changed(self, name: str = "") -> None:
+        """Announce the changes of scanners and ports, soon."""
+        if self._is_running and self._pause is None:
+            self._pause = self._reactor.callLater(PAUSE, self._sync)
+
+    async def stop(self) -> None:
+        """Withdraw everything."""
+        self._is_running = False
+        for call in (self._pause, self._again):
+            if call is not None and call.active():
+                call.cancel()
+        self._end()
+        await self._stopping.idle()
+
+    def _end(self) -> None:
+        announcer, self._announcer = self._announcer, None
+        self._wanted.clear()
+        self._logged.clear()
+        if announcer is not None:
+            self._stopping.run(_stopped(announcer))
+
+    @property
+    def _interfaces(self) -> tuple[str, ...]:
+        return self._config.discovery.client_interfaces
+
+    @property
+    def _is_on(self) -> bool:
+        return self._config.escl is not None and self._config.escl.announce and bool(self._interfaces)
+
+    def _sync(self) -> None:
+        """Make the announcements what they should be."""
+        self._pause = None
+        if not self._is_on:
+            self._end()
+            return
+        if self._announcer is None:
+            self._announcer = self._make_announcer(
+                self._reactor, self._interfaces, gateway_id(self._config), on_name=self._named,
+                on_others=lambda interface, others: self.changed(), serves=self._ports().serves)
+            self._announcer.start()
+        usable = self._usable()
+        if self._hold_until > self._seconds() and self._is_waiting():
+            usable = {name: offered for name, offered in usable.items() if name in self._wanted}
+        names = distinct_names({name: self._name(one) for name, (one, _, _) in usable.items()})
+        wanted = {name: self._announcement(one, capabilities, port, names[name])
+                  for name, (one, capabilities, port) in usable.items()}
+        before, self._wanted = self._wanted, wanted
+        for name in before.keys() - wanted.keys():
+            self._announcer.withdraw(name)
+            self.log.info("{scanner}: no longer announced to eSCL clients: {reason}", scanner=name,
+                          reason=self._reason(name) or "it is no longer bridged")
+            self._logged = {one for one in self._logged if one[0] != name}
+        for name, one in wanted.items():
+            if before.get(name) != one:
+                self._announcer.announce(one.service, leave_out=frozenset(place for place, _ in one.left_out))
+                self._log_left_out(name, one)
+
+    def _log_left_out(self, name: str, wanted: _Wanted) -> None:
+        told = {f"on {interface}: {_by_other(other)}" for interface, other in wanted.left_out}
+        for text in sorted(told):
+            if (name, text) not in self._logged:
+                self.log.warn("{scanner}: not announced to eSCL clients {text}", scanner=name, text=text)
+        self._logged = {one for one in self._logged if one[0] != name} | {(name, text) for text in told}
+
+    def _named(self, interface: str, service: ScannerService, name: str) -> None:
+        self.log.info("{scanner}: announced to eSCL clients on {interface} as {name}, port {port}",
+                      scanner=service.scanner, interface=interface, name=name, port=service.port)
+
+    # What to announce.
+
+    def _usable(self) -> dict[str, tuple[BridgedScanner, ScannerCapabilities, int]]:
+        """The scanners to announce, with their capabilities and ports; asks for capabilities that are missing."""
+        here = [one for one in self._scanners if _is_here(one)]
+        self._asked = {one: at for one, at in self._asked.items() if one in here}
+        self._known = {one: known for one, known in self._known.items() if one in self._scanners}
+        for one in here:
+            self._ask(one)
+        found = {}
+        for one in here:
+            capabilities, port = self._capabilities(one), self._ports().port(one.name)
+            if capabilities is not None and port is not None:
+                found[one.name] = one, capabilities, port
+        return found
+
+    def _is_waiting(self) -> bool:
+        """True if a scanner that is there has not given its capabilities yet; the end of the wait is set."""
+        waits = any(_is_here(one) and one.offers is not None and one.offers.last is None for one in self._scanners)
+        if waits:
+            self._sync_at(self._hold_until)
+        return waits
+
+    def _ask(self, scanner: BridgedScanner) -> None:
+        """Read the capabilities of a scanner when it appears, and again while they could not be read."""
+        offers, now = scanner.offers, self._seconds()
+        assert offers is not None
+        at = self._asked.get(scanner)
+        if at is None or (offers.last is None and now >= at + READ_AGAIN):
+            self._asked[scanner] = now
+            self._reading.run(self._read(scanner))
+        if offers.last is None:
+            self._sync_at(self._asked[scanner] + READ_AGAIN)
+
+    async def _read(self, scanner: BridgedScanner) -> None:
+        assert scanner.offers is not None
+        if await scanner.offers.read("") is None and self._is_running and _is_here(scanner):
+            self.log.warn("{scanner}: not announced to eSCL clients, because its capabilities could not be read; "
+                          "trying again every {seconds:g} s", scanner=scanner.name, seconds=READ_AGAIN)
+
+    def _sync_at(self, moment: float) -> None:
+        """Look again at that time, at the latest."""
+        delay = max(0.0, moment - self._seconds())
+        if self._again is not None and self._again.active():
+            if self._again.getTime() <= self._reactor.seconds() + delay:
+                return
+            self._again.cancel()
+        self._again = self._reactor.callLater(delay, self.changed)
+
+    def _capabilities(self, scanner: BridgedScanner) -> ScannerCapabilities | None:
+        """The capabilities of a scanner as far as they are announced; None while they are not known."""
+        offer: Offer | None = None if scanner.offers is None else scanner.offers.last
+        endpoint, labels = scanner.escl_endpoint(), scanner.monitor.labels
+        if offer is None or endpoint is None:
+            return None
+        made_from = offer, endpoint, labels
+        known = self._known.get(scanner)
+        if known is None or known[0] != made_from:
+            known = self._known[scanner] = made_from, offer.capabilities(labels, endpoint, "", detects_paper=False)
+        return known[1]
+
+    def _name(self, scanner: BridgedScanner) -> str:
+        return f"{scanner.monitor.labels.name or scanner.name}{self._config.discovery.suffix}"
+
+    def _announcement(self, scanner: BridgedScanner, capabilities: ScannerCapabilities, port: int, name: str
+                      ) -> _Wanted:
+        offer = None if scanner.offers is None else scanner.offers.last
+        note = (offer.location if offer is not None else "") or self._config.gateway.name
+        service = service_of(capabilities, scanner.name, name, port, admin_url=self._admin_url(scanner.name), note=note)
+        uuid = scanner.monitor.endpoint or scanner.options.section.uuid or ""
+        addresses = _addresses_of(scanner)
+        found = ((interface, announced_by(self._others(interface), uuid, addresses)) for interface in self._interfaces)
+        return _Wanted(service, tuple((interface, other) for interface, other in found if other is not None))
+
+    def _others(self, interface: str) -> frozenset[OtherScanner]:
+        return frozenset() if self._announcer is None else self._announcer.others(interface)
+
+    def _admin_url(self, name: str) -> str:
+        """The page about the scanner at a port of `[[listen]]` that is open on all addresses; else at any of them."""
+        ports = sorted((one for one in self._open_ports() if not one.guarded),
+                       key=lambda one: (one.interface not in ANY, one.secure))
+        if not ports:
+            return ""
+        return f"http{'s' if ports[0].secure else ''}://{{host}}:{ports[0].port}/{name}"
+
+    # For the admin site.
+
+    def places(self, name: str) -> list[Place]:
+        """Where a scanner is announced, and where not; empty without `[escl]` or client interfaces."""
+        if self._config.escl is None:
+            return []
+        names = {} if self._announcer is None else self._announcer.names(name)
+        wanted = self._wanted.get(name)
+        others = {} if wanted is None else dict(wanted.left_out)
+        reason = self._reason(name)
+        return [Place(interface, names[interface]) if interface in names and interface not in others and reason is None
+                else Place(interface, reason=reason or (
+                    _by_other(others[interface]) if interface in others else "it is being announced, or the interface "
+                    "has no address at which its port is open"))
+                for interface in self._interfaces]
+
+    def _reason(self, name: str) -> str | None:
+        """Why a scanner is announced nowhere; None if it is."""
+        scanner = next((one for one in self._scanners if one.name == name), None)
+        if not self._is_on:
+            return "[escl] announce is false"
+        if scanner is None:
+            return None
+        if not scanner.options.section.escl:
+            return "escl is false"
+        if scanner.stand_in.service is None:
+            return "the scanner is not there, or not known yet"
+        if self._ports().port(name) is None:
+            return "its port is not open"
+        if scanner.offers is None or scanner.offers.last is None or scanner.escl_endpoint() is None:
+            return "its capabilities have not been read yet"
+        return "no eSCL client can use its sources and formats" if self._capabilities(scanner) is None else None
+
+
+async def _stopped(announcer: Announcer) -> None:
+    await announcer.stop()
+
+
+def _is_here(scanner: BridgedScanner) -> bool:
+    """True while the scanner is offered by eSCL, and its stand-in is announced to WSD clients."""
+    return scanner.offers is not None and scanner.options.section.escl and scanner.stand_in.service is not None
+
+
+def _addresses_of(scanner: BridgedScanner) -> frozenset[Address]:
+    """The known addresses of the scanner's host."""
+    found = set()
+    for host, _ in scanner.monitor.places():
+        try:
+            found.add(ip_address(host.partition("%")[0]))
+        except ValueError:
+            continue  # a host name; the addresses of its connections are known, too
+    return frozenset(found)
+
+
+def _by_other(other: Foreign) -> str:
+    return f"another host announces the scanner there, as {other.name}"
