@@ -7,14 +7,13 @@ clients would list it twice, and a gateway behind this one might bridge the copy
 
 from collections import Counter
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from wsdgateway.app.escl import EsclPorts
+from wsdgateway.app.escl import EsclPorts, gateway_text
 from wsdgateway.bridge.dnssd.others import OtherScanner
 from wsdgateway.config.sections import Config
 from wsdgateway.dnssd.scannerservice import ScannerService
@@ -51,15 +50,6 @@ def announces_itself(uuid: str | None, device: str | None, others: frozenset[Oth
     except ValueError:
         address = None
     return any((own and one.uuid == own) or (address is not None and address in one.addresses) for one in others)
-
-
-def gateway_text(config: Config) -> str:
-    """A text that no other gateway has, and that is the same after a restart: this host, and the configuration."""
-    try:
-        host = Path("/etc/machine-id").read_text("ascii").strip()
-    except (OSError, ValueError):
-        host = ""
-    return f"{host}/{config.gateway.name}/{config.folder}"
 
 
 class EsclAnnouncements:

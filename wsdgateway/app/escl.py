@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.context import EsclContext
 from wsdgateway.net.conversion import Converter
+from wsdgateway.net.dnssd.announcer import host_name
 from wsdgateway.net.escl.service import NOWHERE
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.server.portserver import PortServer
@@ -69,12 +71,22 @@ def is_for_escl(path: bytes) -> bool:
     return path[1:].partition(b"/")[2].startswith(b"eSCL/")
 
 
+def gateway_text(config: Config) -> str:
+    """A text that no other gateway has, and that is the same after a restart: this host, and the configuration."""
+    try:
+        host = Path("/etc/machine-id").read_text("ascii").strip()
+    except (OSError, ValueError):
+        host = ""
+    return f"{host}/{config.gateway.name}/{config.folder}"
+
+
 def host_names(config: Config) -> frozenset[str]:
     """The names under which clients may reach this gateway, in lower case."""
     own = {socket.gethostname(), socket.gethostname().partition(".")[0], config.gateway.name}
     advertised = {urlsplit(listen.advertise).hostname or "" for listen in config.listen if listen.advertise}
+    announced = {host_name(gateway_text(config), name) for name in config.discovery.client_interfaces}
     return frozenset(name.lower() for name in (
-        *own, *(f"{name}.local" for name in own), *advertised, *config.admin.hosts) if name)
+        *own, *(f"{name}.local" for name in own), *advertised, *config.admin.hosts, *announced) if name)
 
 
 def addresses_to_open(config: Config, interfaces: dict[str, Interface]) -> list[str]:
