@@ -46,6 +46,9 @@ def test_the_names_of_the_gateway():
     names = host_names(make_config({
         "gateway": {"name": "Scans"}, "listen": [{"endpoint": "tcp:1", "advertise": "http://scan.example.org:5357"}],
         "admin": {"hosts": ["Admin.example"]}}, "g.toml"))
+    assert not [name for name in names if name.startswith("wsdgw-")]
+    [announced] = [name for name in host_names(config(discovery=SIDES)) if name.startswith("wsdgw-")]
+    assert announced.endswith(".local")
     assert names >= {"scans", "scans.local", "scan.example.org", "admin.example", socket.gethostname().lower()}
 
 

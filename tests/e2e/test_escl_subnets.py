@@ -45,6 +45,9 @@ def test_the_scanner_is_found_scans_and_goes_with_the_gateway(network, until, tm
     assert {(one.name, one.port, one.version) for one in found} == {("Copy Room", 8400, 4), ("Copy Room", 8400, 6)}
     assert {"rs=eSCL", "is=platen,adf", "duplex=T", "cs=binary,grayscale,color"} <= set(found[0].txt)
     assert not silent.names()
+    # Clients name the host as it is announced.
+    page = network.curl(CLIENTS, "http://192.0.2.5:8400/eSCL/ScannerStatus", "-H", f"Host: {found[0].host}.:8400")
+    assert "<pwg:State>Idle</pwg:State>" in page
     folder = Path(tmp_path, "sane.d")
     folder.mkdir()
     (folder / "dll.conf").write_text("airscan\n")

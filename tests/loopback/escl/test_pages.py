@@ -193,6 +193,8 @@ async def test_a_jam_in_the_middle(offered):
     one = service.escl_client
     pages, last = await one.pages(await one.scan(settings("Feeder")))
     assert (len(pages), last) == (1, 409)
+    # An event from before the jam may arrive after the answer that tells of it.
+    await until(lambda: service.scanner.bridge.reported.state == "Stopped")
     status = await one.get("ScannerStatus")
     assert (status.value("State"), status.value("AdfState"), status.value("JobState"),
             status.value("JobStateReason")) == ("Stopped", "ScannerAdfJam", "Aborted", "AbortedBySystem")

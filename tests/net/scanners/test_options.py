@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3] / "wsdgateway"
 
 # Keys that identify or locate the scanner, which composition has to know; and words that have another meaning, too.
 KNOWN = {"name", "scan", "device", "uuid", "bridge"}
-AMBIGUOUS = {"cache", "events", "identity", "address", "check"}
+AMBIGUOUS = {"cache", "events", "identity", "address", "check", "escl"}
 
 
 def keys(section):
