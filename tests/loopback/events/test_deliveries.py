@@ -127,10 +127,12 @@ async def test_two_hundred_sinks_twenty_unreachable_and_twenty_slow(bridged, sin
         await one.stop()
     for scans in range(10):
         await notify(service, status_event("7", "Processing", scans, message_id=f"urn:uuid:{scans}"))
-    await until(lambda: all(len(one.received) == 10 for one in good))
-    for one in good:
-        assert [message.body.findtext(f"{S}JobStatus/{S}ScansCompleted") for message in one.received] == list(
-            "0123456789")
+
+    def told(one):
+        """What a sink was told; on a busy machine an attempt may take too long, and is repeated."""
+        return list(dict.fromkeys(message.body.findtext(f"{S}JobStatus/{S}ScansCompleted") for message in one.received))
+
+    await until(lambda: all(told(one) == list("0123456789") for one in good))
     assert len(held) == 20  # one for each slow sink, unanswered
     for one in slow:
         one.device.handle = one.take
