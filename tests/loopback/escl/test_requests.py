@@ -31,6 +31,47 @@ async def test_capabilities_and_status_at_both_roots(offered):
 
 
 @pytest_twisted.ensureDeferred
+async def test_the_capabilities_name_the_page_of_the_scanner(offered):
+    service = await offered()
+    for one in (service.escl_client, Client(service.port, "/front-desk/eSCL")):
+        answered = await one.get("ScannerCapabilities")
+        assert answered.value("AdminURI") == f"http://127.0.0.1:{service.port}/front-desk"
+    _, _, body = await request(service.port, b"/front-desk", headers=b"Accept: text/html\r\n")
+    assert b"front-desk" in body
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_escl_its_paths_are_like_any_other(bridged):
+    service = await bridged()
+    assert service.escl is None
+    assert service.escl_ports.listeners == []
+    for path in (b"/front-desk/eSCL/ScannerStatus", b"/front-desk/other/ScannerStatus"):
+        status, _, body = await request(service.port, path)
+        assert (status, bool(body)) == (404, True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_job_is_accepted_ten_seconds_after_the_request_at_the_latest(offered, monkeypatch):
+    service = await offered()
+    await service.escl_client.get("ScannerCapabilities")
+    read, change, waits = service.scanner.offers.read, service.scanner.own_jobs.change, []
+
+    async def slow_read(client):
+        service.clock.advance(10)
+        service.device.troubles.silent = True
+        return await read(client)
+
+    async def noted_change(one, seconds):
+        waits.append(seconds)
+        return await change(one, seconds)
+
+    monkeypatch.setattr(service.scanner.offers, "read", slow_read)
+    monkeypatch.setattr(service.scanner.own_jobs, "change", noted_change)
+    await service.escl_client.scan()
+    assert all(seconds <= 0 for seconds in waits)
+
+
+@pytest_twisted.ensureDeferred
 async def test_paths_may_have_more_slashes_and_head_has_no_body(offered):
     service = await offered()
     one = service.escl_client
