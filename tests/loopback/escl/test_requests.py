@@ -5,11 +5,12 @@ import json
 import pytest
 import pytest_twisted
 
-from tests.loopback.clients import request
+from tests.loopback.clients import request, scanned
 from tests.loopback.escl.client import SANE_ESCL, Client, client, section, settings
 from tests.loopback.gateways import sample
 from tests.ports import free_port
 from tests.waiting import until
+from wsdgateway.cli.errors import WRONG
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
 
 
@@ -229,3 +230,14 @@ async def test_sanes_escl_is_served_alike(offered):
     one = Client(service.escl_client.port, headers=SANE_ESCL)
     pages, last = await one.pages(await one.scan(settings(version="2.0")))
     assert (len(pages), last) == (1, 404)
+
+
+@pytest.mark.usefixtures("cwd")
+@pytest_twisted.ensureDeferred
+async def test_wsdgateway_scan_names_the_root_at_a_port(offered):
+    service = await offered()
+    base = f"http://127.0.0.1:{service.escl_client.port}"
+    for url in (base, f"{base}/", f"{base}/eSCL/ScannerCapabilities"):
+        ran = await scanned(url)
+        assert ran.status == WRONG
+        assert ran.error.line().endswith(f"no scanner answers here, but an eSCL scanner is at {base}/eSCL")
