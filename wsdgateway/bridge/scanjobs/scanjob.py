@@ -166,6 +166,11 @@ class ScanJob:
         return self.end is not None and not self.unfetched
 
     @property
+    def at_scanner(self) -> bool:
+        """True if the scanner may still be working for the job."""
+        return self.phase not in (Phase.QUEUED, Phase.BUSY, Phase.OVER)
+
+    @property
     def arriving(self) -> Page | None:
         """The page that is arriving, or None."""
         return self.pages[-1] if self.pages and not self.pages[-1].complete else None
