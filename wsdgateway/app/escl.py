@@ -122,13 +122,14 @@ class _Open:
 class EsclPorts:
     """The ports of all eSCL scanners. `scanners` are the bridged ones; `load` is called when the store can be read.
 
+    `base` returns the base URL of the `[[listen]]` section for clients that reached a local address, None without one.
     `on_change` is called when a port has been opened or closed.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, sockets: Any, config: Config, server: HTTPServer, router: Router,
-                 scanners: list[BridgedScanner], store: IStore) -> None:
+                 scanners: list[BridgedScanner], store: IStore, base: Callable[[str], str | None]) -> None:
         self._reactor = reactor
         self._sockets = sockets
         self._config = config
@@ -136,6 +137,7 @@ class EsclPorts:
         self._router = router
         self._scanners = scanners
         self._store = store
+        self._base = base
         self._stored: dict[str, int] = {}
         self._open: dict[str, _Open] = {}
         self._is_loaded = False
@@ -198,7 +200,7 @@ class EsclPorts:
             self.log.error("The ports of eSCL scanners cannot be opened, because the addresses of this host cannot be "
                            "read: {error}", error=str(error))
             addresses = []
-        factory = PortServer(self._server, lambda exchange: self._respond(name, exchange))
+        factory = PortServer(self._server, lambda exchange: self._respond(name, exchange), self._base)
         listeners = [Listener(self._sockets, tcp_endpoint(port, address), factory) for address in addresses]
         self._open[name] = _Open(port, listeners)
         if not addresses:

@@ -25,6 +25,7 @@ from wsdgateway.net.transport.localaddress import (
     local_address,
     local_base,
     own_address,
+    port_at,
     url_of,
     zoned,
 )
@@ -127,6 +128,11 @@ class Listeners:
             if address is not None and address[1] == port and (address[0] == host or address[0] in ANY):
                 return listen.advertise or url_of(host, port, secure=listener.identity is not None)
         return url_of(host, port)
+
+    def base_at(self, host: str) -> str | None:
+        """The base URL for clients that reached another port at this local address; None if none is open for them."""
+        port = port_at(host, self.open_ports())
+        return None if port is None else self.base(port.interface, port.port)
 
     def client_base(self) -> str | None:
         """The base URL of the first listener, for people to copy; None while it is not open.

@@ -122,8 +122,9 @@ class GatewayService(MultiService):
         self._permission = Permission(allow.rule for allow in config.allow)
         self._quotas = Quotas(**_quotas(config))
         self.repeats = RepeatedRequests(self._permission, self._quotas, self.metrics, log, seconds=seconds)
+        refuses_bare = is_for_escl if config.escl is not None else lambda path: False
         page = BrowserPage(lambda: self.scanners, self._permission, lambda: self._ports.admin_url(), _manual())
-        self.router = Router(accounting, self._quotas, self.repeats.clear, page.answer, is_for_escl)
+        self.router = Router(accounting, self._quotas, self.repeats.clear, page.answer, refuses_bare)
         self._files = open_files()
         writes = WriteScheduler(reactor)
         sockets = SocketSet(reactor, writes)
@@ -160,8 +161,9 @@ class GatewayService(MultiService):
             respond=self.router.respond, refused=self._refused, base=lambda host, port: self._ports.base(host, port),
             log=log, quotas=self._quotas, denied=self._denied, broken_off=self._unread,
             writes=writes, repeated=self.repeats.serve, is_partial=self.repeats.is_partial,
-            refuses_bare=is_for_escl)
-        self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.scanners, self.store)
+            refuses_bare=refuses_bare)
+        self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.scanners, self.store,
+                                    lambda host: self._ports.base_at(host))
         self.escl_ports.on_change = self.announcements.changed
         self.bridged.on_added = with_both(self.bridged.on_added, self.escl_ports.changed)
         self.bridged.on_removed = with_both(self.bridged.on_removed, self.escl_ports.changed)

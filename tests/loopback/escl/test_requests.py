@@ -5,11 +5,12 @@ import json
 import pytest
 import pytest_twisted
 
-from tests.loopback.clients import request
+from tests.loopback.clients import request, scanned
 from tests.loopback.escl.client import SANE_ESCL, Client, client, section, settings
 from tests.loopback.gateways import sample
 from tests.ports import free_port
 from tests.waiting import until
+from wsdgateway.cli.errors import WRONG
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
 
 
@@ -28,6 +29,47 @@ async def test_capabilities_and_status_at_both_roots(offered):
         assert (status.status, status.value("State"), status.value("AdfState")) == (200, "Idle", "ScannerAdfLoaded")
     assert sample(service, "wsdgateway_escl_requests_total", resource="ScannerStatus", status="200") == 2
     assert sample(service, "wsdgateway_requests_total", operation="GetScannerElements", source="local") >= 4
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_capabilities_name_the_page_of_the_scanner(offered):
+    service = await offered()
+    for one in (service.escl_client, Client(service.port, "/front-desk/eSCL")):
+        answered = await one.get("ScannerCapabilities")
+        assert answered.value("AdminURI") == f"http://127.0.0.1:{service.port}/front-desk"
+    _, _, body = await request(service.port, b"/front-desk", headers=b"Accept: text/html\r\n")
+    assert b"front-desk" in body
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_escl_its_paths_are_like_any_other(bridged):
+    service = await bridged()
+    assert service.escl is None
+    assert service.escl_ports.listeners == []
+    for path in (b"/front-desk/eSCL/ScannerStatus", b"/front-desk/other/ScannerStatus"):
+        status, _, body = await request(service.port, path)
+        assert (status, bool(body)) == (404, True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_job_is_accepted_ten_seconds_after_the_request_at_the_latest(offered, monkeypatch):
+    service = await offered()
+    await service.escl_client.get("ScannerCapabilities")
+    read, change, waits = service.scanner.offers.read, service.scanner.own_jobs.change, []
+
+    async def slow_read(client):
+        service.clock.advance(10)
+        service.device.troubles.silent = True
+        return await read(client)
+
+    async def noted_change(one, seconds):
+        waits.append(seconds)
+        return await change(one, seconds)
+
+    monkeypatch.setattr(service.scanner.offers, "read", slow_read)
+    monkeypatch.setattr(service.scanner.own_jobs, "change", noted_change)
+    await service.escl_client.scan()
+    assert all(seconds <= 0 for seconds in waits)
 
 
 @pytest_twisted.ensureDeferred
@@ -188,3 +230,14 @@ async def test_sanes_escl_is_served_alike(offered):
     one = Client(service.escl_client.port, headers=SANE_ESCL)
     pages, last = await one.pages(await one.scan(settings(version="2.0")))
     assert (len(pages), last) == (1, 404)
+
+
+@pytest.mark.usefixtures("cwd")
+@pytest_twisted.ensureDeferred
+async def test_wsdgateway_scan_names_the_root_at_a_port(offered):
+    service = await offered()
+    base = f"http://127.0.0.1:{service.escl_client.port}"
+    for url in (base, f"{base}/", f"{base}/eSCL/ScannerCapabilities"):
+        ran = await scanned(url)
+        assert ran.status == WRONG
+        assert ran.error.line().endswith(f"no scanner answers here, but an eSCL scanner is at {base}/eSCL")

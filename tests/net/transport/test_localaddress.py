@@ -14,7 +14,9 @@ from wsdgateway.net.transport.localaddress import OpenPort, base_url, local_base
     ("198.51.100.5", [("198.51.100.5", 1, True), ("192.0.2.5", 2)], "https://198.51.100.5:1"),
     ("198.51.100.5", [("198.51.100.5", 1, True), ("0.0.0.0", 2)], "http://198.51.100.5:2"),
     ("198.51.100.5", [("198.51.100.5", 1, True)], "https://198.51.100.5:1"),
-    ("198.51.100.5", [("198.51.100.5", 1, True, True)], None), ("198.51.100.5", [], None)])
+    ("198.51.100.5", [("198.51.100.5", 1, True, True)], None), ("198.51.100.5", [], None),
+    ("fe80::5%lan", [("::", 1)], "http://[fe80::5]:1"), ("2001:db8::1", [("0.0.0.0", 1), ("", 2)], None),
+    ("2001:db8::1", [("0.0.0.0", 1), ("2001:db8::5", 2)], "http://[2001:db8::5]:2")])
 def test_the_gateways_address_for_a_device(local, listeners, url):
     assert base_url(local, [OpenPort(*listener) for listener in listeners]) == url
 

@@ -143,6 +143,7 @@ class Locator:
             if matches is not None:
                 return self._chosen(url, matches, of_host=is_root or here.path == urlsplit(probe_url(root)).path)
         self._check_admin(url, root)
+        self._check_escl(url, root)
         return None
 
     def _chosen(self, url: str, matches: tuple[TargetService, ...], *, of_host: bool) -> _Place | None:
@@ -211,6 +212,13 @@ class Locator:
         instead = "; its scanners are at:" if items else (
             ", which does not scan; give the address of a [[listen]] section")
         raise ScanError(f"{url}: this is the admin site of a gateway{instead}", WRONG, tuple(items))
+
+    def _check_escl(self, url: str, root: str) -> None:
+        """Raise `ScanError` if the URL is at a host and port with an eSCL root."""
+        scanner = EsclScanner(f"{root}eSCL", self._web)
+        if not is_escl(url) and self._try(lambda: self._call(scanner.capabilities)) is not None:
+            raise ScanError(f"{url}: no scanner answers here, but an eSCL scanner is at "
+                            f"{scanner.address}", WRONG)
 
     def _ask(self, ask: Callable[[], _T]) -> _T:
         """The answer to a request that may be repeated. Raises `_OutOfReach`."""

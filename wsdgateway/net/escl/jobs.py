@@ -18,7 +18,7 @@ from wsdgateway.bridge.scanjobs.scanjob import Order, Page, Phase, ScanJob
 from wsdgateway.net.scanjobs.execution import ScanJobExecution
 from wsdgateway.storage.spool import SpoolFile
 
-CREATE_SECONDS = 10.0  # that ScanJobs waits for CreateScanJob
+CREATE_SECONDS = 10.0  # from the request for ScanJobs to its answer, if the scanner has not created the job before
 MAX_REFUSED = 1000  # clients whose job was refused because of an empty feeder
 MAX_ASKING = 4  # requests for the next page of one job at once; one is answered after the other
 _CREATING = frozenset((Phase.QUEUED, Phase.CREATING, Phase.BUSY))
@@ -79,9 +79,12 @@ class EsclJobs:
                  and plain_address(one.job.order.client) == address]
         return tuple(client_job(job, f"{root}/ScanJobs/{job.id}", now) for job in reversed(found))
 
-    async def created(self, one: EsclJob) -> None:
-        """Wait until the scanner has created the job or refused it, or `CREATE_SECONDS`, or its turn comes later."""
-        limit = self._seconds() + CREATE_SECONDS
+    def now(self) -> float:
+        """The time on the clock of the jobs, in seconds."""
+        return self._seconds()
+
+    async def created(self, one: EsclJob, limit: float) -> None:
+        """Wait until the scanner has created the job or refused it, or its turn comes later, or until `limit`."""
         while one.job.phase in _CREATING and not one.job.waited and one.job.end is None:
             if not await self.change(one, limit - self._seconds()):
                 return

@@ -33,7 +33,7 @@ from wsdgateway.net.clients.resource import Resource as Address
 from wsdgateway.net.context import EsclContext
 from wsdgateway.net.conversion import MAX_PIXELS
 from wsdgateway.net.escl.documents import NO_CACHE, Documents
-from wsdgateway.net.escl.jobs import EsclJob, EsclJobs
+from wsdgateway.net.escl.jobs import CREATE_SECONDS, EsclJob, EsclJobs
 from wsdgateway.net.escl.offer import OfferReader
 from wsdgateway.net.scanjobs.execution import NotAdmitted
 from wsdgateway.net.scanjobs.waiting import first_of
@@ -171,8 +171,10 @@ class EsclService:
     async def _capabilities(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
         self._view.on_missing()
         offer, endpoint = await self._offers.read(asked.exchange.client), self._view.endpoint()
+        base = asked.exchange.base()
         capabilities = None if offer is None or endpoint is None else offer.capabilities(
-            self._view.labels(), endpoint, asked.exchange.base(), detects_paper=self._has_detected_paper())
+            self._view.labels(), endpoint, f"{base}/{self._view.name}" if base else "",
+            detects_paper=self._has_detected_paper())
         if capabilities is None:
             return UNKNOWN.answer()
         return HTTPAnswer(200, capabilities.write(), (_XML, NO_CACHE))
@@ -193,7 +195,7 @@ class EsclService:
         return HTTPAnswer(200, status.write(), (_XML, NO_CACHE))
 
     async def _scan(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
-        exchange = asked.exchange
+        exchange, started = asked.exchange, self._jobs.now()
         try:
             settings = ScanSettings.read(exchange.request.body)
         except Unreadable as problem:
@@ -217,7 +219,7 @@ class EsclService:
             return BUSY.answer()
         exchange.on_gone = partial(self._jobs.cancel, one)  # its client would never learn its address
         try:
-            await self._jobs.created(one)
+            await self._jobs.created(one, started + CREATE_SECONDS)
         finally:
             exchange.on_gone = None
         end = one.job.end

@@ -19,13 +19,19 @@ if TYPE_CHECKING:
 
 
 class PortServer(Factory):
-    """A port whose requests are answered by `respond`; everything else is that of `server`."""
+    """A port whose requests are answered by `respond`; everything else is that of `server`.
+
+    `base` returns the base URL of the gateway's scanners for clients that reached this port at a local address, None if
+    there is none.
+    """
 
     noisy = False
 
-    def __init__(self, server: "HTTPServer", respond: Callable[[Exchange], None]) -> None:
+    def __init__(self, server: "HTTPServer", respond: Callable[[Exchange], None],
+                 base: Callable[[str], str | None]) -> None:
         self._server = server
         self.respond = respond
+        self._base = base
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._server, name)
@@ -33,6 +39,10 @@ class PortServer(Factory):
     def buildProtocol(self, addr: IAddress | None) -> ClientConnection:
         host = getattr(addr, "host", "")
         return ClientConnection(cast(Server, self), host, authority(host, getattr(addr, "port", 0)))
+
+    def base(self, host: str, port: int) -> str:
+        """The base URL of the gateway's scanners, which are not at this port; empty if there is none."""
+        return self._base(host) or ""
 
     def refuses_bare(self, path: bytes) -> bool:
         """True: no refusal has a body."""

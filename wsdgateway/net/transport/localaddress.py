@@ -103,12 +103,23 @@ class OpenPort:
 def base_url(local: str, ports: list[OpenPort]) -> str | None:
     """The base URL, `http://LOCAL:PORT`, of the open port that suits a scanner best; None if there is none.
 
+    See `port_at`.
+    """
+    best = port_at(local, ports)
+    return None if best is None else url_of(best.interface, best.port, secure=best.secure)
+
+
+def port_at(local: str, ports: list[OpenPort]) -> OpenPort | None:
+    """The open port that suits peers of the local address `local` best, with the address for them; None without any.
+
     A port on that address, or on all addresses, is preferred; among those one without TLS, since few scanners can
     verify a certificate; among those one on exactly that address. Ports on loopback serve loopback only. Guarded ports
-    are left out, since scanners have no client certificates.
+    are left out, since scanners have no client certificates; and those on all IPv4 addresses for a local IPv6 address.
     """
-    ports = [port for port in ports if not port.guarded]
-    if not ip_address(local.partition("%")[0]).is_loopback:
+    address = ip_address(local.partition("%")[0])
+    ports = [port for port in ports if not port.guarded and (
+        address.version == 4 or port.interface == "::" or port.interface not in ANY)]
+    if not address.is_loopback:
         ports = [port for port in ports if port.interface in ANY or not ip_address(
             port.interface.partition("%")[0]).is_loopback]
 
@@ -118,7 +129,7 @@ def base_url(local: str, ports: list[OpenPort]) -> str | None:
     if not ports:
         return None
     best = min(ports, key=lambda port: (distance(port) == 2, port.secure, distance(port)))
-    return url_of(best.interface if distance(best) == 2 else local, best.port, secure=best.secure)
+    return best if distance(best) == 2 else attrs.evolve(best, interface=local)
 
 
 def zoned(host: str, zone: str) -> str:
