@@ -109,6 +109,14 @@ def test_further_images_in_a_file_are_left_out(converted):
         assert len(pdf.pages) == 1
 
 
+@pytest.mark.parametrize("data", [b"nonsense", image("PNG")[:60], image("JPEG")[:100]])
+def test_an_error_does_not_keep_the_page_in_memory(converted, data):
+    with pytest.raises((Unconvertible, OSError)) as raised:
+        converted(data, "image/tiff")
+    assert raised.value.__context__ is None
+    assert [frame.name for frame in raised.traceback][-1] == "convert"
+
+
 @pytest.mark.parametrize("media", ["image/jpeg", "application/pdf", "image/png"])
 def test_a_deleted_file_is_not_made_again(tmp_path, media):
     (tmp_path / "source").write_bytes(image("PNG"))

@@ -69,12 +69,19 @@ def convert(source: Path, target: Path, media: str, dots: int, height: int) -> N
         # A file that is deleted meanwhile must not be made again.
         with open(os.open(target, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "w+b") as file, _without_warnings():
             _convert(source, file, media, dots, height)
-    except UnidentifiedImageError:
-        raise Unconvertible("it is no JPEG, PNG, TIFF or BMP image") from None
-    except (OSError, Unconvertible):
-        raise
+        return
     except Exception as error:  # Pillow, img2pdf and pikepdf raise many kinds for damaged images
-        raise Unconvertible(f"{type(error).__name__}: {error}") from None
+        problem = _plain(error)
+    raise problem
+
+
+def _plain(error: Exception) -> Exception:
+    """The error to raise in place of another one, whose traceback would keep the image in memory."""
+    if isinstance(error, UnidentifiedImageError):
+        return Unconvertible("it is no JPEG, PNG, TIFF or BMP image")
+    if isinstance(error, OSError) and error.errno is not None:
+        return OSError(error.errno, error.strerror)
+    return Unconvertible(str(error) if isinstance(error, Unconvertible) else f"{type(error).__name__}: {error}")
 
 
 @contextmanager
@@ -140,4 +147,5 @@ def size_of(source: Path) -> tuple[int, int, int]:
             bits = 1 if image.mode == "1" else 8 * len(image.getbands())
             return image.width, image.height, (image.width * bits + 7) // 8
     except Exception as error:
-        raise Unconvertible(f"{type(error).__name__}: {error}") from None
+        problem = _plain(error)
+    raise Unconvertible(str(problem))
