@@ -4,6 +4,7 @@ import json
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 
 from tests.loopback.clients import request
 from tests.loopback.escl.client import SANE_ESCL, Client, client, section, settings
@@ -188,3 +189,19 @@ async def test_sanes_escl_is_served_alike(offered):
     one = Client(service.escl_client.port, headers=SANE_ESCL)
     pages, last = await one.pages(await one.scan(settings(version="2.0")))
     assert (len(pages), last) == (1, 404)
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_job_is_created_for_a_client_that_has_left(offered, monkeypatch):
+    service = await offered()
+    reading = Deferred()
+    offers = service.scanner.offers
+    offer = await offers.read("127.0.0.1")
+    asked = []
+    monkeypatch.setattr(offers, "read", lambda client: asked.append(client) or reading)
+    connection = await service.escl_client.send("POST", "/eSCL/ScanJobs", settings())
+    await until(lambda: asked)
+    connection.transport.abortConnection()
+    await until(lambda: not service.server.connections)
+    reading.callback(offer)
+    assert service.scanner.own_jobs.execution.jobs == []
