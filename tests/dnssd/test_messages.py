@@ -21,6 +21,7 @@ from wsdgateway.dnssd.messages import (
     Question,
     Record,
     Service,
+    count_records,
     folded,
     name_of,
     plain_data,
@@ -112,3 +113,11 @@ def test_chains_of_pointers_are_bounded():
     chain = b"".join(struct.pack("!H", 0xC000 | max(0, 10 + 2 * place)) for place in range(1, 1200))
     with pytest.raises(BadMessage):
         read_message(HEADER.pack(0, 0, 400, 0, 0, 0) + b"\xc0\0" + chain)
+
+
+def test_records_are_counted_before_a_message_is_read():
+    name = name_of("a.local")
+    message = Message(questions=(Question(name, A),), answers=(Record(name, TXT, b"", 1),) * 3)
+    assert count_records(write_message(message)) == 4
+    for data in (b"", bytes(11), bytes(MAX_MESSAGE + 1), struct.pack("!6H", 0, 0, MAX_RECORDS, 1, 0, 0)):
+        assert count_records(data) == 0

@@ -22,6 +22,7 @@ def image(kind, size=(100, 200), mode="RGB", **more):
 def converted(tmp_path):
     def run(data, media, dots=100, height=200):
         (tmp_path / "source").write_bytes(data)
+        (tmp_path / "target").touch()
         convert(tmp_path / "source", tmp_path / "target", media, dots, height)
         return (tmp_path / "target").read_bytes()
 
@@ -84,6 +85,44 @@ def test_a_page_with_too_many_pixels_is_refused(converted, monkeypatch):
     monkeypatch.setattr(conversion, "MAX_PIXELS", 100 * 200 - 1)
     with pytest.raises(Unconvertible, match="more than 19999 pixels"):
         converted(image("PNG"), "image/jpeg")
+
+
+def test_a_page_with_too_many_bytes_is_refused(converted, monkeypatch):
+    monkeypatch.setattr(conversion, "MAX_BYTES", 50)
+    with pytest.raises(Unconvertible, match="more than 50 bytes"):
+        converted(image("PNG"), "image/jpeg")
+
+
+@pytest.mark.parametrize("data", [
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n", image("GIF"), image("PPM")])
+@pytest.mark.parametrize("media", ["image/jpeg", "application/pdf"])
+def test_other_kinds_are_not_read(converted, tmp_path, data, media):
+    with pytest.raises(Unconvertible, match="it is no JPEG, PNG, TIFF or BMP image"):
+        converted(data, media)
+    with pytest.raises(Unconvertible):
+        size_of(tmp_path / "source")
+
+
+def test_further_images_in_a_file_are_left_out(converted):
+    data = image("TIFF", save_all=True, append_images=[Image.new("RGB", (3, 3))] * 2)
+    with pikepdf.open(io.BytesIO(converted(data, "application/pdf"))) as pdf:
+        assert len(pdf.pages) == 1
+
+
+@pytest.mark.parametrize("data", [b"nonsense", image("PNG")[:60], image("JPEG")[:100]])
+def test_an_error_does_not_keep_the_page_in_memory(converted, data):
+    with pytest.raises((Unconvertible, OSError)) as raised:
+        converted(data, "image/tiff")
+    assert raised.value.__context__ is None
+    assert [frame.name for frame in raised.traceback][-1] == "convert"
+
+
+@pytest.mark.parametrize("media", ["image/jpeg", "application/pdf", "image/png"])
+def test_a_deleted_file_is_not_made_again(tmp_path, media):
+    (tmp_path / "source").write_bytes(image("PNG"))
+    with pytest.raises(FileNotFoundError):
+        convert(tmp_path / "source", tmp_path / "target", media, 100, 200)
+    assert not (tmp_path / "target").exists()
 
 
 def test_the_size_of_a_page(tmp_path):

@@ -1,6 +1,7 @@
 """Tests of storage.spool: the private folder with pages, and what it refuses."""
 
 import os
+import shutil
 import stat
 
 import pytest
@@ -115,3 +116,27 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path, where):
 def test_nothing_else_becomes_part_of_a_name(spool, job_id):
     with pytest.raises(ValueError, match="must be"):
         spool.create(job_id)
+
+
+def test_a_folder_that_was_removed_is_made_again(spool):
+    shutil.rmtree(spool.folder)
+    file = spool.create("job")
+    file.write(b"x")
+    assert file.path.read_bytes() == b"x"
+    assert stat.S_IMODE(spool.folder.stat().st_mode) == 0o700
+    with pytest.raises(StoreError, match="another gateway is using the spool"):
+        Spool(spool.folder).open()
+
+
+def test_nothing_is_written_to_another_folder_in_its_place(spool, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    spool.folder.rename(tmp_path / "moved")
+    spool.folder.symlink_to(other)
+    with pytest.raises(OSError, match="has taken the place of the spool"):
+        spool.create("job")
+    spool.folder.unlink()
+    spool.folder.mkdir()
+    with pytest.raises(OSError, match="has taken the place of the spool"):
+        spool.create("job")
+    assert list(other.iterdir()) == list(spool.folder.iterdir()) == []

@@ -85,6 +85,14 @@ def folded(name: Name) -> Name:
     return tuple(label.lower() for label in name)
 
 
+def count_records(data: bytes) -> int:
+    """The number of records, questions included, that `read_message` would read at most."""
+    if len(data) > MAX_MESSAGE or len(data) < 12:
+        return 0
+    count = sum(struct.unpack_from("!4H", data, 4))
+    return count if count <= MAX_RECORDS else 0
+
+
 def read_message(data: bytes) -> Message:
     """Read a message. Raises `BadMessage`; classes other than IN are left out."""
     if len(data) > MAX_MESSAGE:

@@ -6,13 +6,16 @@ for, since scanners often write a wrong one into the image. Everything else is c
 
 import io
 import logging
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import attrs
 import img2pdf
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.threads import deferToThreadPool
 
@@ -21,10 +24,12 @@ from wsdgateway.bridge.frontends.escl.jpeg import NotJpeg, find_frame, real_heig
 
 MAX_AT_ONCE = 2  # conversions
 MAX_PIXELS = 150_000_000  # of a page that is decoded: A4 at 1200 dpi has 139 million
+MAX_BYTES = 512 << 20  # of a page that is converted, which is in memory meanwhile
 JPEG_QUALITY = 85
 _POINTS = 72.0  # per inch
 _STARTS = ((b"\xff\xd8", JPEG), (b"%PDF", PDF), (b"\x89PNG", PNG), (b"II*\x00", TIFF), (b"MM\x00*", TIFF), (b"BM", BMP))
 _PILLOW = {JPEG: "JPEG", PNG: "PNG", TIFF: "TIFF", BMP: "BMP"}
+_READ = ("JPEG", "PNG", "TIFF", "BMP", "DIB")
 START = 8  # bytes by which `kind_of` recognises a page
 
 
@@ -45,7 +50,7 @@ class Converter:
     turns: DeferredSemaphore = attrs.field(factory=lambda: DeferredSemaphore(MAX_AT_ONCE))
 
     def convert(self, source: Path, target: Path, media: str, dots: int, height: int) -> Deferred[None]:
-        """Write the page in one file to another in that media type.
+        """Write the page in one file to another one, which must exist, in that media type.
 
         `dots` is the resolution per inch, `height` the number of lines if the image does not say it. Fails with
         `Unconvertible` or `OSError`.
@@ -61,21 +66,40 @@ class Converter:
 def convert(source: Path, target: Path, media: str, dots: int, height: int) -> None:
     """Convert a page, as `Converter.convert`."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            _convert(source, target, media, dots, height)
-    except (OSError, Unconvertible):
-        raise
+        # A file that is deleted meanwhile must not be made again.
+        with open(os.open(target, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "w+b") as file, _without_warnings():
+            _convert(source, file, media, dots, height)
+        return
     except Exception as error:  # Pillow, img2pdf and pikepdf raise many kinds for damaged images
-        raise Unconvertible(f"{type(error).__name__}: {error}") from None
+        problem = _plain(error)
+    raise problem
 
 
-def _convert(source: Path, target: Path, media: str, dots: int, height: int) -> None:
+def _plain(error: Exception) -> Exception:
+    """The error to raise in place of another one, whose traceback would keep the image in memory."""
+    if isinstance(error, UnidentifiedImageError):
+        return Unconvertible("it is no JPEG, PNG, TIFF or BMP image")
+    if isinstance(error, OSError) and error.errno is not None:
+        return OSError(error.errno, error.strerror)
+    return Unconvertible(str(error) if isinstance(error, Unconvertible) else f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Ignore Python's warnings: those of Pillow are about the scanner's image."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _convert(source: Path, target: BinaryIO, media: str, dots: int, height: int) -> None:
+    if source.stat().st_size > MAX_BYTES:
+        raise Unconvertible(f"it has more than {MAX_BYTES} bytes")
     data = _repaired(source.read_bytes(), height)
     if kind_of(data[:START]) == media:
-        target.write_bytes(data)
+        target.write(data)
         return
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=_READ) as image:
         if image.width * image.height > MAX_PIXELS:
             raise Unconvertible(f"it has more than {MAX_PIXELS} pixels")
         if media == PDF:
@@ -96,18 +120,18 @@ def _repaired(data: bytes, height: int) -> bytes:
     return data[:frame.position] + lines.to_bytes(2) + data[frame.position + 2:]
 
 
-def _wrap(data: bytes, target: Path, dots: int) -> None:
+def _wrap(data: bytes, target: BinaryIO, dots: int) -> None:
     def layout(width: int, height: int, resolution: tuple[float, float]) -> tuple[float, float, float, float]:
         size = width * _POINTS / dots, height * _POINTS / dots
         return (*size, *size)
 
     logging.getLogger("img2pdf").setLevel(logging.ERROR)  # its advice is for users of its own command
-    with target.open("wb") as file:
-        img2pdf.convert(data, outputstream=file, layout_fun=layout, rotation=img2pdf.Rotation.ifvalid,
-                        creator="wsdgateway")
+    # Further images in a file were not asked for, and may be many.
+    img2pdf.convert(data, outputstream=target, layout_fun=layout, rotation=img2pdf.Rotation.ifvalid,
+                    creator="wsdgateway", first_frame_only=True)
 
 
-def _reencode(image: Image.Image, target: Path, media: str, dots: int) -> None:
+def _reencode(image: Image.Image, target: BinaryIO, media: str, dots: int) -> None:
     if media == JPEG:
         gray = image.mode in ("1", "L", "LA", "I;16", "I")
         image = image.convert("L" if gray else "RGB")
@@ -119,9 +143,9 @@ def _reencode(image: Image.Image, target: Path, media: str, dots: int) -> None:
 def size_of(source: Path) -> tuple[int, int, int]:
     """The size of an image, as `Converter.size_of`."""
     try:
-        with warnings.catch_warnings(), Image.open(source) as image:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with _without_warnings(), Image.open(source, formats=_READ) as image:
             bits = 1 if image.mode == "1" else 8 * len(image.getbands())
             return image.width, image.height, (image.width * bits + 7) // 8
     except Exception as error:
-        raise Unconvertible(f"{type(error).__name__}: {error}") from None
+        problem = _plain(error)
+    raise Unconvertible(str(problem))

@@ -5,6 +5,7 @@ becomes part of a name. Pages are of no use to a later start, so each start dele
 with any other file is refused, because the configuration must have named it by mistake.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -82,6 +83,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock: int | None = None
+        self._identity: tuple[int, int] | None = None
         self._last = 0
 
     def open(self) -> int:
@@ -118,6 +120,7 @@ class Spool:
         except OSError:
             pass  # a file system without locks
         self.folder.chmod(0o700)
+        self._identity = found.st_dev, found.st_ino
         for path in leftovers:
             path.unlink(missing_ok=True)
         return len(leftovers)
@@ -137,11 +140,31 @@ class Spool:
         return leftovers
 
     def create(self, job_id: str) -> SpoolFile:
-        """Create the file of the next page of a job, given by the gateway's own name for it. Raises `OSError`."""
+        """Create the file of the next page of a job, given by the gateway's own name for it. Raises `OSError`.
+
+        A folder that was removed is made again.
+        """
         if not _JOB.fullmatch(job_id):
             raise ValueError(f"{job_id!r} must be up to 64 letters, digits and hyphens")
         self._last += 1
+        self._check_folder()
         return SpoolFile(self.folder / f"{PREFIX}{job_id}.{self._last}{SUFFIX}")
+
+    def _check_folder(self) -> None:
+        """Make the folder again if it was removed; pages are not written into another one in its place."""
+        if self._identity is None:
+            return
+        try:
+            found = self.folder.lstat()
+        except FileNotFoundError:
+            self.close()
+            try:
+                self._open()
+            except StoreError as error:
+                raise OSError(errno.EBUSY, str(error)) from None
+            return
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise OSError(errno.ENOTDIR, "another file or folder has taken the place of the spool; restart the gateway")
 
     def close(self) -> None:
         """Let other processes use the folder."""

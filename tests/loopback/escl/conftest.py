@@ -14,7 +14,8 @@ def offered(bridged, tmp_path):
         service = await bridged(scanner, escl=section(tmp_path, **(escl or {})), **sections)
         await until(lambda: all(listener.port is not None for listener in service.escl_ports.listeners))
         service.escl_client = client(service)
-        service.spool_files = lambda: [path.name for path in (tmp_path / "spool").glob("*.page")]
+        service.spool_folder = tmp_path / "spool"
+        service.spool_files = lambda: [path.name for path in service.spool_folder.glob("*.page")]
         return service
 
     return start

@@ -1,6 +1,7 @@
 """Scans through the eSCL service: pages and their types, jobs that wait, are canceled, or end otherwise."""
 
 import io
+import threading
 
 import pikepdf
 import pytest
@@ -12,6 +13,8 @@ from tests.loopback.gateways import PATH
 from tests.messages import create_scan_job
 from tests.peers import ask
 from tests.waiting import until
+from wsdgateway.net import conversion
+from wsdgateway.net.conversion import convert
 
 
 def opened(answered):
@@ -244,3 +247,41 @@ async def test_pages_are_deleted_and_jobs_canceled_when_the_gateway_stops(offere
     await stopping
     assert service.spool_files() == []
     assert [known.status.state for known in service.device.device.jobs.finished()] == ["Canceled"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_job_deleted_while_its_page_is_converted_leaves_no_file(offered, monkeypatch):
+    began, may_go_on = threading.Event(), threading.Event()
+
+    def slowly(*arguments):
+        began.set()
+        assert may_go_on.wait(20)
+        convert(*arguments)
+
+    monkeypatch.setattr(conversion, "convert", slowly)
+    service = await offered()
+    one = service.escl_client
+    job = await one.scan(settings(media="application/pdf"))
+    waiting = await one.send("GET", f"{job}/NextDocument")
+    await until(began.is_set)
+    assert (await one.ask("DELETE", job)).status == 200
+    await until(lambda: service.spool_files() == [])
+    may_go_on.set()
+    head, body = await waiting.answer()
+    assert (head.status, body) == (410, b"")
+    assert service.spool_files() == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_converted_page_counts_in_the_spool_and_goes_with_its_job(offered):
+    service = await offered()
+    one = service.escl_client
+    job = await one.scan(settings(media="application/pdf"))
+    connection = await one.send("GET", f"{job}/NextDocument")
+    await connection.answer()
+    [page] = requested(service, job).pages
+    assert page.taken == sum(path.stat().st_size for path in service.spool_folder.glob("*.page"))
+    await until(lambda: page.sent)
+    execution = service.scanner.own_jobs.execution
+    execution.cancel(requested(service, job))  # as when its client never asks again
+    await until(lambda: service.spool_files() == [])

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 
 from tests.loopback.clients import request, scanned
 from tests.loopback.escl.client import SANE_ESCL, Client, client, section, settings
@@ -241,3 +242,19 @@ async def test_wsdgateway_scan_names_the_root_at_a_port(offered):
         ran = await scanned(url)
         assert ran.status == WRONG
         assert ran.error.line().endswith(f"no scanner answers here, but an eSCL scanner is at {base}/eSCL")
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_job_is_created_for_a_client_that_has_left(offered, monkeypatch):
+    service = await offered()
+    reading = Deferred()
+    offers = service.scanner.offers
+    offer = await offers.read("127.0.0.1")
+    asked = []
+    monkeypatch.setattr(offers, "read", lambda client: asked.append(client) or reading)
+    connection = await service.escl_client.send("POST", "/eSCL/ScanJobs", settings())
+    await until(lambda: asked)
+    connection.transport.abortConnection()
+    await until(lambda: not service.server.connections)
+    reading.callback(offer)
+    assert service.scanner.own_jobs.execution.jobs == []

@@ -8,8 +8,20 @@ from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
 from tests.bridge.dnssd.link import PTR_QUESTION, TYPE, claim, instance, service
-from wsdgateway.dnssd.messages import AAAA, PTR, SRV, A, Message, Record, Service, name_of, read_message, write_message
-from wsdgateway.net.dnssd.announcer import MESSAGES_PER_POLL, Announcer, host_name
+from wsdgateway.dnssd.messages import (
+    AAAA,
+    PTR,
+    SRV,
+    A,
+    Message,
+    Question,
+    Record,
+    Service,
+    name_of,
+    read_message,
+    write_message,
+)
+from wsdgateway.net.dnssd.announcer import RECORDS_PER_POLL, Announcer, host_name
 from wsdgateway.net.transport.interfaces import POLL_SECONDS, Interface
 
 LAN = Interface("lan", 2, (ip_interface("192.0.2.5/24"), ip_interface("fe80::5/64")))
@@ -271,9 +283,11 @@ def test_a_conflict_is_told_and_logged(setup, said):
     assert any("another host on lan announces the name Front Desk" in line for line in said)
 
 
-def test_a_flood_is_dropped_until_the_next_poll(setup):
-    for _ in range(MESSAGES_PER_POLL):
-        setup.say(Message())
+@pytest.mark.parametrize("questions", [0, 99])
+def test_a_flood_is_dropped_until_the_next_poll(setup, questions):
+    message = Message(questions=(Question(name_of("x.local"), A),) * questions)
+    for _ in range(RECORDS_PER_POLL // (1 + questions)):
+        setup.say(message)
     setup.say(CANON)
     assert setup.heard == []
     setup.pass_time(POLL_SECONDS)

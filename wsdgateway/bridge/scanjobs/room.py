@@ -25,10 +25,14 @@ class Room:
         """Take this many bytes for a page; returns False if there is no room for them."""
         if self.used + size > self.limit:
             return False
+        self.add(page, size)
+        return True
+
+    def add(self, page: Page, size: int) -> None:
+        """Take this many bytes for a page that has not been fetched, even if there is no room for them."""
         self.used += size
         self.unfetched += size
         page.taken += size
-        return True
 
     def fetched(self, page: Page) -> None:
         """Count a page as received by its client; it stays in the spool."""

@@ -181,11 +181,15 @@ class Documents:
         try:
             # It is not cancelled when the client leaves, since the client will ask for the page again.
             await self._converter.convert(source, file.path, one.media, one.dots, one.lines)
+            size = file.path.stat().st_size
         except (OSError, Unconvertible):
             self._jobs.discard_converted(one)
             if page.gone:  # canceled meanwhile
                 return None
             raise
+        if page.gone:
+            return None
+        self._jobs.execution.enlarge(page, size)
         return file.path
 
     def _note_size(self, one: EsclJob, page: Page) -> None:

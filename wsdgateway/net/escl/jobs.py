@@ -55,6 +55,7 @@ class EsclJobs:
         self._seconds = seconds
         self._known: dict[str, EsclJob] = {}
         self._empty: OrderedDict[str, float] = OrderedDict()
+        execution.on_discarded = self._page_discarded
 
     def submit(self, planned: PlannedJob, client: str, *, feeder: bool, images: int) -> EsclJob:
         """Add a job. `images` is the number of pages, 0 for all. Raises `NotAdmitted`."""
@@ -122,7 +123,11 @@ class EsclJobs:
     def cancel(self, one: EsclJob) -> None:
         """Cancel the job as its client wants, or discard the pages of one that has ended."""
         self.execution.cancel(one.job)
-        self.discard_converted(one)
+
+    def _page_discarded(self, page: Page) -> None:
+        for one in self._known.values():
+            if one.converted is not None and one.converted[0] is page:
+                self.discard_converted(one)
 
     def discard_converted(self, one: EsclJob) -> None:
         """Delete the converted page, if there is one."""
@@ -133,7 +138,6 @@ class EsclJobs:
     def _forget_old(self) -> None:
         for job_id, one in list(self._known.items()):
             if self.execution.get(job_id) is not one.job:
-                self.discard_converted(one)
                 del self._known[job_id]
 
     async def stop(self) -> None:

@@ -202,7 +202,7 @@ class EsclService:
             return empty(413 if problem.too_large else 400)
         self._view.on_missing()
         offer = await self._offers.read(exchange.client)
-        if offer is None:
+        if offer is None or exchange.gone:
             return UNKNOWN.answer()
         planned = ticket_of(settings, offer.configuration, offer.default, client=exchange.client,
                             all_images=images_for_all(self._view.labels().manufacturer))

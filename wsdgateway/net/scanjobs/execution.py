@@ -61,7 +61,7 @@ class NotAdmitted(Exception):
 class ScanJobExecution:
     """The gateway's own jobs at one scanner. `new_job_id` makes names for them, which cannot be guessed.
 
-    `room` is the room in the `spool`, which all scanners share.
+    `room` is the room in the `spool`, which all scanners share. `on_discarded` is called when a page's file is deleted.
     """
 
     log = Logger()
@@ -87,6 +87,7 @@ class ScanJobExecution:
         self._listening: dict[ScanJob, list[Deferred[None]]] = {}
         self._tasks = Tasks(f"{bridge.name}: a scan job of the gateway's own failed")
         room.waiting.append(self._room_freed)
+        self.on_discarded: Callable[[Page], None] = lambda page: None
 
     # For front ends and destinations.
 
@@ -137,6 +138,10 @@ class ScanJobExecution:
     def path_of(self, page: Page) -> Path:
         """The page's file, which is in use until the page is `gone`."""
         return self._writers[page].file.path
+
+    def enlarge(self, page: Page, size: int) -> None:
+        """Count another file with so many bytes for the page until it is `gone`, also if there is no room for them."""
+        self._room.add(page, size)
 
     def sending(self, job: ScanJob) -> None:
         """Note that a page is being sent; must be followed by `sent`."""
@@ -323,6 +328,7 @@ class ScanJobExecution:
         writer = self._writers.pop(command.page, None)
         if writer is not None:
             self._tasks.run(writer.delete())
+        self.on_discarded(command.page)
         self._room.tell()
 
     def _cancel(self, command: Cancel) -> None:
