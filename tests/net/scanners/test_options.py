@@ -12,7 +12,7 @@ from wsdgateway.config.sections import Cache, Events, ScannerConfig
 ROOT = Path(__file__).parents[3] / "wsdgateway"
 
 # Keys that identify or locate the scanner, which composition has to know; and words that have another meaning, too.
-KNOWN = {"name", "scan", "device", "uuid", "bridge"}
+KNOWN = {"name", "scan", "device", "uuid", "bridge", "escl_port"}
 AMBIGUOUS = {"cache", "events", "identity", "address", "check", "escl"}
 
 
