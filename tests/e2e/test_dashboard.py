@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from http.client import HTTPConnection
 from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import pytest
 
@@ -54,7 +55,7 @@ class Office:
 
     def __init__(self, twistd, folder, listener):
         self.folder, self.listener = folder, listener
-        self.scanner, self.port, self.admin = free_port(), free_port(), free_port()
+        self.scanner, self.port, self.admin, self.escl = (free_port() for _ in range(4))
         # A UUID of its own: other scanners may be heard on loopback.
         (folder / "scanner.toml").write_text(
             f'[scanner]\nendpoint = "tcp:{self.scanner}:interface=127.0.0.1"\npage_seconds = 0.1\n'
@@ -66,6 +67,7 @@ class Office:
             'key = "server.key"\n'
             f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{self.scanner}/WDP/SCAN"\n'
             '[discovery]\ndevice_interfaces = ["lo"]\n'
+            f'[escl]\nannounce = false\ninterface = "127.0.0.1"\nports = "{self.escl}-{self.escl}"\n'
             f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n')
         twistd(self.scanner, "wsdscanner", "--config", "scanner.toml")
         twistd(self.port, "wsdgateway", "--config", "gateway.toml", admin=self.admin)
@@ -87,6 +89,8 @@ class Office:
         assert post(self.port, PATH, get_job_elements(job, names=("wscn:ScanTicket",)))[0] == 200  # from the scanner
         assert post(self.port, PATH, job_request("RetrieveImage", "999"))[0] >= 400  # the scanner's fault
         assert post(self.port, PATH, b"no SOAP")[0] == 400  # refused
+        with urlopen(f"http://127.0.0.1:{self.escl}/eSCL/ScannerStatus", timeout=60) as status:
+            assert status.status == 200
         with socket.socket(type=socket.SOCK_DGRAM) as anybody:
             anybody.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
             anybody.sendto(b"no message", DISCOVERY)
