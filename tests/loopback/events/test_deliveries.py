@@ -107,8 +107,8 @@ async def test_a_refused_event_is_skipped_after_some_tries(bridged, sink, monkey
 @pytest_twisted.ensureDeferred
 async def test_subscribers_of_a_silent_scanner_get_a_subscription_end(gateway, sink):
     ends = await sink()
-    service = await gateway("http://127.0.0.1:1/scan", events={"scanner_silence": 0.2})
-    await subscribed(service, ends.url, end_to=ends.url, expires="PT0.4S")
+    service = await gateway("http://127.0.0.1:1/scan", events={"scanner_silence": 2.0})
+    await subscribed(service, ends.url, end_to=ends.url, expires="PT3S")
     await until(lambda: ends.received)
     assert ends.received[0].body.findtext(f"{W}Status") == f"{WSE}/SourceCanceling"
 
