@@ -1,4 +1,4 @@
-"""What the gateway counted during the last hour, minute by minute, from samples of its counters.
+"""Counts of the gateway during the last hour, minute by minute, from samples of its counters.
 
 The samples are taken by a timer, so that a request costs nothing. Times are monotonic, in seconds.
 """

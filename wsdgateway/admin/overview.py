@@ -43,7 +43,7 @@ class EsclPlace(Protocol):
 
     @property
     def name(self) -> str | None:
-        """Its instance name there; None if it is not announced there."""
+        """The instance name there; None if the scanner is not announced there."""
 
     @property
     def reason(self) -> str | None:
@@ -94,11 +94,11 @@ class Overview:
         self.history.sample(self.seconds(), self.metrics.totals())
 
     def last_hour(self, scanner: str | None = None) -> list[Totals]:
-        """What was counted in each minute of the last hour, oldest first, for one scanner or all."""
+        """The counts of each minute of the last hour, oldest first, for one scanner or all."""
         return self.history.minutes(self.seconds(), self.metrics.totals(), scanner)
 
     def counted_in(self, seconds: float) -> Totals:
-        """What was counted for all scanners in the last `seconds`, at most since the start."""
+        """The counts for all scanners in the last `seconds`, at most since the start."""
         return self.history.since(seconds, self.seconds(), self.metrics.totals())
 
     def problems(self) -> list[str]:

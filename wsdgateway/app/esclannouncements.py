@@ -55,7 +55,7 @@ class Place:
 
 @attrs.frozen
 class _Wanted:
-    """What is to be announced of a scanner: its service, and the interfaces on which another host announces it."""
+    """The announcement of a scanner: its service, and the interfaces on which another host announces it."""
 
     service: ScannerService
     left_out: tuple[tuple[str, Foreign], ...] = ()
@@ -273,7 +273,7 @@ class EsclAnnouncements:
     # For the admin site.
 
     def places(self, name: str) -> list[Place]:
-        """Where a scanner is announced, and where not; empty without `[escl]` or client interfaces."""
+        """The interfaces on which a scanner is announced or left out; empty without `[escl]` or client interfaces."""
         if self._config.escl is None:
             return []
         names = {} if self._announcer is None else self._announcer.names(name)

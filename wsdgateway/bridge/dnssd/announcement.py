@@ -37,7 +37,7 @@ def _folded_name(name: str, number: int, kind: str) -> Name:
 
 
 class Phase(Enum):
-    """How far a service has come."""
+    """The phases of the announcement of a service."""
 
     PROBING = "probing"
     ANNOUNCING = "announcing"
@@ -106,7 +106,7 @@ class Announcement:
         return tuple(Answer(one) for one in (self.pointer(), *self.own(), *addresses))
 
     def goodbye(self) -> tuple[Answer, ...]:
-        """Its records with a time to live of 0; the addresses stay, since other services may use them."""
+        """The service's records with a time to live of 0; the addresses stay, since other services may use them."""
         return tuple(Answer(one) for one in (self.pointer(0), *self.own(0)))
 
     def restart(self, due: float | None, phase: Phase = Phase.PROBING) -> None:
