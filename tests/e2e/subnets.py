@@ -4,18 +4,28 @@
 """
 
 import os
+import shutil
 import subprocess
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.e2e.conftest import program
+from tests.e2e.conftest import program, skip_or_fail
 
+OWN = ("wsd", "announcing")  # the logs of the project's programs; Debian's wsdd prints a traceback when it is ended
 CLIENTS, GATEWAY, SCANNERS = "clients", "gateway", "scanners"
 PLACES = (CLIENTS, GATEWAY, SCANNERS)
 # The interfaces of each namespace, with the address for each version of IP.
 ADDRESSES = {CLIENTS: {"lan": ("192.0.2.77/24", "fd00:a::77/64")},
              GATEWAY: {"lan": ("192.0.2.5/24", "fd00:a::5/64"), "vlan": ("198.51.100.5/24", "fd00:b::5/64")},
              SCANNERS: {"vlan": ("198.51.100.20/24", "fd00:b::20/64")}}
+
+
+def need(packages, *programs):
+    """Skips or fails a test whose programs, or network namespaces, are missing; `packages` have the programs."""
+    lacking = [name for name in programs if shutil.which(name) is None]
+    why = f"needs {', '.join(lacking)}: apt install {packages}" if lacking else missing()
+    if why:
+        skip_or_fail(why)
 
 
 def missing():
@@ -108,11 +118,23 @@ class Network:
         for process in reversed(self.running[:]):
             with suppress(subprocess.TimeoutExpired):
                 self.end(process)
-            if process.log.name.startswith("wsd"):
+            if process.log.name.startswith(OWN):
                 logs.append(process.log.read_text(errors="replace"))
         for name in self.names.values():
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
         return logs
+
+
+@contextmanager
+def namespaces(folder, *, ipv4=True):
+    """The network, with IPv4 or without, removed at the end; a traceback in a log of its processes fails the test."""
+    made = Network(folder, ipv4=ipv4)
+    try:
+        made.build()
+        yield made
+    finally:
+        logs = made.close()
+    assert not [log for log in logs if "Traceback" in log]
 
 
 def _toml(value):

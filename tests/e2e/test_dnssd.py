@@ -5,7 +5,6 @@ Run with `-m netns`, as root. Beside the gateway an avahi-daemon runs on the int
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.avahi import Avahi
-from tests.e2e.conftest import ROOT, skip_or_fail
-from tests.e2e.subnets import CLIENTS, GATEWAY, SCANNERS, Network, missing
+from tests.e2e.conftest import ROOT
+from tests.e2e.subnets import CLIENTS, GATEWAY, SCANNERS, namespaces, need
 
 pytestmark = pytest.mark.netns
 
@@ -24,18 +23,9 @@ NAMES = ("Front Desk", "HP 4.5 Dr. X", "Büro")
 @pytest.fixture
 def network(tmp_path):
     """The namespaces, with IPv4 and link-local IPv6; a traceback in a log fails the test."""
-    lacking = [name for name in ("ip", "avahi-daemon", "avahi-browse", "dbus-daemon") if shutil.which(name) is None]
-    why = f"needs {', '.join(lacking)}: apt install avahi-daemon avahi-utils dbus iproute2" if lacking else missing()
-    if why:
-        skip_or_fail(why)
-    made = Network(tmp_path, ipv4=True)
-    try:
-        made.build()
+    need("avahi-daemon avahi-utils dbus iproute2", "ip", "avahi-daemon", "avahi-browse", "dbus-daemon")
+    with namespaces(tmp_path) as made:
         yield made
-    finally:
-        logs = [process.log.read_text(errors="replace") for process in made.running]
-        made.close()
-    assert not [log for log in logs if "Traceback" in log]
 
 
 @pytest.fixture
@@ -154,8 +144,7 @@ def test_scanners_hear_nothing(network, announce, until):
 
 
 def test_the_clients_of_sane_find_it(network, clients, announce, until, tmp_path):
-    if shutil.which("airscan-discover") is None:
-        skip_or_fail("needs airscan-discover: apt install sane-airscan")
+    need("sane-airscan", "airscan-discover")
     announce(*NAMES)
     until(lambda: clients.names() == set(NAMES))
     folder = tmp_path / "sane.d"

@@ -5,14 +5,12 @@ Run with `-m netns`, as root. An avahi-daemon runs among the clients.
 
 import json
 import os
-import shutil
 import signal
 
 import pytest
 
 from tests.e2e.avahi import Avahi
-from tests.e2e.conftest import skip_or_fail
-from tests.e2e.subnets import CLIENTS, GATEWAY, SCANNERS, Network, missing
+from tests.e2e.subnets import CLIENTS, GATEWAY, SCANNERS, namespaces, need
 
 pytestmark = pytest.mark.netns
 
@@ -25,18 +23,9 @@ ADMIN = "http://127.0.0.1:8357"
 def network(tmp_path):
     """The namespaces, with IPv4 and link-local IPv6; a traceback in a log fails the test."""
     needed = ("ip", "curl", "tcpdump", "avahi-daemon", "avahi-browse", "dbus-daemon", "airscan-discover", "scanimage")
-    lacking = [name for name in needed if shutil.which(name) is None]
-    packages = "avahi-daemon avahi-utils curl dbus iproute2 sane-airscan sane-utils tcpdump"
-    why = f"needs {', '.join(lacking)}: apt install {packages}" if lacking else missing()
-    if why:
-        skip_or_fail(why)
-    made = Network(tmp_path, ipv4=True)
-    try:
-        made.build()
+    need("avahi-daemon avahi-utils curl dbus iproute2 sane-airscan sane-utils tcpdump", *needed)
+    with namespaces(tmp_path) as made:
         yield made
-    finally:
-        logs = made.close()
-    assert not [log for log in logs if "Traceback" in log]
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 Run with `-m netns`, as root.
 """
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.avahi import Avahi
-from tests.e2e.conftest import skip_or_fail
-from tests.e2e.subnets import CLIENTS, SCANNERS, Network, missing
+from tests.e2e.subnets import CLIENTS, SCANNERS, namespaces, need
 
 pytestmark = pytest.mark.netns
 
@@ -21,19 +19,10 @@ SCANNER = f'[[scanner]]\nname = "front-desk"\nuuid = "{UUID}"\n[escl]\n'
 @pytest.fixture
 def network(tmp_path):
     """The namespaces, with IPv4 and link-local IPv6; a traceback in a log fails the test."""
-    needed = ("ip", "avahi-daemon", "avahi-browse", "dbus-daemon", "scanimage")
-    lacking = [name for name in needed if shutil.which(name) is None]
-    why = f"needs {', '.join(lacking)}" if lacking else missing()
-    if why:
-        skip_or_fail(f"{why}: apt install avahi-daemon avahi-utils dbus iproute2 sane-utils sane-airscan")
-    made = Network(tmp_path, ipv4=True)
-    try:
-        made.build()
+    need("avahi-daemon avahi-utils dbus iproute2 sane-utils sane-airscan",
+         "ip", "avahi-daemon", "avahi-browse", "dbus-daemon", "scanimage")
+    with namespaces(tmp_path) as made:
         yield made
-    finally:
-        logs = [process.log.read_text(errors="replace") for process in made.running]
-        made.close()
-    assert not [log for log in logs if "Traceback" in log]
 
 
 def test_the_scanner_is_found_scans_and_goes_with_the_gateway(network, until, tmp_path):

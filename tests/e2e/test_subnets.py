@@ -6,14 +6,12 @@ Run with `-m netns`, as root.
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 
 import pytest
 
-from tests.e2e.conftest import skip_or_fail
-from tests.e2e.subnets import CLIENTS, GATEWAY, SCANNERS, Network, missing
+from tests.e2e.subnets import CLIENTS, GATEWAY, SCANNERS, namespaces, need
 from wsdgateway.bridge.discovery.presence import derived_endpoint
 
 pytestmark = pytest.mark.netns
@@ -26,24 +24,15 @@ IPV6 = pytest.mark.parametrize("network", [True, False], ids=["IPv4 and IPv6", "
 
 
 def _need(*programs):
-    lacking = [name for name in programs if shutil.which(name) is None]
-    packages = "curl dbus iproute2 sane-airscan sane-utils wsdd"
-    why = f"needs {', '.join(lacking)}: apt install {packages}" if lacking else missing()
-    if why:
-        skip_or_fail(why)
+    need("curl dbus iproute2 sane-airscan sane-utils tcpdump wsdd", *programs)
 
 
 @pytest.fixture
 def network(request, tmp_path):
     """The namespaces, removed at the end; a traceback in a log fails the test."""
     _need("ip", "curl")
-    made = Network(tmp_path, ipv4=getattr(request, "param", True))
-    try:
-        made.build()
+    with namespaces(tmp_path, ipv4=getattr(request, "param", True)) as made:
         yield made
-    finally:
-        logs = made.close()
-    assert not [log for log in logs if "Traceback" in log]
 
 
 @pytest.fixture
