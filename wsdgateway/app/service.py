@@ -175,6 +175,7 @@ class GatewayService(MultiService):
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
         self.metrics.watch_certificates(self._ports.certificates)
+        self.metrics.watch_store(lambda: self.store.warning() is not None)
         self._start_lines = StartLines(config, VERSION, self._ports,
                                        lambda: [scanner.name for scanner in self.scanners])
         self.listeners += self._ports.listeners
