@@ -12,8 +12,10 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from wsdgateway.admin.history import History
+from wsdgateway.admin.spools import describe_spools
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.bridge.jobs.precedence import is_same_end
+from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.exchangelog.entry import describe, timestamp
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metadata.messages import Labels
@@ -66,7 +68,7 @@ class Overview:
 
     `stored` gives a scanner's finished jobs from before this start. `warnings` lists problems that do not keep clients
     from being served. `client_base` gives the URL of the gateway for clients, `escl` has the ports of eSCL scanners,
-    `escl_places` tells where one is announced.
+    `escl_places` tells where one is announced; `room` is the room in the spool, None without `[escl]`.
     `wall` is in seconds since 1970; `seconds` is the clock of the job tables.
     """
 
@@ -82,6 +84,7 @@ class Overview:
     client_base: Callable[[], str | None] = lambda: None
     escl: EsclAddresses = attrs.Factory(NoEscl)
     escl_places: Callable[[str], Sequence[EsclPlace]] = lambda name: ()
+    room: Room | None = None
     history: History = attrs.Factory(History)
     started: float = attrs.Factory(lambda self: self.seconds(), takes_self=True)
 
@@ -146,6 +149,14 @@ class Overview:
             "jobs": len(table.jobs()),
             "active_jobs": sum(1 for job in table.jobs() if not job.final and not table.is_lost(job)),
         }
+
+    def describe_spools(self, scanner: str = "") -> list[dict[str, Any]]:
+        """Describe the scan jobs of the gateway's own that have not ended for their clients; with `scanner` only its.
+
+        `admin.spools` says which are listed.
+        """
+        return describe_spools((one.name, job) for one in self.scanners if scanner in ("", one.name)
+                               for job in one.scan_jobs)
 
     def describe_subscriptions(self) -> list[dict[str, Any]]:
         """Describe each subscription: the gateway's own at each scanner (`side` is `device`), then its clients'.

@@ -51,7 +51,8 @@ class Pages:
         if found is None:
             return await self._missing(request, "There is no scanner with this name; /scanners lists all of them.")
         latest = await self._overview.describe_jobs(scanner=name, most=JOBS)
-        page = scanner_page(found, self._overview.last_hour(name), latest[::-1], self._overview.wall())
+        page = scanner_page(found, self._overview.last_hour(name), latest[::-1], self._overview.describe_spools(name),
+                            self._overview.wall())
         return await self._write(request, name, page, "/scanners")
 
     async def jobs(self, request: Any) -> bytes:

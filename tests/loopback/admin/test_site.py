@@ -162,7 +162,8 @@ async def test_the_health_of_a_scanner_is_shown(gateway_with_job, monkeypatch):
     jam = Health(True, 1790769600.0, "Stopped", ("MediaJam",), Problem("paper jam", 1790769600.0))
     monkeypatch.setattr(type(service.scanner), "health", property(lambda scanner: jam))
     _, _, page = await request(service.admin_port, b"/")
-    assert b'<span class="status problem">Paper jam</span>' in page and b'datetime="2026-09-30T12:00:00Z"' in page
+    assert b'<span class="status problem"><bdi>Paper jam</bdi></span>' in page
+    assert b'datetime="2026-09-30T12:00:00Z"' in page
     assert b"http://127.0.0.1:%d/front-desk/scan</code>" % service.port in page
 
 
