@@ -184,7 +184,8 @@ def test_lists_have_pages(path, kind):
     browser = Browser(**{kind: [make(f"n-{number}x") for number in range(ROWS + 10)]})
     _, page = browser.get(path)
     found = set(re.findall(r"n-\d+x", page))
-    assert f'href="{path}?page=2" rel="next">Older</a>' in page and "Page 1 of 2" in page and 'rel="prev"' not in page
+    assert f'href="{path}?page=2" rel="next">Older</a>' in page and 'rel="prev"' not in page
+    assert ("Page 1<" if kind == "jobs" else "Page 1 of 2<") in page  # jobs are not counted
     _, page = browser.get(f"{path}?page=2")
     rest = set(re.findall(r"n-\d+x", page))
     assert (len(found), len(rest)) == (ROWS, 10) and not found & rest

@@ -34,7 +34,7 @@ def site():
     """An admin site whose answers can be changed."""
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            name = self.path.rpartition("/")[2]
+            name = self.path.rpartition("/")[2].partition("?")[0]
             status, body = answers[name] if name == "readyz" else (200, json.dumps(answers[name]))
             body = body.encode()
             self.send_response(status)

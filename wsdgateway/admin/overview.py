@@ -66,9 +66,10 @@ class NoEscl:
 class Overview:
     """The gateway as the admin site sees it.
 
-    `stored` gives a scanner's finished jobs from before this start. `warnings` lists problems that do not keep clients
-    from being served. `client_base` gives the URL of the gateway for clients, `escl` has the ports of eSCL scanners,
-    `escl_places` tells where one is announced; `room` is the room in the spool, None without `[escl]`.
+    `stored` gives a scanner's finished jobs from before this start, all or at most so many of the latest. `warnings`
+    lists problems that do not keep clients from being served. `client_base` gives the URL of the gateway for clients,
+    `escl` has the ports of eSCL scanners, `escl_places` tells where one is announced; `room` is the room in the spool,
+    None without `[escl]`.
     `wall` is in seconds since 1970; `seconds` is the clock of the job tables.
     """
 
@@ -77,7 +78,7 @@ class Overview:
     listeners: list[Listener]
     metrics: Metrics
     log: ExchangeLog
-    stored: Callable[[str], Deferred[list[Any]]]
+    stored: Callable[[str, int | None], Deferred[list[Any]]]
     wall: Callable[[], float]
     seconds: Callable[[], float]
     warnings: Callable[[], list[str]] = list
@@ -218,9 +219,8 @@ class Overview:
         for one in current:
             if one.status is not None:
                 known.setdefault(one.job_id, []).append(one.status)
-        stored = await self.stored(scanner.name)
-        if most is not None:
-            stored = stored[-most - len(current):]  # those of this start are among them
+        # Those of this start are among them.
+        stored = await self.stored(scanner.name, None if most is None else most + len(current))
         earlier = [{
             "scanner": job.scanner, "job_id": job.job_id, "state": job.state, "reasons": list(job.reasons),
             "scans_completed": job.scans_completed, "created": job.created, "completed": job.completed,

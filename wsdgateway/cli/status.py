@@ -137,7 +137,7 @@ def _tables(site: AdminSite) -> RenderableType:
         remarks = [Text(printable(line)) for line in site.remarks()]
         return Group(*remarks, *[""][:len(remarks)], _scanners(site.fetch("scanners"), now), "",
                      _subscriptions(site.fetch("subscriptions"), now), "", *_spool(site.fetch("spools")),
-                     _jobs(site.fetch("jobs")))
+                     _jobs(site.fetch(f"jobs?last={MAX_JOBS + 1}")))
     except (LookupError, TypeError, ValueError, AttributeError):
         raise AdminError(f"{site.base}: not the admin site of a gateway of this version") from None
 
