@@ -164,18 +164,29 @@ def wrk(url: str, body: str, *, seconds: int, close: bool = False, connections: 
     """
     start, _, end = body.partition(MESSAGE_ID)
     listed = ", ".join(f'"{path}"' for path in paths)
+    return _wrk(
+        url, 'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/soap+xml"\n'
+             f"local paths = {{{listed}}}\nlocal requests, turn = {{}}, 0\n"
+             "function init(args)\n  for i = 1, 1000 do\n"
+             f"    requests[i] = wrk.format(nil, paths[i % #paths + 1], nil, [==[{start}]==] .. "
+             f"string.format('{MESSAGE_ID[:-12]}%012d', i) .. [==[{end}]==])\n"
+             "  end\nend\n"
+             "function request()\n  turn = turn % 1000 + 1\n  return requests[turn]\nend\n",
+        seconds=seconds, close=close, connections=connections)
+
+
+def wrk_get(url: str, *, seconds: int, close: bool = False, connections: int = 32) -> float:
+    """Returns the number of answers to GET a second. Any answer other than 200 ends the benchmark."""
+    return _wrk(url, "", seconds=seconds, close=close, connections=connections)
+
+
+def _wrk(url: str, script: str, *, seconds: int, close: bool, connections: int) -> float:
+    """Runs wrk with this Lua script, and with `Connection: close` if so wanted. Returns the answers a second."""
     with tempfile.TemporaryDirectory() as folder:
-        lua = Path(folder) / "post.lua"
+        lua = Path(folder) / "requests.lua"
         lua.write_text(
-            'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/soap+xml"\n'
-            + ('wrk.headers["Connection"] = "close"\n' if close else "")
-            + f"local paths = {{{listed}}}\nlocal requests, turn = {{}}, 0\n"
-              "function init(args)\n  for i = 1, 1000 do\n"
-              f"    requests[i] = wrk.format(nil, paths[i % #paths + 1], nil, [==[{start}]==] .. "
-              f"string.format('{MESSAGE_ID[:-12]}%012d', i) .. [==[{end}]==])\n"
-              "  end\nend\n"
-              "function request()\n  turn = turn % 1000 + 1\n  return requests[turn]\nend\n"
-              "function done(summary, latency, requests)\n"
+            ('wrk.headers["Connection"] = "close"\n' if close else "") + script
+            + "function done(summary, latency, requests)\n"
               "  io.write(string.format('RESULT %d %d %d %d\\n', summary.requests, summary.duration, "
               "summary.errors.status, summary.errors.connect + summary.errors.read + summary.errors.timeout))\nend\n")
         output = subprocess.run(

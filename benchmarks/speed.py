@@ -16,6 +16,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import escl
 import exchange_log
 import forwarding
 import growth
@@ -36,6 +37,9 @@ ROWS: dict[str, Callable[[int, int], list[Line]]] = {
     "log-paced": exchange_log.paced,
     "latency": image_relay.latency,
     "growth": growth.grown,
+    "escl-status": escl.keep_alive,
+    "escl-new-connections": escl.new_connections,
+    "escl-pages": escl.pages,
 }
 
 

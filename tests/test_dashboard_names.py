@@ -49,7 +49,8 @@ def samples():
     for outcome in (KEPT, SHARED, ASKED):
         metrics.kept_answer(SCANNER, GET_ACTIVE_JOBS.name, outcome)
     metrics.escl_request(SCANNER, "NextDocument", "200")
-    metrics.watch_spool(lambda: 0)
+    metrics.watch_spool(lambda: 0, lambda: 1)
+    metrics.watch_store(lambda: False)
     metrics.delayed(SCANNER)()
     metrics.refused(SCANNER, RULE)
     metrics.image_bytes(SCANNER, 1)

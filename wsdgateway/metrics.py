@@ -191,11 +191,20 @@ class Metrics:
         """Record that a configuration could not be used, and the former one stays in use."""
         self._reload_succeeded.set(0)
 
-    def watch_spool(self, read: Callable[[], float]) -> None:
-        """Report the bytes in the spool that no client has fetched yet."""
-        gauge = Gauge("wsdgateway_spool_bytes", "Bytes of pages in the spool that no client has fetched yet",
-                      registry=self.registry)
-        gauge.set_function(read)
+    def watch_spool(self, read: Callable[[], float], size: Callable[[], float]) -> None:
+        """Report the bytes in the spool that no client has fetched yet, and the size that the spool may have."""
+        waiting = Gauge("wsdgateway_spool_bytes", "Bytes of pages in the spool that no client has fetched yet",
+                        registry=self.registry)
+        waiting.set_function(read)
+        most = Gauge("wsdgateway_spool_size_bytes", "Bytes that all pages in the spool together may have",
+                     registry=self.registry)
+        most.set_function(size)
+
+    def watch_store(self, is_in_memory: Callable[[], bool]) -> None:
+        """Report whether the state is in memory only, because its file cannot be used."""
+        gauge = Gauge("wsdgateway_store_in_memory", "1 while the state is kept in memory only, because the state file "
+                      "cannot be used, else 0", registry=self.registry)
+        gauge.set_function(is_in_memory)
 
     def watch_certificates(self, read: Callable[[], Iterable[tuple[str, float]]]) -> None:
         """Report the certificates that `read` returns: endpoint and expiry, in seconds since 1970."""

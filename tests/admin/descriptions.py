@@ -37,6 +37,11 @@ def subscription(**more):
             "state": "ok", "waiting": 0, "failures": 0, "panel": None, "destinations": [], **more}
 
 
+def spool(**more):
+    return {"scanner": "front-desk", "client": "192.0.2.77", "name": "eSCL scan", "job_id": "7", "state": "scanning",
+            "pages": 3, "waiting": 2, "bytes": 2_500_000, **more}
+
+
 def entry(operation="GetJobElements", **more):
     return Entry(**{"time": NOON - 60, "scanner": "front-desk", "client": "192.0.2.77:5000", "operation": operation,
                     "action": None, "message_id": None, "job_id": None, "source": "local", "status": 200, "fault": None,
@@ -46,9 +51,11 @@ def entry(operation="GetJobElements", **more):
 class Described(Overview):
     """An overview of given scanners, jobs, subscriptions and exchanges, without a gateway."""
 
-    def __init__(self, seconds, *, scanners=(), jobs=(), subscriptions=(), exchanges=(), name="print-server-1"):
-        super().__init__(name, [], [], Metrics(), ExchangeLog(), lambda name: succeed([]), lambda: NOON, seconds)
-        self.given = list(scanners), list(jobs), list(subscriptions)
+    def __init__(self, seconds, *, scanners=(), jobs=(), subscriptions=(), exchanges=(), spools=(), room=None,
+                 name="print-server-1"):
+        super().__init__(name, [], [], Metrics(), ExchangeLog(), lambda name: succeed([]), lambda: NOON, seconds,
+                         room=room)
+        self.given = list(scanners), list(jobs), list(subscriptions), list(spools)
         for one in exchanges:
             self.log.add(one, b"<asked/>", b"<answered/>")
 
@@ -61,6 +68,9 @@ class Described(Overview):
 
     def describe_subscriptions(self):
         return self.given[2]
+
+    def describe_spools(self, scanner=""):
+        return [one for one in self.given[3] if scanner in ("", one["scanner"])]
 
 
 def html(tag):

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from wsdgateway.admin.paging import ROWS, link, numbered, preceding
+from wsdgateway.admin.paging import ROWS, link, needed, numbered, preceding
 
 LIST = [{"number": number} for number in range(3 * ROWS - 10, 0, -1)]  # newest first
 
@@ -16,6 +16,18 @@ def test_numbered_pages(wanted, begin, newer, older):
     page = numbered(LIST, wanted)
     assert page.rows == LIST[begin:begin + ROWS] and (page.newer, page.older) == (newer, older)
     assert page.label == f"Page {wanted or 1} of 3"
+
+
+def test_the_rows_of_a_page_suffice_for_it():
+    labels = []
+    for wanted in ("", "2", "3"):
+        rows = LIST[:needed(wanted)]
+        page, whole = numbered(rows, wanted, counted=False), numbered(LIST, wanted)
+        assert (page.rows, page.newer, page.older) == (whole.rows, whole.newer, whole.older)
+        labels.append(page.label)
+    assert labels == ["Page 1", "Page 2", "Page 3 of 3"]
+    assert len(LIST[:needed("2")]) == 2 * ROWS + 1
+    assert numbered(LIST[:needed("x")], "x", counted=False) is None
 
 
 @pytest.mark.parametrize("wanted", ["0", "4", "-1", "x", "1.0", "1" * 40, "\N{SUPERSCRIPT TWO}", " 1"])

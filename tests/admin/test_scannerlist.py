@@ -18,7 +18,7 @@ JAM = {"state": "Stopped", "conditions": ["MediaJam"], "problem": "paper jam", "
     ({"reachable": False, "problem": "does not answer"}, "Does not answer", "problem"),
     ({"problem": HOSTILE}, '"&gt;&lt;script&gt;', "problem")])
 def test_the_state_of_a_scanner_in_words(more, words, style):
-    assert html(status(scanner(**more))).startswith(f'<span class="status {style}">{words}')
+    assert html(status(scanner(**more))).replace("<bdi>", "").startswith(f'<span class="status {style}">{words}')
 
 
 def test_scanners_with_problems_come_first():

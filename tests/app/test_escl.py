@@ -65,5 +65,6 @@ def test_the_spool_is_counted(tmp_path):
     shared = open_spool(None, config(folder=tmp_path), metrics)
     shared.room.unfetched = 7
     assert b"\nwsdgateway_spool_bytes 7.0\n" in metrics.render()
+    assert b"\nwsdgateway_spool_size_bytes 2.147483648e+09\n" in metrics.render()
     shared.spool.close()
     assert open_spool(None, make_config({"listen": [{"endpoint": "tcp:1"}]}, "g.toml"), metrics) is None

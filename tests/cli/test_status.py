@@ -16,9 +16,11 @@ from wsdgateway.cli.status import MAX_JOBS, state_of, status
 SCANNER = {"name": "front-desk", "scan": "http://198.51.100.20/WDP/SCAN", "reachable": True,
            "state": "Idle", "conditions": [], "problem": None, "problem_since": None,
            "searched": False, "stand_in": "urn:uuid:5", "announced": True,
-           "subscription": "subscribed", "active_jobs": 1}
+           "subscription": "subscribed", "active_jobs": 1, "escl_url": None}
 JOB = {"scanner": "front-desk", "job_id": "7", "state": "Processing", "reasons": ["None", "Other"], "lost": False,
        "scans_completed": 4, "created": None, "completed": None}
+SPOOL = {"scanner": "front-desk", "client": "192.0.2.7", "name": "eSCL scan", "job_id": "7", "state": "scanned",
+         "pages": 3, "waiting": 2, "bytes": 2_500_000}
 OWN = {"scanner": "front-desk", "side": "device", "client": None, "notify_to": "http://192.0.2.5:5357/front-desk/…",
        "events": None, "destinations": [], "expires": "2999-01-01T00:00:00Z", "state": "subscribed", "waiting": 0,
        "failures": 0}
@@ -32,7 +34,7 @@ def site():
     """An admin site whose answers can be changed."""
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            name = self.path.rpartition("/")[2]
+            name = self.path.rpartition("/")[2].partition("?")[0]
             status, body = answers[name] if name == "readyz" else (200, json.dumps(answers[name]))
             body = body.encode()
             self.send_response(status)
@@ -43,7 +45,8 @@ def site():
         def log_message(self, *arguments):
             """Logs nothing."""
 
-    answers = {"scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT], "readyz": (200, "ready\n")}
+    answers = {"scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT], "spools": [],
+               "readyz": (200, "ready\n")}
     server = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     server.answers, server.url = answers, f"http://127.0.0.1:{server.server_address[1]}"
@@ -66,6 +69,27 @@ def test_three_tables(site):
     assert lines["front-desk192.0.2.7"][2:] == ["192.0.2.7:5357", "JobStatus", "[red]An�na", "0", "s", "3", "failed",
                                                 "attempts,", "1", "event", "waiting"]
     assert lines["front-desk7"][2:] == ["Processing", "Other", "4", "–", "–"]
+
+
+def test_the_addresses_for_escl_and_the_jobs_in_the_spool(site):
+    assert "eSCL" not in shown(site.url) and "Spool" not in shown(site.url)
+    site.answers["scanners"] = [{**SCANNER, "escl_url": "http://192.0.2.5:8400/eSCL"}, {**SCANNER, "name": "cellar"}]
+    site.answers["spools"] = [SPOOL, {**SPOOL, "client": None, "job_id": None, "state": "waiting", "bytes": 0}]
+    lines = [line.rstrip() for line in shown(site.url).splitlines()]
+    assert "urn:uuid:5    http://192.0.2.5:8400/eSCL  subscribed" in lines[2] and "urn:uuid:5    –  " in lines[3]
+    heading = lines.index("Spool")
+    assert [line.split("  ")[0] for line in lines[heading + 1:heading + 5]] == [
+        "Scanner", "front-desk", "front-desk", ""]
+    assert lines[heading + 2].split() == ["front-desk", "192.0.2.7", "7", "waiting", "for", "the", "client", "3", "2",
+                                          "2.5", "MB"]
+    assert lines[heading + 3].split()[1:] == ["this", "gateway", "–", "waiting", "for", "its", "turn", "3", "2", "0",
+                                              "bytes"]
+
+
+def test_the_jobs_in_the_spool_are_bounded(site):
+    site.answers["spools"] = [{**SPOOL, "job_id": f"job-{number}"} for number in range(MAX_JOBS + 5)]
+    text = shown(site.url)
+    assert f"job-{MAX_JOBS - 1} " in text and f"job-{MAX_JOBS} " not in text and "and 5 more" in text
 
 
 @pytest.mark.parametrize(("answer", "first"), [
@@ -140,7 +164,7 @@ def test_the_state_is_the_problem_or_what_the_scanner_reports(fields, shown_as):
 def test_json_is_one_object_with_the_lists_of_the_api(site, capsys):
     assert main(["status", "--json", site.url.removeprefix("http://")]) == 0
     assert json.loads(capsys.readouterr().out) == {
-        "scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT]}
+        "scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT], "spools": []}
 
 
 def test_json_and_watch_exclude_each_other(capsys):

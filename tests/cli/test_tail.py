@@ -121,6 +121,22 @@ def test_json_lines_and_filters(monkeypatch):
     assert [json.loads(line) for line in lines] == [EXCHANGE]
 
 
+@pytest.mark.parametrize(("wanted", "query"), [
+    (Wanted(), "last=5"), (Wanted("a&b"), "last=5&scanner=a%26b"),
+    (Wanted("a", "CreateScanJob", True), "last=5&scanner=a&operation=CreateScanJob&failed=1")])
+def test_the_site_is_told_which_exchanges_count(monkeypatch, wanted, query):
+    asked = []
+
+    def open_site(site, path, headers, timeout):
+        asked.append(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AdminSite, "open", open_site)
+    with pytest.raises(KeyboardInterrupt):
+        tail(AdminSite("http://x"), wanted, as_json=False, last=5, console=Console(file=io.StringIO()), say=print)
+    assert asked == [f"/api/stream?{query}"]
+
+
 def test_a_url_that_is_no_admin_site_is_an_error(monkeypatch):
     monkeypatch.setattr(AdminSite, "open", lambda *_, **__: Answer("<html>", "text/html"))
     with pytest.raises(AdminError, match="not the admin site"):

@@ -133,7 +133,7 @@ def test_a_port_that_is_taken_does_not_end_run(start, tmp_path, until):
     other.mkdir()
     (other / "gateway.toml").write_text((tmp_path / "gateway.toml").read_text())
     start((*GATEWAY, "run"), "AdminSite starting on")
-    second = start((*GATEWAY, "run"), "ss -ltnp, as root, shows which); next attempt in 5 s", other)
+    second = start((*GATEWAY, "run"), "ss -ltnp, as root, shows which); tried again every 5 s", other)
     second.terminate()
     assert second.wait(PATIENCE) == 0
 

@@ -23,6 +23,8 @@ async def test_the_last_jobs_of_each_scanner_are_kept(store):
         store.add(job(number, "other"))
     assert await store.finished("front-desk") == [job(2), job(3), job(4)]
     assert await store.finished("nobody") == []
+    for most, expected in ((0, []), (1, [job(4)]), (2, [job(3), job(4)]), (100, [job(2), job(3), job(4)])):
+        assert await store.finished("front-desk", most) == expected
 
 
 @pytest_twisted.ensureDeferred

@@ -37,11 +37,11 @@ class ExchangePage(Element):
             ("Time", tags.span(moment(one["time"], self._now, precise=True), " ",
                                tags.span(f"({one['time']})", class_="quiet"))), ("Result", result(one)),
             ("Kind", KINDS.get(one["source"], one["source"])),
-            ("Scanner", tags.a(scanner, href=f"/scanners/{scanner}") if scanner else None),
+            ("Scanner", tags.a(tags.bdi(scanner), href=f"/scanners/{scanner}") if scanner else None),
             *((name, one.get(key)) for key, name in _NAMES.items()),
             ("Size", f"{one['request_bytes']:,} bytes in, {one['response_bytes']:,} bytes out"),
             ("Duration", duration(one["seconds"]))]
-        return tag(*[(tags.dt(name), tags.dd(value if isinstance(value, Tag) else str(value)))
+        return tag(*[(tags.dt(name), tags.dd(value if isinstance(value, Tag) else tags.bdi(str(value))))
                      for name, value in facts if value is not None])
 
     @renderer

@@ -12,8 +12,10 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from wsdgateway.admin.history import History
+from wsdgateway.admin.spools import describe_spools
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.bridge.jobs.precedence import is_same_end
+from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.exchangelog.entry import describe, timestamp
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metadata.messages import Labels
@@ -64,9 +66,10 @@ class NoEscl:
 class Overview:
     """The gateway as the admin site sees it.
 
-    `stored` gives a scanner's finished jobs from before this start. `warnings` lists problems that do not keep clients
-    from being served. `client_base` gives the URL of the gateway for clients, `escl` has the ports of eSCL scanners,
-    `escl_places` tells where one is announced.
+    `stored` gives a scanner's finished jobs from before this start, all or at most so many of the latest. `warnings`
+    lists problems that do not keep clients from being served. `client_base` gives the URL of the gateway for clients,
+    `escl` has the ports of eSCL scanners, `escl_places` tells where one is announced; `room` is the room in the spool,
+    None without `[escl]`.
     `wall` is in seconds since 1970; `seconds` is the clock of the job tables.
     """
 
@@ -75,13 +78,14 @@ class Overview:
     listeners: list[Listener]
     metrics: Metrics
     log: ExchangeLog
-    stored: Callable[[str], Deferred[list[Any]]]
+    stored: Callable[[str, int | None], Deferred[list[Any]]]
     wall: Callable[[], float]
     seconds: Callable[[], float]
     warnings: Callable[[], list[str]] = list
     client_base: Callable[[], str | None] = lambda: None
     escl: EsclAddresses = attrs.Factory(NoEscl)
     escl_places: Callable[[str], Sequence[EsclPlace]] = lambda name: ()
+    room: Room | None = None
     history: History = attrs.Factory(History)
     started: float = attrs.Factory(lambda self: self.seconds(), takes_self=True)
 
@@ -147,6 +151,14 @@ class Overview:
             "active_jobs": sum(1 for job in table.jobs() if not job.final and not table.is_lost(job)),
         }
 
+    def describe_spools(self, scanner: str = "") -> list[dict[str, Any]]:
+        """Describe the scan jobs of the gateway's own that have not ended for their clients; with `scanner` only its.
+
+        `admin.spools` says which are listed.
+        """
+        return describe_spools((one.name, job) for one in self.scanners if scanner in ("", one.name)
+                               for job in one.scan_jobs)
+
     def describe_subscriptions(self) -> list[dict[str, Any]]:
         """Describe each subscription: the gateway's own at each scanner (`side` is `device`), then its clients'.
 
@@ -207,9 +219,8 @@ class Overview:
         for one in current:
             if one.status is not None:
                 known.setdefault(one.job_id, []).append(one.status)
-        stored = await self.stored(scanner.name)
-        if most is not None:
-            stored = stored[-most - len(current):]  # those of this start are among them
+        # Those of this start are among them.
+        stored = await self.stored(scanner.name, None if most is None else most + len(current))
         earlier = [{
             "scanner": job.scanner, "job_id": job.job_id, "state": job.state, "reasons": list(job.reasons),
             "scans_completed": job.scans_completed, "created": job.created, "completed": job.completed,

@@ -9,6 +9,7 @@ from wsdgateway.admin.chart import chart
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.page import live_control, template
 from wsdgateway.admin.scannerlist import airscan, by_trouble, is_in_trouble, rows
+from wsdgateway.admin.spools import spool_section
 from wsdgateway.admin.tables import exchanges, jobs, subscriptions, table
 from wsdgateway.admin.times import moment
 
@@ -55,7 +56,7 @@ class OverviewPage(Element):
     def _trouble(self, scanner: dict[str, Any]) -> Tag:
         since = scanner["problem_since"]
         return tags.li(
-            tags.a(scanner["name"], href=f"/scanners/{scanner['name']}"), ": ", scanner["problem"],
+            tags.a(tags.bdi(scanner["name"]), href=f"/scanners/{scanner['name']}"), ": ", tags.bdi(scanner["problem"]),
             tags.span(", since ", moment(since, self._now), class_="since") if since else "", class_="problem")
 
     @renderer
@@ -90,6 +91,11 @@ class OverviewPage(Element):
     @renderer
     def airscan(self, request: IRequest, tag: Tag) -> Tag:
         return tag(airscan(sorted(self._scanners, key=lambda one: str(one["name"]))) or "")
+
+    @renderer
+    def spool(self, request: IRequest, tag: Tag) -> Tag:
+        room = self._overview.room
+        return tag if room is None else tag(spool_section(self._overview.describe_spools(), room))
 
     @renderer
     def jobs(self, request: IRequest, tag: Tag) -> Tag:

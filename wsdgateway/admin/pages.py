@@ -11,7 +11,7 @@ from wsdgateway.admin.messages import show
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.overviewpage import JOBS, OverviewPage
 from wsdgateway.admin.page import write, write_problem
-from wsdgateway.admin.paging import numbered, preceding
+from wsdgateway.admin.paging import needed, numbered, preceding
 from wsdgateway.admin.resources import argument, is_set
 from wsdgateway.admin.scannerlist import airscan, by_trouble, rows
 from wsdgateway.admin.scannerpage import scanner_page
@@ -51,14 +51,16 @@ class Pages:
         if found is None:
             return await self._missing(request, "There is no scanner with this name; /scanners lists all of them.")
         latest = await self._overview.describe_jobs(scanner=name, most=JOBS)
-        page = scanner_page(found, self._overview.last_hour(name), latest[::-1], self._overview.wall())
+        page = scanner_page(found, self._overview.last_hour(name), latest[::-1], self._overview.describe_spools(name),
+                            self._overview.wall())
         return await self._write(request, name, page, "/scanners")
 
     async def jobs(self, request: Any) -> bytes:
         """The list of jobs, newest first."""
         filters, form = self._by_scanner(request, "/jobs")
-        found = await self._overview.describe_jobs(scanner=filters["scanner"])
-        page = numbered(found[::-1], argument(request, "page"))
+        wanted = argument(request, "page")
+        found = await self._overview.describe_jobs(scanner=filters["scanner"], most=needed(wanted))
+        page = numbered(found[::-1], wanted, counted=False)
         if page is None:
             return await self._missing(request, _NO_PAGE)
         content = table("heading", jobs(self._overview.wall(), detailed=True), page.rows, "No jobs yet.")

@@ -22,17 +22,24 @@ class Page:
     older: dict[str, str] | None = None
 
 
-def numbered(rows: Sequence[dict[str, Any]], wanted: str) -> Page | None:
+def needed(wanted: str) -> int:
+    """The number of rows that must be known for the page with that number: its own, those before it, and one more."""
+    return (_number(wanted or "1") or 0) * ROWS + 1
+
+
+def numbered(rows: Sequence[dict[str, Any]], wanted: str, *, counted: bool = True) -> Page | None:
     """The page with the number `wanted`, beginning with 1, which is also meant by an empty text.
 
-    None if there is no such page. The first page exists even if it is empty.
+    None if there is no such page. The first page exists even if it is empty. `counted` is false if `rows` are only the
+    `needed` ones, so that the number of pages is not known.
     """
     last = max(1, -(-len(rows) // ROWS))
     number = _number(wanted or "1")
     if number is None or not 1 <= number <= last:
         return None
     shown = list(rows[(number - 1) * ROWS:number * ROWS])
-    return Page(shown, f"Page {number} of {last}" if last > 1 else "",
+    label = f"Page {number} of {last}" if counted or number == last else f"Page {number}"
+    return Page(shown, label if last > 1 else "",
                 newer=None if number == 1 else {} if number == 2 else {"page": str(number - 1)},
                 older=None if number == last else {"page": str(number + 1)})
 

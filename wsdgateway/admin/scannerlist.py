@@ -26,7 +26,7 @@ def status(scanner: dict[str, Any]) -> Tag:
     """The state of a scanner in words, with a mark that does not depend on colors."""
     problem: str | None = scanner["problem"]
     if problem is not None:
-        return tags.span(problem[:1].upper() + problem[1:], class_="status problem")
+        return tags.span(tags.bdi(problem[:1].upper() + problem[1:]), class_="status problem")
     if scanner["reachable"] is None:
         return tags.span("Being searched for" if scanner["searched"] else "Not tried yet", class_="status quiet")
     state = _STATES.get(scanner["state"], scanner["state"] or "Reachable")
@@ -49,16 +49,18 @@ def rows(scanners: list[dict[str, Any]], now: float) -> Tag:
 
 
 def _row(scanner: dict[str, Any], now: float) -> Tag:
-    name, url = scanner["name"], scanner["client_url"]
+    name, url, by_escl = scanner["name"], scanner["client_url"], scanner["escl_url"]
     since = scanner["problem_since"]
     jobs = scanner["active_jobs"]
     return tags.li(
-        tags.div(tags.a(name, href=f"/scanners/{name}", class_="name"),
-                 tags.span(scanner["friendly_name"] or scanner["model"] or "", class_="model quiet"), class_="who"),
+        tags.div(tags.a(tags.bdi(name), href=f"/scanners/{name}", class_="name"),
+                 tags.bdi(scanner["friendly_name"] or scanner["model"] or "", class_="model quiet"), class_="who"),
         tags.div(status(scanner), (" ", tags.span("since ", moment(since, now), class_="since")) if since else "",
                  f", {jobs} active job{'s' * (jobs != 1)}" if jobs else "", class_="state"),
         tags.div(*(copied(f"url-{name}", url, f"the address of {name}") if url else (tags.code(scanner["path"]),)),
-                 class_="address"))
+                 class_="address"),
+        tags.div(*copied(f"escl-{name}", by_escl, f"the eSCL address of {name}"), class_="address escl")
+        if by_escl else "")
 
 
 def airscan(scanners: list[dict[str, Any]]) -> Tag | None:

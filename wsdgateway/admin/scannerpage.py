@@ -8,6 +8,7 @@ from wsdgateway.admin.chart import chart
 from wsdgateway.admin.page import heading
 from wsdgateway.admin.paging import link
 from wsdgateway.admin.scannerlist import copied, status
+from wsdgateway.admin.spools import spool_list
 from wsdgateway.admin.tables import jobs, table
 from wsdgateway.admin.times import moment
 from wsdgateway.bridge.frontends.browserpage import airscan_line
@@ -21,8 +22,9 @@ _EVENTS = {"subscribed": "sent by the scanner", "renewing": "sent by the scanner
            "unconfirmed": "perhaps: it is not certain that the scanner holds the subscription"}
 
 
-def scanner_page(scanner: dict[str, Any], minutes: list[Totals], latest: list[dict[str, Any]], now: float) -> Tag:
-    """The page of a scanner. `latest` are its latest jobs, newest first."""
+def scanner_page(scanner: dict[str, Any], minutes: list[Totals], latest: list[dict[str, Any]],
+                 spools: list[dict[str, Any]], now: float) -> Tag:
+    """The page of a scanner. `latest` are its latest jobs, newest first, `spools` its jobs for eSCL clients."""
     name = scanner["name"]
     return tags.div(
         heading(name),
@@ -31,6 +33,9 @@ def scanner_page(scanner: dict[str, Any], minutes: list[Totals], latest: list[di
         tags.section(tags.h2("Requests in the last hour", id="hour"),
                      tags.div(chart(minutes, "hour"), id="live-hour", **{"data-live": "hour"}),
                      **{"aria-labelledby": "hour"}),
+        tags.div(tags.h2("Jobs of eSCL clients", id="spool"),
+                 spool_list(spools, labelled_by="spool", with_scanner=False), id="live-spool",
+                 **{"data-live": "spool"}) if scanner["escl_url"] or spools else "",
         tags.section(tags.h2("Latest jobs", id="jobs"),
                      tags.div(table("jobs", jobs(now, detailed=False), latest, "No jobs yet."), id="live-jobs",
                               **{"data-live": "jobs"}),
@@ -50,26 +55,31 @@ def _facts(scanner: dict[str, Any], now: float) -> Tag:
         ("Name", scanner["friendly_name"]), ("Model", scanner["model"]), ("Firmware", scanner["firmware"]),
         ("Scan service", scanner["scan"] or ("being searched for" if scanner["searched"] else "not known yet")),
         ("UUID", scanner["uuid"]), ("Announced as", scanner["stand_in"] if scanner["announced"] else None),
-        ("Announced by eSCL", "; ".join(map(_place, scanner["escl_announced"]))),
+        ("Announced by eSCL", _places(scanner["escl_announced"])),
         ("Events", _EVENTS.get(scanner["subscription"], "none") if scanner["scan"] else ""),
         ("Active jobs", scanner["active_jobs"]),
         ("Status reads", f"{reads['here']:,} answered by the gateway, {reads['there']:,} by the scanner")]
-    return tags.dl(*[(tags.dt(name), tags.dd(value if isinstance(value, Tag) else str(value)))
+    return tags.dl(*[(tags.dt(name), tags.dd(value if isinstance(value, Tag) else tags.bdi(str(value))))
                      for name, value in facts if value not in (None, "")], class_="facts")
 
 
-def _place(announced: dict[str, Any]) -> str:
-    """The name of a scanner on one interface, or why it is not announced there."""
-    interface, name = announced["interface"], announced["name"]
-    return f"not on {interface}: {announced['reason']}" if name is None else f"on {interface} as {name}"
+def _places(announced: list[dict[str, Any]]) -> Tag | None:
+    """The names of a scanner on each interface, or why it is not announced there."""
+    parts: list[Any] = []
+    for one in announced:
+        said = ("not on ", one["interface"], ": ", tags.bdi(one["reason"])) if one["name"] is None else (
+            "on ", one["interface"], " as ", tags.bdi(one["name"]))
+        parts += ["; "] * bool(parts) + [*said]
+    return tags.span(*parts) if parts else None
 
 
 def _adding(scanner: dict[str, Any]) -> Tag:
     name, url = scanner["name"], scanner["client_url"]
     if url is None:
         return tags.p("The address is not known yet, because no listener for clients is open.")
-    finds = (f"In Settings, Bluetooth & devices, Printers & scanners, Add device, Windows lists it as "
-             f"“{scanner['friendly_name'] or name}” in a network in which the gateway announces it."
+    finds = (tags.span("In Settings, Bluetooth & devices, Printers & scanners, Add device, Windows lists it as “",
+                       tags.bdi(scanner["friendly_name"] or name),
+                       "” in a network in which the gateway announces it.")
              if scanner["announced"] else "Windows does not find it, because the gateway does not announce it; see "
                                           "[discovery] in the configuration.")
     return tags.dl(
@@ -84,7 +94,9 @@ def _adding(scanner: dict[str, Any]) -> Tag:
 
 def _by_escl(scanner: dict[str, Any]) -> list[Tag]:
     """The address for eSCL clients, if there is one."""
-    url = scanner["escl_url"]
+    name, url = scanner["name"], scanner["escl_url"]
     return [] if url is None else [
         tags.dt("eSCL"), tags.dd(*copied("escl", url, "the address for eSCL"), tags.br(),
-                                 "for phones, Macs, Chromebooks, and sane-airscan (", tags.code(", eSCL"), ")")]
+                                 "for phones, Macs and Chromebooks", tags.br(),
+                                 *copied("escl-line", f'"{name}" = {url}/, eSCL', "the line for sane-airscan by eSCL"),
+                                 tags.br(), "a line for sane-airscan, instead of the one above")]

@@ -109,6 +109,7 @@ class AdminSite(Site):
             (api, b"scanners", Made(_JSON, self._of(overview.describe_scanners))),
             (api, b"jobs", Made(_JSON, self._jobs)),
             (api, b"subscriptions", Made(_JSON, self._of(overview.describe_subscriptions))),
+            (api, b"spools", Made(_JSON, self._of(overview.describe_spools))),
             (api, b"exchanges", Made(_JSON, self._exchanges)),
             (api, b"stream", self.stream),
         ):
@@ -186,7 +187,9 @@ class AdminSite(Site):
         return make
 
     async def _jobs(self, request: Any) -> bytes:
-        return _json(await self._overview.describe_jobs())
+        last = argument(request, "last")
+        most = int(last) if last.isascii() and last.isdigit() and len(last) < 9 else None
+        return _json(await self._overview.describe_jobs(most=most))
 
     async def _exchanges(self, request: Any) -> bytes:
         return _json(self._overview.describe_exchanges(

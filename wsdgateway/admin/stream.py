@@ -6,6 +6,7 @@ missed.
 
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
@@ -13,7 +14,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
-from wsdgateway.exchangelog.entry import write_entry
+from wsdgateway.admin.resources import argument, is_set
+from wsdgateway.exchangelog.entry import Entry, write_entry
 from wsdgateway.exchangelog.log import KEPT, ExchangeLog
 
 MAX_STREAMS = 100
@@ -74,7 +76,8 @@ class _Listener:
 class Stream(Resource):
     """Streams exchanges, beginning with the next one.
 
-    With `?last=N` it begins N exchanges earlier, with Last-Event-ID after that exchange. The log is polled once for all
+    With `?last=N` it begins with the last N exchanges, or with the last N that match `scanner`, `operation` and
+    `failed`; all that follow are sent. With Last-Event-ID it begins after that exchange. The log is polled once for all
     clients, so that a client costs nothing for each exchange. `may_listen` is called at each poll, since a token may be
     revoked.
     """
@@ -123,8 +126,16 @@ class Stream(Resource):
             if instance == self._instance:
                 return min(int(number), self._log.last)
             return max(0, self._log.last - KEPT)  # the number is from an earlier start: send everything kept
-        wanted = request.args.get(b"last", [b"0"])[0]
-        return max(0, self._log.last - (int(wanted) if wanted.isdigit() and len(wanted) < 9 else 0))
+        wanted = argument(request, "last")
+        most = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 else 0
+        matching = (one.number for one in reversed(self._log.since(0)) if self._matches(request, one.entry))
+        return min(islice(matching, most), default=self._log.last + 1) - 1
+
+    def _matches(self, request: Any, entry: Entry) -> bool:
+        """True if an exchange is one of those that `last` counts."""
+        return (argument(request, "scanner") in ("", entry.scanner)
+                and argument(request, "operation") in ("", entry.operation)
+                and (entry.failed or not is_set(argument(request, "failed"))))
 
     def _look(self) -> None:
         self._timer = self._reactor.callLater(LOOK_SECONDS, self._look) if self._listeners else None

@@ -62,6 +62,11 @@ def _cell(column: Column, row: dict[str, Any]) -> Tag:
     return made(**{"data-label": column.label}) if column.label else made
 
 
+def named(name: str | None) -> Tag | str:
+    """A name from the network, whose direction of writing does not affect the text beside it."""
+    return tags.bdi(name) if name else ""
+
+
 def timeline(states: list[dict[str, str]], now: float) -> Tag | str:
     """The states of a job with their times, in order."""
     if not states:
@@ -96,12 +101,12 @@ def exchanges(now: float) -> tuple[Column, ...]:
     return (
         Column("Time", lambda one: tags.a(moment(one["time"], now, precise=True),
                                           href=f"/exchanges/{one['number']}"), "time number first"),
-        Column("Operation", lambda one: one["operation"], "first"),
+        Column("Operation", lambda one: named(one["operation"]), "first"),
         Column("Result", result, "first last"),
-        Column("Scanner", lambda one: one["scanner"], "short"),
+        Column("Scanner", lambda one: named(one["scanner"]), "short"),
         Column("Client", lambda one: _host(one["client"])),
         Column("Kind", lambda one: KINDS.get(one["source"], one["source"])),
-        Column("Job", lambda one: one["job_id"], label="job"),
+        Column("Job", lambda one: named(one["job_id"]), label="job"),
         Column("Duration", lambda one: duration(one["seconds"]), "number"),
         Column("Bytes in / out", lambda one: f"{one['request_bytes']:,} / {one['response_bytes']:,}", "number detail"))
 
@@ -131,8 +136,8 @@ def _began(job: dict[str, Any]) -> str | None:
 def jobs(now: float, *, detailed: bool) -> tuple[Column, ...]:
     """The columns of jobs; `detailed` with all states of each."""
     columns = (
-        Column("Job", lambda job: job["job_id"], "first", label="job"),
-        Column("Scanner", lambda job: job["scanner"], "short first"),
+        Column("Job", lambda job: named(job["job_id"]), "first", label="job"),
+        Column("Scanner", lambda job: named(job["scanner"]), "short first"),
         Column("State", job_state, "first last"),
         Column("Pages", lambda job: job["scans_completed"], label="pages"),
         Column("Began", lambda job: moment(_began(job), now), "time number", label="began"),
@@ -145,6 +150,12 @@ def _events(one: dict[str, Any]) -> str:
     if one["events"] is None:
         return "all"
     return ", ".join(event.rpartition("/")[2].removesuffix("Event") for event in one["events"])
+
+
+def _names(destinations: list[dict[str, Any]]) -> Tag | str:
+    """The names on the panel, each in its own direction of writing."""
+    parts = [part for one in destinations for part in (", ", tags.bdi(one["name"]))]
+    return tags.span(*parts[1:]) if parts else ""
 
 
 def _subscription_state(one: dict[str, Any]) -> Tag:
@@ -161,9 +172,9 @@ def subscriptions(now: float, *, detailed: bool) -> tuple[Column, ...]:
     columns = (
         Column("Subscriber", lambda one: _host(one["client"]), "short first"),
         Column("State", _subscription_state, "first last"),
-        Column("Scanner", lambda one: one["scanner"], "short"),
+        Column("Scanner", lambda one: named(one["scanner"]), "short"),
         Column("Events", _events, "long", label="events:"),
-        Column("Panel names", lambda one: ", ".join(to["name"] for to in one["destinations"]), label="panel:"),
+        Column("Panel names", lambda one: _names(one["destinations"]), label="panel:"),
         Column("Expires", lambda one: moment(one["expires"], now), "time number", label="until"))
     address = Column("Events are sent to", lambda one: one["notify_to"], "long wide")
     return (*columns, address) if detailed else columns

@@ -62,7 +62,7 @@ def open_spool(reactor: Any, config: Config, metrics: Metrics) -> EsclContext | 
     if deleted:
         Logger().info("{folder}: deleted {count} page(s) of an earlier start from the spool", folder=str(spool.folder),
                       count=deleted)
-    metrics.watch_spool(lambda: room.unfetched)
+    metrics.watch_spool(lambda: room.unfetched, lambda: room.limit)
     return EsclContext(spool, room, Converter(reactor), set(host_names(config)), lambda: str(uuid.uuid4()))
 
 

@@ -170,11 +170,13 @@ class GatewayService(MultiService):
         self.listeners: list[Listener] = []
         overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
                             wall, seconds, self._warnings,
-                            lambda: self._ports.client_base(), self.escl_ports, self.announcements.places)
+                            lambda: self._ports.client_base(), self.escl_ports, self.announcements.places,
+                            None if self.escl is None else self.escl.room)
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
         self.metrics.watch_certificates(self._ports.certificates)
+        self.metrics.watch_store(lambda: self.store.warning() is not None)
         self._start_lines = StartLines(config, VERSION, self._ports,
                                        lambda: [scanner.name for scanner in self.scanners])
         self.listeners += self._ports.listeners

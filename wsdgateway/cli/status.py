@@ -1,4 +1,4 @@
-"""The subcommand `wsdgateway status`: tables of a running gateway's scanners, jobs and subscriptions."""
+"""The subcommand `wsdgateway status`: tables of a running gateway's scanners, subscriptions, spool and jobs."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rich.console import Console, Group, RenderableType
+from rich.filesize import decimal
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -20,7 +21,9 @@ from wsdgateway.scan.conditions import listed
 
 MAX_JOBS = 20
 PAUSE = 2.0
-LISTS = ("scanners", "jobs", "subscriptions")
+_SPOOL_STATES = {"waiting": "waiting for its turn", "full": "waiting for room in the spool",
+                 "scanned": "waiting for the client"}
+LISTS = ("scanners", "jobs", "subscriptions", "spools")
 
 
 def add_command(commands: Any) -> None:
@@ -58,11 +61,13 @@ def _row(table: Table, *values: Any) -> None:
 
 
 def _scanners(found: list[dict[str, Any]], now: datetime) -> Table:
-    table = _table("Scanners", "Name", "Scan service", "State", "Announced as", "Subscription", "Active jobs")
+    by_escl = ["eSCL"] * any(scanner["escl_url"] for scanner in found)
+    table = _table("Scanners", "Name", "Scan service", "State", "Announced as", *by_escl, "Subscription", "Active jobs")
     for scanner in found:
         scan = "searching" if scanner["searched"] and not scanner["scan"] else scanner["scan"]
         _row(table, scanner["name"], scan, state_of(scanner, now),
-             scanner["stand_in"] if scanner["announced"] else None, scanner["subscription"], scanner["active_jobs"])
+             scanner["stand_in"] if scanner["announced"] else None, *(scanner["escl_url"] for _ in by_escl),
+             scanner["subscription"], scanner["active_jobs"])
     return table
 
 
@@ -107,6 +112,16 @@ def _subscriptions(found: list[dict[str, Any]], now: datetime) -> Table:
     return table
 
 
+def _spool(found: list[dict[str, Any]]) -> list[RenderableType]:
+    """The jobs whose pages go through the spool, and an empty line; nothing without such jobs."""
+    table = _table("Spool", "Scanner", "Client", "Job", "State", "Scanned", "Pages waiting", "Bytes waiting")
+    for one in found[:MAX_JOBS]:
+        _row(table, one["scanner"], one["client"] or "this gateway", one["job_id"],
+             _SPOOL_STATES.get(one["state"], one["state"]), one["pages"], one["waiting"], decimal(one["bytes"]))
+    more = [f"and {len(found) - MAX_JOBS} more"] if len(found) > MAX_JOBS else []
+    return [table, *more, ""] if found else []
+
+
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
@@ -121,7 +136,8 @@ def _tables(site: AdminSite) -> RenderableType:
     try:
         remarks = [Text(printable(line)) for line in site.remarks()]
         return Group(*remarks, *[""][:len(remarks)], _scanners(site.fetch("scanners"), now), "",
-                     _subscriptions(site.fetch("subscriptions"), now), "", _jobs(site.fetch("jobs")))
+                     _subscriptions(site.fetch("subscriptions"), now), "", *_spool(site.fetch("spools")),
+                     _jobs(site.fetch(f"jobs?last={MAX_JOBS + 1}")))
     except (LookupError, TypeError, ValueError, AttributeError):
         raise AdminError(f"{site.base}: not the admin site of a gateway of this version") from None
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
+from urllib.parse import urlencode
 
 import attrs
 from rich.console import Console
@@ -86,6 +87,12 @@ class Wanted:
     operation: str | None = None
     failed: bool = False
 
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The filter as parameters of the stream, for the exchanges with which it begins."""
+        given = {"scanner": self.scanner, "operation": self.operation, "failed": "1" if self.failed else None}
+        return {name: value for name, value in given.items() if value is not None}
+
     def holds(self, exchange: dict[str, Any]) -> bool:
         """True if the exchange passes the filter."""
         return (self.scanner in (None, exchange.get("scanner")) and self.operation in (None, exchange.get("operation"))
@@ -161,10 +168,10 @@ def tail(site: AdminSite, wanted: Wanted, *, as_json: bool, last: int, console: 
     """
     position = ""
     connected = False
+    path = f"/api/stream?{urlencode({'last': last, **wanted.parameters})}"
     while True:
         try:
-            with site.open(f"/api/stream?last={last}", {"Last-Event-ID": position} if position else {},
-                           timeout=SILENCE) as answer:
+            with site.open(path, {"Last-Event-ID": position} if position else {}, timeout=SILENCE) as answer:
                 if answer.headers.get_content_type() != "text/event-stream":
                     raise AdminError(f"{site.base}: not the admin site of a gateway")
                 connected = True

@@ -18,6 +18,7 @@ from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan
 from wsdgateway.bridge.health.health import Health
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.bridge.scanjobs.room import Room
+from wsdgateway.bridge.scanjobs.scanjob import ScanJob
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.eventing.source import SOURCE_CANCELING
 from wsdgateway.net.clients.authorization import Authorization
@@ -154,6 +155,11 @@ class BridgedScanner:
         """End the gateway's own jobs of an earlier start that may still run at the scanner."""
         if self.own_jobs is not None:
             self._leftovers.end(jobs)
+
+    @property
+    def scan_jobs(self) -> list[ScanJob]:
+        """The gateway's own jobs, oldest first, the finished ones of the last minutes included."""
+        return [] if self.own_jobs is None else self.own_jobs.execution.jobs
 
     async def stop_own_jobs(self) -> None:
         """Cancel the gateway's own jobs."""

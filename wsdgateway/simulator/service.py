@@ -134,6 +134,7 @@ class VirtualScanner(Service):
                 Path(settings.certificate), Path(settings.key or settings.certificate))), False, self._site)
         self._port: IListeningPort | None = None
         self._booting: Any = None
+        self._problem = ""
         self._switching: Any = None
         self._endpoint = settings.endpoint
         self.listening: Deferred[None] = Deferred()
@@ -180,7 +181,7 @@ class VirtualScanner(Service):
         listening.addCallbacks(self._opened, self._not_opened)
 
     def _opened(self, port: IListeningPort) -> None:
-        self._port = port
+        self._port, self._problem = port, ""
         address: Any = port.getHost()
         # After a reboot it listens at the same address as before.
         self._endpoint = f"tcp:{address.port}:interface={address.host.replace(':', chr(92) + ':')}"
@@ -191,9 +192,11 @@ class VirtualScanner(Service):
             self.listening.callback(None)
 
     def _not_opened(self, failure: Any) -> None:
-        self.logger.error("{name}: cannot listen at {endpoint}: {why}; next attempt in {seconds:g} s",
-                          name=self.settings.name, endpoint=self._endpoint, why=describe_error(failure.value),
-                          seconds=RETRY_SECONDS)
+        why = describe_error(failure.value)
+        if why != self._problem:  # not after each attempt
+            self._problem = why
+            self.logger.error("{name}: cannot listen at {endpoint}: {why}; tried again every {seconds:g} s",
+                              name=self.settings.name, endpoint=self._endpoint, why=why, seconds=RETRY_SECONDS)
         self._booting = self._reactor.callLater(RETRY_SECONDS, self._listen)
 
     def _reboot_soon(self, seconds: float) -> None:

@@ -213,22 +213,23 @@ class FallbackStore:
     def escl_ports(self) -> Deferred[dict[str, int]]:
         return self._memory.escl_ports()
 
-    def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
+    def finished(self, scanner: str, most: int | None = None) -> Deferred[list[FinishedJob]]:
         file = self._recovery.file
         if file is not None:
-            found = file.finished(scanner).addErrback(lambda failure: self._unread(file, failure))
+            found = file.finished(scanner, most).addErrback(lambda failure: self._unread(file, failure))
         elif isinstance(self._recovery.problem, Unreadable):
             found = succeed([])
         else:
-            found = deferToThread(read_finished, self._path, scanner)
-        return found.addCallback(lambda kept: self._with_waiting(kept, scanner))
+            found = deferToThread(read_finished, self._path, scanner, most)
+        return found.addCallback(lambda kept: self._with_waiting(kept, scanner, most))
 
     def _unread(self, file: SqliteStore, failure: Failure) -> list[FinishedJob]:
         self._recovery.missed(file, failure)
         return []
 
-    def _with_waiting(self, kept: list[FinishedJob], scanner: str) -> Deferred[list[FinishedJob]]:
-        """Returns the jobs in the file, followed by those that wait to be written."""
+    def _with_waiting(self, kept: list[FinishedJob], scanner: str, most: int | None) -> Deferred[list[FinishedJob]]:
+        """Returns the jobs in the file, followed by those that wait to be written; of these, the latest ones."""
+        limit = self._memory.history if most is None else min(most, self._memory.history)
         marked = [attrs.evolve(job, superseded=job.superseded or (scanner, job.job_id) in self._superseded)
                   for job in kept]
-        return self._memory.finished(scanner).addCallback(lambda waiting: [*marked, *waiting][-self._memory.history:])
+        return self._memory.finished(scanner).addCallback(lambda waiting: [*marked, *waiting][-limit:] if limit else [])

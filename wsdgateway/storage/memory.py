@@ -74,8 +74,9 @@ class MemoryStore:
             (attrs.evolve(job, superseded=True) if job.job_id == job_id else job for job in kept), self.history)
         return done(None)
 
-    def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
-        return done(list(self._jobs.get(scanner, ())))
+    def finished(self, scanner: str, most: int | None = None) -> Deferred[list[FinishedJob]]:
+        kept = list(self._jobs.get(scanner, ()))
+        return done(kept if most is None else kept[max(0, len(kept) - most):])
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         self._subscriptions[subscription.identifier] = subscription

@@ -42,8 +42,9 @@ _HELD = "SELECT * FROM device_subscription"
 _ADOPTED = "SELECT uuid, name FROM adopted ORDER BY rowid"
 _ESCL_PORTS = "SELECT scanner, port FROM escl_port ORDER BY rowid"
 _OWN_JOBS = "SELECT scanner, job_id, created FROM own_job ORDER BY rowid"
-_FINISHED = ("SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished, superseded"
-             " FROM finished_job WHERE scanner = ? ORDER BY id")
+_ALL = -1  # as a limit in SQLite
+_FINISHED = ("SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished, superseded FROM "
+             "(SELECT * FROM finished_job WHERE scanner = ? ORDER BY id DESC LIMIT ?) ORDER BY id")
 
 
 @attrs.frozen
@@ -127,8 +128,8 @@ class SqliteStore:
     def supersede(self, scanner: str, job_id: str) -> Deferred[None]:
         return self._run([_superseding(scanner, job_id)])
 
-    def finished(self, scanner: str) -> Deferred[list[FinishedJob]]:
-        return self._all(_finished, _FINISHED, scanner)
+    def finished(self, scanner: str, most: int | None = None) -> Deferred[list[FinishedJob]]:
+        return self._all(_finished, _FINISHED, scanner, _ALL if most is None else most)
 
     def bring_up_to_date(self, listed: Content, content: Content, jobs: Iterable[FinishedJob],
                          superseded: Iterable[tuple[str, str]]) -> Deferred[None]:
@@ -302,11 +303,15 @@ def read_only(path: Path) -> Content | None:
         return None
 
 
-def read_finished(path: Path, scanner: str) -> list[FinishedJob]:
-    """Returns the kept jobs of a scanner in a file that cannot be written to; empty if it cannot be read either."""
+def read_finished(path: Path, scanner: str, most: int | None = None) -> list[FinishedJob]:
+    """Returns the kept jobs of a scanner in a file that cannot be written to; empty if it cannot be read either.
+
+    With `most`, at most so many of the latest ones.
+    """
     try:
         with closing(connect_read_only(path)) as connection:
-            return [_finished(row) for row in connection.execute(_FINISHED, (scanner,))]
+            return [_finished(row) for row in connection.execute(
+                _FINISHED, (scanner, _ALL if most is None else most))]
     except (sqlite3.Error, OSError, ValueError, TypeError):
         return []
 

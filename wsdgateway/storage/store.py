@@ -108,8 +108,8 @@ class IStore(IClientSubscriptions):
     def supersede(scanner: str, job_id: str) -> Deferred[None]:
         """Marks the finished jobs with this JobId as superseded: the scanner has reused it for a new job."""
 
-    def finished(scanner: str) -> Deferred[list[FinishedJob]]:
-        """Returns the finished jobs of a scanner, oldest first."""
+    def finished(scanner: str, most: int | None = None) -> Deferred[list[FinishedJob]]:
+        """Returns the finished jobs of a scanner, oldest first; with `most`, at most so many of the latest ones."""
 
     def subscriptions() -> Deferred[list[Subscription]]:
         """Returns all clients' subscriptions, oldest first."""

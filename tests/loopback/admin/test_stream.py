@@ -66,6 +66,27 @@ async def test_the_stream_reports_exchanges_and_resumes_after_a_reconnect(gatewa
 
 
 @pytest_twisted.ensureDeferred
+async def test_the_last_exchanges_are_counted_after_the_filter(gateway_with_job):
+    service = await gateway_with_job()
+    await ask(service.port, PATH, b"no xml")
+    refused = service.recording.log.last
+    for _ in range(3):
+        await ask(service.port, PATH, get_job_elements("&lt;script&gt;7"))
+    for query, first in (
+            (b"last=1", refused + 3), (b"last=1&failed=1", refused), (b"last=2&scanner=front-desk", refused + 2),
+            (b"last=2&operation=GetJobElements", refused + 2), (b"last=x&failed=1", None),
+            (b"last=9&scanner=nobody", None)):
+        following = await listen(service.admin_port, query=b"?" + query)
+        if first is None:  # it begins with the next one
+            first = service.recording.log.last + 1
+            await ask(service.port, PATH, get_job_elements("5"))
+        await until(following.events)
+        assert following.events()[0][2]["number"] == first, query
+        following.client.transport.abortConnection()
+        await following.client.end()
+
+
+@pytest_twisted.ensureDeferred
 async def test_the_stream_reports_how_many_exchanges_were_missed(gateway_with_job):
     service = await gateway_with_job()
     listening = await listen(service.admin_port)

@@ -1,6 +1,7 @@
 """Scans through the eSCL service: pages and their types, jobs that wait, are canceled, or end otherwise."""
 
 import io
+import json
 import threading
 
 import pikepdf
@@ -8,6 +9,7 @@ import pytest
 import pytest_twisted
 from PIL import Image
 
+from tests.loopback.clients import request
 from tests.loopback.escl.client import SANE_ESCL, Client, settings
 from tests.loopback.gateways import PATH
 from tests.messages import create_scan_job
@@ -285,3 +287,27 @@ async def test_a_converted_page_counts_in_the_spool_and_goes_with_its_job(offere
     execution = service.scanner.own_jobs.execution
     execution.cancel(requested(service, job))  # as when its client never asks again
     await until(lambda: service.spool_files() == [])
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_admin_site_lists_the_jobs_whose_pages_wait(offered):
+    service = await offered()
+
+    async def spools():
+        status, _, body = await request(service.admin_port, b"/api/spools")
+        assert status == 200
+        return json.loads(body)
+
+    assert await spools() == []
+    one = service.escl_client
+    job = await one.scan(settings("Feeder"))
+    await until(lambda: requested(service, job).end)
+    [found] = await spools()
+    assert found == {"scanner": "front-desk", "client": "127.0.0.1", "name": found["name"],
+                     "job_id": requested(service, job).created.job_id, "state": "scanned", "pages": 3, "waiting": 3,
+                     "bytes": service.escl.room.unfetched}
+    assert job.rpartition("/")[2] not in json.dumps(found)
+    _, _, page = await request(service.admin_port, b"/")
+    assert b"waiting for the client" in page
+    await one.pages(job)
+    assert await spools() == []

@@ -89,8 +89,10 @@ async def test_readyz_and_the_page_warn_that_the_store_is_not_used(broken):
     _, _, page = await request(service.admin_port, b"/")
     assert b'<li class="warning"><strong>Warning</strong>: ' in page
     assert b"the store is damaged: file is not a database" in page
+    assert b"\nwsdgateway_store_in_memory 1.0\n" in (await request(service.admin_port, b"/metrics"))[2]
     await service.repair()
     assert (await request(service.admin_port, b"/readyz"))[2] == b"ready\n"
+    assert b"\nwsdgateway_store_in_memory 0.0\n" in (await request(service.admin_port, b"/metrics"))[2]
     assert b'class="warning"' not in (await request(service.admin_port, b"/"))[2]
 
 

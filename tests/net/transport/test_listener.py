@@ -106,6 +106,26 @@ def test_an_unreadable_key_is_tried_again(tmp_path):
     assert not reactor.getDelayedCalls()
 
 
+def test_a_port_that_cannot_be_opened_is_logged_once_for_each_reason(said):
+    reactor, problems = Reactor(), ["taken", "taken", "no such address", None]
+
+    def listen(port, factory, backlog=50, interface=""):
+        problem = problems.pop(0)
+        if problem is not None:
+            raise CannotListenError(interface, port, OSError(problem))
+        return Port(port)
+
+    reactor.listenTCP = listen
+    listener = Listener(reactor, "tcp:5357", Factory())
+    listener.startService()
+    reactor.pump([RETRY_SECONDS] * 3)
+    assert listener.port is not None
+    lines = [line for line in said if "listen" in line]
+    assert [line.partition(":5357")[0] for line in lines] == [
+        "cannot listen at tcp", "cannot listen at tcp", "listening at tcp"]
+    assert "taken" in lines[0] and "no such address" in lines[1]
+
+
 CLOSED, RESERVED, OPENING, WAITING, LISTENING = ListenerState
 
 

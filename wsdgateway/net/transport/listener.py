@@ -86,6 +86,7 @@ class Listener(Service):
         self.state = _CLOSED
         self.port: IListeningPort | None = None
         self.problem = "not open yet"
+        self._logged = ""
         self.opened: Deferred[None] = Deferred()
         self.tried = False
 
@@ -128,6 +129,9 @@ class Listener(Service):
         self.state = _LISTENING
         self.port = port
         self.problem = ""
+        if self._logged:
+            self._logged = ""
+            self.logger.info("listening at {endpoint}", endpoint=self.endpoint)
         self.tried = True
         self._on_try()
         if not self.opened.called:
@@ -142,9 +146,10 @@ class Listener(Service):
             self.problem += f" ({NOT_ALLOWED})"
         elif isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
             self.problem += f" ({IN_USE})"
-        self.logger.error("cannot listen at {endpoint}: {problem}; next attempt in {seconds:g} s",
-                          endpoint=self.endpoint,
-                          problem=self.problem, seconds=RETRY_SECONDS)
+        if self.problem != self._logged:  # not after each attempt
+            self._logged = self.problem
+            self.logger.error("cannot listen at {endpoint}: {problem}; tried again every {seconds:g} s",
+                              endpoint=self.endpoint, problem=self.problem, seconds=RETRY_SECONDS)
         self.state = _WAITING
         self._retry = self._reactor.callLater(RETRY_SECONDS, self._open)
         self.tried = True
