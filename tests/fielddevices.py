@@ -11,7 +11,6 @@ from tests.peers import Device, ask
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WSE, WXF
 
-
 _OFFER = ("<n:{0}MinimumSize><n:Width>1</n:Width><n:Height>1</n:Height></n:{0}MinimumSize><n:{0}MaximumSize>"
           "<n:Width>8500</n:Width><n:Height>11700</n:Height></n:{0}MaximumSize><n:{0}Color>"
           "<n:ColorEntry>Grayscale8</n:ColorEntry><n:ColorEntry>RGB24</n:ColorEntry></n:{0}Color><n:{0}Resolutions>"
