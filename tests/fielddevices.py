@@ -11,6 +11,20 @@ from tests.peers import Device, ask
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WSE, WXF
 
+_OFFER = ("<n:{0}MinimumSize><n:Width>1</n:Width><n:Height>1</n:Height></n:{0}MinimumSize><n:{0}MaximumSize>"
+          "<n:Width>8500</n:Width><n:Height>11700</n:Height></n:{0}MaximumSize><n:{0}Color>"
+          "<n:ColorEntry>Grayscale8</n:ColorEntry><n:ColorEntry>RGB24</n:ColorEntry></n:{0}Color><n:{0}Resolutions>"
+          "<n:Widths><n:Width>100</n:Width><n:Width>300</n:Width></n:Widths><n:Heights><n:Height>100</n:Height>"
+          "<n:Height>300</n:Height></n:Heights></n:{0}Resolutions>")
+ELEMENTS = {"ScannerConfiguration": (
+    '<n:ElementData Name="n:ScannerConfiguration" Valid="true"><n:ScannerConfiguration><n:DeviceSettings>'
+    "<n:FormatsSupported><n:FormatValue>exif</n:FormatValue></n:FormatsSupported></n:DeviceSettings><n:Platen>"
+    f"{_OFFER.format('Platen')}</n:Platen><n:ADF><n:ADFSupportsDuplex>0</n:ADFSupportsDuplex><n:ADFFront>"
+    f"{_OFFER.format('ADF')}</n:ADFFront></n:ADF></n:ScannerConfiguration></n:ElementData>"), "ScannerStatus": (
+    '<n:ElementData Name="n:ScannerStatus" Valid="true"><n:ScannerStatus><n:ScannerState>Idle</n:ScannerState>'
+    "<n:ScannerStateReasons><n:ScannerStateReason>None</n:ScannerStateReason></n:ScannerStateReasons>"
+    "</n:ScannerStatus></n:ElementData>")}
+
 
 def page(number):
     """Returns a tiny image, different for each number."""
@@ -129,10 +143,12 @@ class FieldDevice:
             "</p:Hosted></p:Relationship></m:MetadataSection></m:Metadata>"))
 
     def _elements(self, asked, message):
+        wanted = [name.text.rpartition(":")[2] for name in message.body.iter(f"{{{WSCN}}}Name")]
+        more = "".join(element for name, element in ELEMENTS.items() if name in wanted)
         self._reply(asked, message, f"{WSCN}/GetScannerElementsResponse", (
             '<n:GetScannerElementsResponse><n:ScannerElements><n:ElementData Name="n:ScannerDescription" Valid="true">'
             f"<n:ScannerDescription><n:ScannerName>{self.style.name}</n:ScannerName></n:ScannerDescription>"
-            "</n:ElementData></n:ScannerElements></n:GetScannerElementsResponse>"))
+            f"</n:ElementData>{more}</n:ScannerElements></n:GetScannerElementsResponse>"))
 
     def _create(self, asked, message):
         token = message.body.findtext(f"{{{WSCN}}}DestinationToken")

@@ -136,7 +136,7 @@ class BridgedScanner:
         execution, self._leftovers = self.make_scan_jobs(shared.spool, shared.room, shared.new_job_id)
         self.own_jobs = EsclJobs(context.reactor, execution, context.seconds)
         view = ScannerView(
-            self.name, lambda: self.monitor.labels, self.escl_endpoint,
+            self.name, lambda: self.monitor.labels, self.escl_endpoint, self.monitor.read_endpoint,
             lambda: None if self.health.reachable is False else bridge.reported.status,
             lambda age: self._status_check.confirm(age),
             lambda: self.monitor.locate() if bridge.device is None else None,
@@ -147,9 +147,13 @@ class BridgedScanner:
                                 accounting, context.metrics)
 
     def escl_endpoint(self) -> str | None:
-        """What the uuid of the eSCL scanner is made from: the scanner's own uuid, or its address if that is fixed."""
+        """What the uuid of the eSCL scanner is made from: the scanner's own uuid, or its address if that is fixed.
+
+        The metadata of some scanners have no uuid; then it is the endpoint address of the stand-in.
+        """
         section = self.options.section
-        return f"{section.scan} {self.name}" if section.scan else self.monitor.endpoint
+        return f"{section.scan} {self.name}" if section.scan else (
+            self.monitor.endpoint or self.monitor.stand_in.endpoint)
 
     def end_own_jobs(self, jobs: Iterable[OwnJob]) -> None:
         """End the gateway's own jobs of an earlier start that may still run at the scanner."""

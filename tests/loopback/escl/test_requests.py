@@ -53,7 +53,7 @@ async def test_without_escl_its_paths_are_like_any_other(bridged):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_is_accepted_ten_seconds_after_the_request_at_the_latest(offered, monkeypatch):
+async def test_a_job_is_accepted_before_the_least_patient_client_leaves(offered, monkeypatch):
     service = await offered()
     await service.escl_client.get("ScannerCapabilities")
     read, change, waits = service.scanner.offers.read, service.scanner.own_jobs.change, []

@@ -18,7 +18,8 @@ from wsdgateway.bridge.scanjobs.scanjob import Order, Page, Phase, ScanJob
 from wsdgateway.net.scanjobs.execution import ScanJobExecution
 from wsdgateway.storage.spool import SpoolFile
 
-CREATE_SECONDS = 10.0  # from the request for ScanJobs to its answer, if the scanner has not created the job before
+# From the request for ScanJobs to its answer, if the scanner has not created the job before. NAPS2 waits for 10 s.
+CREATE_SECONDS = 8.0
 MAX_REFUSED = 1000  # clients whose job was refused because of an empty feeder
 MAX_ASKING = 4  # requests for the next page of one job at once; one is answered after the other
 _CREATING = frozenset((Phase.QUEUED, Phase.CREATING, Phase.BUSY))

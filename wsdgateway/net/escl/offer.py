@@ -23,7 +23,7 @@ from wsdgateway.scan.scannerelements import read_elements
 from wsdgateway.scan.scanticket import ScanTicket
 from wsdgateway.soap.envelope import Envelope
 
-ASK_SECONDS = 10.0  # clients wait for 20
+ASK_SECONDS = 7.0  # NAPS2 waits for 10, sane-airscan for 20
 _NAMES = ("ScannerDescription", "ScannerConfiguration", "DefaultScanTicket")
 
 

@@ -4,7 +4,7 @@ eSCL; WS-Scan has the operation that each request counts as. Every answer other 
 writes any body into its image file.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -45,6 +45,7 @@ from wsdgateway.scan.scannerconfiguration import PLATEN
 from wsdgateway.scan.scannerstatus import INPUT_TRAY_EMPTY, ScannerStatus
 
 STATUS_SECONDS = 2.0  # that the end of a job waits for the scanner's status
+ENDPOINT_SECONDS = 2.0  # for which the capabilities wait for the scanner's endpoint, beside `offer.ASK_SECONDS`
 CONFIRM_SECONDS = 5.0  # between confirmations of the scanner's status, while clients ask for it
 PROTOCOL = "escl"
 _XML = (b"Content-Type", b"text/xml")
@@ -56,13 +57,14 @@ class ScannerView:
     """The scanner as its eSCL service sees it.
 
     `status` is None while it cannot be reached. `confirm` asks for its status if the last one is as old as given, in
-    seconds, and fires when it is known. `endpoint` identifies it for ever, None until it is known. `enabled` is false
-    if it is not offered by eSCL.
+    seconds, and fires when it is known. `endpoint` identifies it for ever, None until it is known; `read_endpoint` asks
+    for it. `enabled` is false if it is not offered by eSCL.
     """
 
     name: str
     labels: Callable[[], Labels]
     endpoint: Callable[[], str | None]
+    read_endpoint: Callable[[], Coroutine[Any, Any, None]]
     status: Callable[[], ScannerStatus | None]
     confirm: Callable[[float], Deferred[None]]
     on_missing: Callable[[], None]
@@ -171,6 +173,9 @@ class EsclService:
     async def _capabilities(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
         self._view.on_missing()
         offer, endpoint = await self._offers.read(asked.exchange.client), self._view.endpoint()
+        if offer is not None and endpoint is None:
+            await first_of(self._reactor, ENDPOINT_SECONDS, Deferred.fromCoroutine(self._view.read_endpoint()))
+            endpoint = self._view.endpoint()
         base = asked.exchange.base()
         capabilities = None if offer is None or endpoint is None else offer.capabilities(
             self._view.labels(), endpoint, f"{base}/{self._view.name}" if base else "",

@@ -35,7 +35,7 @@ from wsdgateway.net.scanners.address import ServiceLocation
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.soapclient import SoapClient
-from wsdgateway.net.transport.errors import BadDevice, Unavailable
+from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.parsing import Malformed
 
@@ -146,6 +146,13 @@ class Monitor:
     def endpoint(self) -> str | None:
         """The scanner's own endpoint address, or None if it is not known."""
         return self.stand_in.own_endpoint
+
+    async def read_endpoint(self) -> None:
+        """Read the scanner's endpoint address in its metadata, if it answers and they have not been read."""
+        try:
+            await self.stand_in.metadata.get()
+        except DeviceError:
+            return  # it is read again with the next request
 
     @property
     def labels(self) -> Labels:

@@ -191,12 +191,21 @@ def test_regions_that_cannot_be_scanned(region, why):
 
 
 @pytest.mark.parametrize(("region", "fits"), [
-    (ScanRegion(0, 0, 2550, 3510), True), (ScanRegion(0, 0, 2551, 3510), False), (ScanRegion(1, 0, 2550, 3510), False),
-    (ScanRegion(0, 0, 591, 591), True), (ScanRegion(0, 0, 590, 591), False), (ScanRegion(), True)])
+    (ScanRegion(0, 0, 2550, 3510), True), (ScanRegion(0, 0, 2553, 3510), False), (ScanRegion(3, 0, 2550, 3510), False),
+    (ScanRegion(0, 3000, 100, 513), False), (ScanRegion(), True)])
 def test_a_region_that_must_be_honored_is_not_clipped(region, fits):
     found = planned(region=region, must_honor=True)
     assert isinstance(found, PlannedJob) == fits
     assert fits or "must be honored" in found.reason
+
+
+@pytest.mark.parametrize(("region", "offset", "size"), [
+    (ScanRegion(1, 0, 2550, 3512), (3, 0), (8497, 11700)),  # rounded twice
+    (ScanRegion(100, 0, 200, 200), (333, 0), (1969, 1969)),
+    (ScanRegion(2350, 3310, 200, 200), (6531, 9731), (1969, 1969))])
+def test_a_region_that_must_be_honored_may_be_rounded_and_smaller_than_the_least_size(region, offset, size):
+    found = parameters(region=region, must_honor=True)
+    assert (found.offset, found.size) == (offset, size)
 
 
 @pytest.mark.parametrize(("default", "offset", "size"), [

@@ -9,7 +9,7 @@ import attrs
 
 from wsdgateway.bridge.frontends.escl.adjustments import content_type_for, exposure_for, quality_for
 from wsdgateway.bridge.frontends.escl.formats import DEEP, JPEG, MEDIA_TYPES, formats_for, is_deep, media_types
-from wsdgateway.bridge.frontends.escl.lengths import largest, smallest, to_thousandths
+from wsdgateway.bridge.frontends.escl.lengths import largest, to_thousandths
 from wsdgateway.bridge.frontends.escl.sources import USUAL_RESOLUTION, Source, formats_of, sources_of
 from wsdgateway.escl.scansettings import FEEDER, UNITS, ScanRegion, ScanSettings
 from wsdgateway.escl.scansettings import PLATEN as ESCL_PLATEN
@@ -20,6 +20,7 @@ from wsdgateway.scan.scanticket import ScanTicket
 JOB_NAME = "eSCL scan"
 ALL_IMAGES = 0
 MAX_TICKETS = 2  # tried for a job
+ROUNDING = 2  # 1/300 inch, by which the sum of a rounded offset and a rounded size may exceed the area
 _GRAY = ("Grayscale8", "RGB24", "BlackAndWhite1")
 _COLOR = ("RGB24", "Grayscale8", "BlackAndWhite1")
 _BY_INTENT = {"Document": _GRAY, "Photo": _COLOR}
@@ -153,10 +154,12 @@ def _span(start: int, length: int | None, source: Source, way: int) -> tuple[int
 
 
 def _check(region: ScanRegion, source: Source) -> None:
-    """Check that a region is inside the sizes that the capabilities show."""
-    for start, length, highest, lowest in (
-            (region.x, region.width, source.maximum[0], source.minimum[0]),
-            (region.y, region.height, source.maximum[1], source.minimum[1])):
-        end = start + (length or 0)
-        if end > largest(highest) or (length is not None and length < min(smallest(lowest), largest(highest))):
+    """Check that nothing of a region is outside the sizes that the capabilities show.
+
+    A region that is smaller than the least size is scanned with more around it: NAPS2 and macOS want every region to be
+    honored, and do not look at the least size.
+    """
+    for start, length, highest in ((region.x, region.width, source.maximum[0]),
+                                   (region.y, region.height, source.maximum[1])):
+        if start + (length or 0) > largest(highest) + ROUNDING:
             raise _Unmet("the region must be honored, but does not fit into the area that can be scanned")
