@@ -1,9 +1,11 @@
 """The eSCL service's answers: capabilities, status, refusals, and their records."""
 
+import io
 import json
 
 import pytest
 import pytest_twisted
+from PIL import Image
 from twisted.internet.defer import Deferred
 
 from tests.loopback.clients import request, scanned
@@ -97,6 +99,31 @@ async def test_paths_may_have_more_slashes_and_head_has_no_body(offered):
 async def test_other_requests_are_refused_without_a_body(offered, method, path, status):
     service = await offered()
     assert (await service.escl_client.ask(method, path)).status == status
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_size_of_a_page_is_told_without_a_job(offered):
+    service = await offered()
+    for method in ("PUT", "POST"):
+        answered = await service.escl_client.ask(method, "/eSCL/ScanBufferInfo", settings())
+        assert [answered.value(name) for name in ("ImageWidth", "ImageHeight", "BytesPerLine", "XResolution")] == [
+            "150", "225", "450", "75"]
+    assert (await service.escl_client.ask("PUT", "/eSCL/ScanBufferInfo", settings(resolution=77))).status == 409
+    assert (await service.escl_client.ask("PUT", "/eSCL/ScanBufferInfo", b"<a/>")).status == 400
+    assert (await service.escl_client.ask("GET", "/eSCL/ScanBufferInfo")).status == 405
+    assert service.scanner.bridge.table.jobs() == []
+    assert sample(service, "wsdgateway_escl_requests_total", resource="other", status="200") == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_icon(offered):
+    service = await offered()
+    named = (await service.escl_client.get("ScannerCapabilities")).value("IconURI")
+    assert named == f"http://127.0.0.1:{service.escl_client.port}/eSCL/icon.png"
+    answered = await service.escl_client.get("icon.png")
+    assert answered.headers["content-type"] == "image/png"
+    with Image.open(io.BytesIO(answered.body)) as image:
+        assert (image.format, image.mode, image.size) == ("PNG", "RGBA", (128, 128))
 
 
 @pytest.mark.parametrize(("body", "status"), [
