@@ -13,8 +13,10 @@ from tests.loopback.escl.client import SANE_ESCL, Client, client, section, setti
 from tests.loopback.gateways import sample
 from tests.ports import free_port
 from tests.waiting import until
+from wsdgateway.bridge.frontends.escl.status import SILENT_SECONDS
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
+from wsdgateway.net.escl.service import CONFIRM_SECONDS
 
 
 @pytest_twisted.ensureDeferred
@@ -224,6 +226,44 @@ async def test_the_state_is_confirmed_with_the_scanner_at_most_once_in_five_seco
     await until(lambda: "MediaJam" in service.scanner.bridge.reported.conditions)
     status = await one.get("ScannerStatus")
     assert (status.value("State"), status.value("AdfState")) == ("Stopped", "ScannerAdfJam")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_falls_silent_is_down_within_ten_seconds(offered):
+    service = await offered()
+    one = service.escl_client
+
+    async def state():
+        return (await one.get("ScannerStatus")).value("State")
+
+    await state()
+    await until(lambda: service.scanner.bridge.reported.state == "Idle")
+    service.device.troubles.silent = True
+    service.clock.advance(CONFIRM_SECONDS)
+    assert await state() == "Idle"
+    service.clock.advance(SILENT_SECONDS - 0.5)
+    assert await state() == "Idle"
+    service.clock.advance(0.5)
+    assert await state() == "Down"
+    assert CONFIRM_SECONDS + SILENT_SECONDS < 10
+    service.device.troubles.silent = False
+    assert (await one.get("ScannerCapabilities")).status == 200
+    service.clock.advance(301)
+    assert (await one.get("ScannerCapabilities")).status == 200
+    assert await state() == "Idle"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_begins_an_image_is_not_down(offered):
+    service = await offered(scanner={"page_seconds": 60.0})
+    one = service.escl_client
+    await one.scan()
+    await until(lambda: service.scanner.device.is_scanning)
+    service.device.troubles.silent = True
+    service.clock.advance(CONFIRM_SECONDS)
+    await one.get("ScannerStatus")
+    service.clock.advance(SILENT_SECONDS + 1)
+    assert (await one.get("ScannerStatus")).value("State") == "Processing"
 
 
 @pytest_twisted.ensureDeferred
