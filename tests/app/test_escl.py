@@ -5,7 +5,8 @@ from ipaddress import ip_interface
 
 import pytest
 
-from wsdgateway.app.escl import SpoolUnusable, addresses_to_open, host_names, open_spool
+from wsdgateway.app.escl import SpoolUnusable, host_names, open_spool
+from wsdgateway.app.escladdresses import addresses_to_open
 from wsdgateway.config.reading import make_config
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.transport.interfaces import Interface
@@ -26,12 +27,13 @@ SIDES = {"device_interfaces": ["eth1"], "client_interfaces": ["eth0"]}
 
 
 @pytest.mark.parametrize(("endpoints", "discovery", "addresses"), [
-    (("tcp:5357",), {}, ["0.0.0.0"]), (("tcp6:5357",), {}, ["::"]), (("tcp:5357", "tcp6:5358"), {}, ["::"]),
+    (("tcp:5357",), {}, ["0.0.0.0"]), (("tcp:5357", "tcp:5358:interface=192.0.2.5"), {}, ["0.0.0.0"]),
+    (("tcp6:5357",), {}, ["::"]), (("tcp:5357", "tcp6:5358"), {}, ["::"]),
     (("tcp:5357:interface=192.0.2.5", "tcp:5357:interface=198.51.100.5"), {}, ["192.0.2.5", "198.51.100.5"]),
     (("tcp:5357:interface=192.0.2.5", "tcp:5357:interface=198.51.100.5"), SIDES, ["192.0.2.5", "fe80::5%eth0"]),
     (("tcp:5357",), SIDES, ["127.0.0.1", "192.0.2.5", "fe80::5%eth0"]),
     (("tcp6:5357",), SIDES, ["127.0.0.1", "::1", "192.0.2.5", "fe80::5%eth0"]),
-    (("tcp:5357",), {"device_interfaces": ["eth0"], "client_interfaces": ["eth0"]}, ["0.0.0.0"]),
+    (("tcp:5357",), {"device_interfaces": ["eth0"], "client_interfaces": ["eth0"]}, ["0.0.0.0", "fe80::5%eth0"]),
     (("tcp:5357:interface=198.51.100.5",), {"device_interfaces": ["eth1", "eth9"]}, []),
     (("unix:/run/x",), {}, [])])
 def test_the_scanners_side_is_left_out(endpoints, discovery, addresses):

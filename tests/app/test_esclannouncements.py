@@ -21,6 +21,7 @@ from wsdgateway.app.esclannouncements import (
 )
 from wsdgateway.bridge.dnssd.others import OtherScanner
 from wsdgateway.config.reading import make_config
+from wsdgateway.dnssd.scannerservice import USCAN, USCANS
 from wsdgateway.metadata.messages import Labels
 from wsdgateway.net.escl.offer import Offer
 from wsdgateway.net.transport.localaddress import OpenPort
@@ -54,7 +55,7 @@ class Announced:
 
     def __init__(self, reactor, interfaces, gateway, *, on_name, on_others, serves):
         self.interfaces, self.gateway, self.on_others, self.on_name = interfaces, gateway, on_others, on_name
-        self.services, self.left_out, self.by_others = {}, {}, {}
+        self.services, self.secured, self.left_out, self.by_others = {}, {}, {}, {}
         self.calls, self.running = 0, False
 
     def start(self):
@@ -67,10 +68,13 @@ class Announced:
 
     def announce(self, service, *, leave_out):
         self.calls += 1
-        self.services[service.scanner], self.left_out[service.scanner] = service, leave_out
+        of_type = self.secured if service.secure else self.services
+        of_type[service.scanner], self.left_out[service.scanner] = service, leave_out
 
-    def withdraw(self, scanner):
-        self.services.pop(scanner, None)
+    def withdraw(self, scanner, kind=None):
+        for of_type, own in ((self.services, USCAN), (self.secured, USCANS)):
+            if kind in (None, own):
+                of_type.pop(scanner, None)
 
     def names(self, scanner):
         if scanner not in self.services:
@@ -89,11 +93,12 @@ class Scanners:
     """Scanners, their ports, and the announcements of their gateway."""
 
     def __init__(self, **escl):
-        self.clock, self.scanners, self.ports, self.made = Clock(), [], {}, []
+        self.clock, self.scanners, self.ports, self.tls_ports, self.made = Clock(), [], {}, {}, []
         self.listen = [OpenPort("0.0.0.0", 5357)]
         self.announcements = EsclAnnouncements(
             self.clock, self.config(**escl), self.scanners, lambda: SimpleNamespace(
-                port=self.ports.get, serves=lambda interface, address: True),
+                port=lambda name, secure=False: (self.tls_ports if secure else self.ports).get(name),
+                serves=lambda interface, address: True),
             lambda: self.listen, seconds=self.clock.seconds, make_announcer=self._make)
 
     def _make(self, *arguments, **more):
@@ -203,6 +208,22 @@ def test_a_port_that_closes(scanners):
     assert scanners.announcements.places("a")[0].reason == "its port is not open"
     scanners.ports["a"] = port
     assert scanners.change().announced == {"a": "Desk"}
+
+
+def test_a_port_with_tls(scanners):
+    scanners.add("a")
+    scanners.tls_ports["a"] = 8500
+    announcer = scanners.start().made[0]
+    plain, service = announcer.services["a"], announcer.secured["a"]
+    assert (service.port, service.name, service.uuid, plain.port) == (8500, "Desk", plain.uuid, 8400)
+    del scanners.tls_ports["a"]
+    scanners.change()
+    assert (announcer.secured, announcer.services["a"]) == ({}, plain)
+    scanners.tls_ports["a"] = 8500
+    scanners.change()
+    scanners.scanners[0].goes()
+    scanners.change()
+    assert (announcer.secured, announcer.services) == ({}, {})
 
 
 def test_a_scanner_that_is_removed_or_switched_off(scanners):

@@ -25,6 +25,16 @@ def test_an_error_of_a_listener_names_its_key(tmp_path, certified, section, key,
 
 
 @pytest.mark.parametrize(("section", "key", "allowed"), [
+    ({"certificate": "gone.pem", "key": "server.key"}, "certificate", "can be read"),
+    ({"certificate": "server.pem", "key": "server.pem"}, "key", "private key in PEM"),
+    ({"certificate": "server.pem"}, "key", "private key in PEM"),
+    ({"key": "server.key"}, "key", "valid only together with certificate")])
+def test_an_error_of_escl_names_its_key(tmp_path, certified, section, key, allowed):
+    [line] = problems(tmp_path / "g.toml", escl={"announce": False, **section})
+    assert f"[escl] {key} = " in line and allowed in line.partition(": must be ")[2]
+
+
+@pytest.mark.parametrize(("section", "key", "allowed"), [
     ({"pin": "sha256/abc"}, "pin", "discover --pin"), ({"pin": "A" * 43 + "="}, "pin", "discover --pin"),
     ({"pin": 5}, "pin", "discover --pin"), ({"ca": "gone.pem"}, "ca", "can be read"),
     ({"pin": PIN, "insecure": True}, "insecure", "only one of"),

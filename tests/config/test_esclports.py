@@ -1,4 +1,4 @@
-"""Tests of config.esclports: the section [escl], the ports of scanners, and what is not supported yet."""
+"""Tests of config.esclports: the section [escl], the ports of scanners, and the certificate."""
 
 from pathlib import Path
 
@@ -31,8 +31,8 @@ def test_defaults():
 
 @pytest.mark.parametrize(("escl", "said"), [
     ({"announce": "yes"}, "[escl] announce = \"yes\": must be true or false"),
-    ({**ON, "certificate": "a.pem"}, "[escl] certificate = \"a.pem\": must be left out, because eSCL with TLS"),
-    ({**ON, "key": "server.key"}, "[escl] key = \"server.key\": must be left out, because eSCL with TLS"),
+    ({**ON, "certificate": "a.pem"}, "[escl] certificate = \"a.pem\": must be a file that can be read"),
+    ({**ON, "key": "server.key"}, "[escl] key = \"server.key\": must be left out, because it is valid only together "),
     ({**ON, "ports": "8499-8400"}, "[escl] ports = \"8499-8400\": must be a range of ports between 1 and 65535"),
     ({**ON, "ports": "0-5"}, "must be a range of ports"), ({**ON, "ports": "8400-65536"}, "must be a range of ports"),
     ({**ON, "ports": 8400}, "must be a range of ports"),
@@ -60,6 +60,24 @@ def test_a_wrong_value(escl, said):
 def test_ports_that_cannot_be_used(scanners, escl, said):
     [line] = problems(escl=escl, scanner=scanners)
     assert said in line
+
+
+def test_a_range_must_have_ports_with_tls_too(certified):
+    files = {"certificate": str(certified.pem), "key": str(certified.key)}
+    scanners = [scanner("a", escl_port=9000), scanner("b"), scanner("c", escl=False)]
+    [line] = problems(escl={**ON, "ports": "8400-8401", **files}, scanner=scanners)
+    assert "at least 3 free port(s), one for each scanner and another one for TLS; it has 2" in line
+    assert config(*scanners, escl={**ON, "ports": "8400-8402", **files}).escl.key == files["key"]
+
+
+def test_the_files_of_the_certificate_may_change_at_a_reload(certified):
+    files = {"certificate": str(certified.pem), "key": str(certified.key)}
+    both = {"certificate": f"{certified.pem.parent}/../{certified.pem.parent.name}/server.pem", "key": files["key"]}
+    changes = compare(config(escl={**ON, **files}), config(escl={**ON, **both}))
+    assert (changes.later, changes.config.escl.certificate) == ((), both["certificate"])
+    changes = compare(config(), config(escl={**ON, **files}))
+    assert changes.later[0] == "[escl] certificate has changed; this takes effect after a restart"
+    assert changes.config.escl.certificate is None
 
 
 def test_scanners_without_escl_need_no_port():

@@ -9,6 +9,7 @@ import signal
 
 import pytest
 
+from tests.certificates import Certified
 from tests.e2e.avahi import Avahi
 from tests.e2e.subnets import CLIENTS, GATEWAY, SCANNERS, namespaces, need
 
@@ -126,3 +127,31 @@ def test_a_reload_switches_announcement_off_and_on(network, clients, until):
     process.send_signal(signal.SIGHUP)
     until(lambda: clients.names() == {"Desk"})
     assert "restart" not in process.log.read_text()
+
+
+def test_with_a_certificate_both_services_have_one_name(network, clients, until, tmp_path):
+    certified = Certified(tmp_path, "server", "192.0.2.5")
+    start(network, "front-desk", 8018, "Desk")
+    gateway(network, f'certificate = "{certified.pem}"\nkey = "{certified.key}"\n')
+    until(lambda: clients.names("_uscans._tcp") == clients.names() == {"Desk"})
+    [plain, *_], [secure, *_] = until(lambda: (found := [clients.browse(), clients.browse("_uscans._tcp")]) and all(
+        found) and found)
+    assert plain.port != secure.port and plain.host == secure.host
+    texts = [dict(text.split("=", 1) for text in one.txt) for one in (plain, secure)]
+    assert texts[0].pop("representation").startswith("http://192.0.2.5:8400/eSCL/icon.png")
+    assert texts[1].pop("representation") == f"https://192.0.2.5:{secure.port}/eSCL/icon.png"
+    assert texts[0] == texts[1]
+    icon = network.curl(CLIENTS, f"https://192.0.2.5:{secure.port}/eSCL/icon.png", "--cacert", str(certified.pem), "-o",
+                        "/dev/null", "-w", "%{http_code} %{content_type}")
+    assert icon == "200 image/png"
+
+
+def test_an_address_that_the_interface_gets_later(network, clients, until):
+    start(network, "front-desk", 8018, "Desk")
+    gateway(network)
+    until(lambda: clients.names() == {"Desk"})
+    [port] = {one.port for one in until(clients.browse)}
+    address = f"http://192.0.2.6:{port}/eSCL/ScannerStatus"
+    assert not network.curl(CLIENTS, address)
+    network.run(GATEWAY, "ip", "address", "add", "192.0.2.6/24", "dev", "lan")
+    until(lambda: "<pwg:State>Idle<" in network.curl(CLIENTS, address))

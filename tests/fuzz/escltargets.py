@@ -7,11 +7,13 @@ import attrs
 
 from tests.bridge.frontends.escl.offers import DEFAULT, FULL, SMALL
 from wsdgateway.bridge.frontends.escl.announcing import service_of
+from wsdgateway.bridge.frontends.escl.bufferinfo import buffer_info_of
 from wsdgateway.bridge.frontends.escl.capabilities import Identity, capabilities_of
 from wsdgateway.bridge.frontends.escl.requests import EsclRequest, read_request
 from wsdgateway.bridge.frontends.escl.tickets import Conflict, ticket_of
 from wsdgateway.dnssd.scannerservice import txt_of
 from wsdgateway.escl.reading import MAX_BODY, Unreadable
+from wsdgateway.escl.scanbufferinfo import ScanBufferInfo
 from wsdgateway.escl.scanimageinfo import ScanImageInfo
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
 from wsdgateway.escl.scannerstatus import ScannerStatus
@@ -34,6 +36,10 @@ def escl_settings(data):
             continue
         assert all(ScanTicket.read(ticket.write()) == ticket for ticket in planned.tickets)
         wanted = planned.parameters
+        info = buffer_info_of(settings, planned)
+        assert ScanBufferInfo.read(info.write()) == info
+        again = ticket_of(info.settings, configuration, default, client="192.0.2.7")
+        assert not isinstance(again, Conflict) and again.media_type == planned.media_type
         offer = configuration.sources[wanted.source]
         assert wanted.color in offer.colors and wanted.resolution in offer.resolutions
         for way in (0, 1):
@@ -43,7 +49,7 @@ def escl_settings(data):
 
 def escl_documents(data):
     """Documents of scanners are read without errors and can be written."""
-    for wire in (ScannerCapabilities, ScannerStatus, ScanImageInfo):
+    for wire in (ScannerCapabilities, ScannerStatus, ScanImageInfo, ScanBufferInfo):
         try:
             found = wire.read(data)
             again = wire.read(found.write())

@@ -16,7 +16,13 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.dnssd.others import OtherScanner
-from wsdgateway.bridge.frontends.escl.announcing import Foreign, announced_by, distinct_names, service_of
+from wsdgateway.bridge.frontends.escl.announcing import (
+    Foreign,
+    announced_by,
+    distinct_names,
+    secured,
+    service_of,
+)
 from wsdgateway.config.sections import Config
 from wsdgateway.dnssd.scannerservice import ScannerService
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
@@ -37,8 +43,8 @@ Address = IPv4Address | IPv6Address
 class Ports(Protocol):
     """The ports of eSCL scanners."""
 
-    def port(self, name: str) -> int | None:
-        """The port of a scanner; None while it is not open."""
+    def port(self, name: str, *, secure: bool = False) -> int | None:
+        """The port of a scanner, with or without TLS; None while it is not open."""
 
     def serves(self, interface: str, address: Address) -> bool:
         """True if ports of eSCL scanners are open on this address of the host."""
@@ -55,9 +61,9 @@ class Place:
 
 @attrs.frozen
 class _Wanted:
-    """The announcement of a scanner: its service, and the interfaces on which another host announces it."""
+    """The announcement of a scanner: its services, and the interfaces on which another host announces it."""
 
-    service: ScannerService
+    services: tuple[ScannerService, ...]
     left_out: tuple[tuple[str, Foreign], ...] = ()
 
 
@@ -170,9 +176,15 @@ class EsclAnnouncements:
                           reason=self._reason(name) or "it is no longer bridged")
             self._logged = {one for one in self._logged if one[0] != name}
         for name, one in wanted.items():
-            if before.get(name) != one:
-                self._announcer.announce(one.service, leave_out=frozenset(place for place, _ in one.left_out))
-                self._log_left_out(name, one)
+            former = before.get(name)
+            if former == one:
+                continue
+            gone = {service.type for service in former.services} if former is not None else set()
+            for kind in gone - {service.type for service in one.services}:
+                self._announcer.withdraw(name, kind)
+            for service in one.services:
+                self._announcer.announce(service, leave_out=frozenset(place for place, _ in one.left_out))
+            self._log_left_out(name, one)
 
     def _log_left_out(self, name: str, wanted: _Wanted) -> None:
         told = {f"on {interface}: {_by_other(other)}" for interface, other in wanted.left_out}
@@ -182,8 +194,9 @@ class EsclAnnouncements:
         self._logged = {one for one in self._logged if one[0] != name} | {(name, text) for text in told}
 
     def _named(self, interface: str, service: ScannerService, name: str) -> None:
-        self.log.info("{scanner}: announced to eSCL clients on {interface} as {name}, port {port}",
-                      scanner=service.scanner, interface=interface, name=name, port=service.port)
+        self.log.info("{scanner}: announced to eSCL clients on {interface} as {name}, port {port}{tls}",
+                      scanner=service.scanner, interface=interface, name=name, port=service.port,
+                      tls=" (TLS)" if service.secure else "")
 
     # What to announce.
 
@@ -253,11 +266,15 @@ class EsclAnnouncements:
                       ) -> _Wanted:
         offer = None if scanner.offers is None else scanner.offers.last
         note = (offer.location if offer is not None else "") or self._config.gateway.name
-        service = service_of(capabilities, scanner.name, name, port, admin_url=self._admin_url(scanner.name), note=note)
+        services = [service_of(capabilities, scanner.name, name, port, admin_url=self._admin_url(scanner.name),
+                               note=note)]
+        secure = self._ports().port(scanner.name, secure=True)
+        if secure is not None:
+            services.append(secured(services[0], secure))
         uuid = scanner.monitor.endpoint or scanner.options.section.uuid or ""
         addresses = _addresses_of(scanner)
         found = ((interface, announced_by(self._others(interface), uuid, addresses)) for interface in self._interfaces)
-        return _Wanted(service, tuple((interface, other) for interface, other in found if other is not None))
+        return _Wanted(tuple(services), tuple((interface, other) for interface, other in found if other is not None))
 
     def _others(self, interface: str) -> frozenset[OtherScanner]:
         return frozenset() if self._announcer is None else self._announcer.others(interface)

@@ -5,12 +5,12 @@ of this host on their own network, since Windows accepts no other.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 
+from wsdgateway.app.certificates import reload_identity, remark_on
 from wsdgateway.config.endpoints import Listening, identity_files, plain_endpoint
 from wsdgateway.config.sections import Config
 from wsdgateway.http.urls import address_of
@@ -30,7 +30,7 @@ from wsdgateway.net.transport.localaddress import (
     zoned,
 )
 from wsdgateway.net.transport.socketset import SocketSet
-from wsdgateway.tls.identity import BadIdentity, CurrentIdentity
+from wsdgateway.tls.identity import CurrentIdentity
 
 MAX_URLS = 8  # of one port, in the log
 
@@ -65,15 +65,8 @@ class Listeners:
         identity = None if files is None else CurrentIdentity(files)
         listener = Listener(reactor if identity is None else self._reactor, plain_endpoint(section), factory, tried,
                             identity)
-        self._remark(listener)
+        remark_on(self.log, listener.endpoint, identity, self._wall())
         return listener
-
-    def _remark(self, listener: Listener) -> None:
-        if listener.identity is None:
-            return
-        remark = listener.identity.identity.remark(datetime.fromtimestamp(self._wall(), UTC))
-        if remark is not None:
-            self.log.warn("{endpoint}: the certificate {remark}", endpoint=listener.endpoint, remark=remark)
 
     def configure(self, config: Config) -> None:
         """Read the certificates again, perhaps from other files. Open connections keep the old ones."""
@@ -81,14 +74,8 @@ class Listeners:
         sections: list[Listening] = [*config.listen, config.admin]
         for section, listener in zip(sections, (*self.listeners, self.admin), strict=True):
             files = identity_files(section, config.folder)
-            if files is None or listener.identity is None:
-                continue
-            try:
-                listener.identity.reload(files)
-            except BadIdentity as bad:
-                self.log.error("{endpoint}: keeping the current certificate; the new {key} must be {what}",
-                               endpoint=listener.endpoint, key=bad.key, what=str(bad))
-            self._remark(listener)
+            if files is not None and listener.identity is not None:
+                reload_identity(self.log, listener.endpoint, listener.identity, files, self._wall())
 
     def certificates(self) -> list[tuple[str, float]]:
         """The endpoint of each listener with TLS, and the expiry of its certificate in seconds since 1970."""

@@ -19,8 +19,9 @@ from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.discovery import DiscoveryService
-from wsdgateway.app.escl import EsclPorts, host_names, is_for_escl, open_spool, with_both
+from wsdgateway.app.escl import host_names, is_for_escl, open_spool, with_both
 from wsdgateway.app.esclannouncements import EsclAnnouncements
+from wsdgateway.app.esclports import EsclPorts
 from wsdgateway.app.exchangelog import ExchangeLogging
 from wsdgateway.app.listeners import Listeners
 from wsdgateway.app.messageids import MessageIds
@@ -163,7 +164,7 @@ class GatewayService(MultiService):
             writes=writes, repeated=self.repeats.serve, is_partial=self.repeats.is_partial,
             refuses_bare=refuses_bare)
         self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.scanners, self.store,
-                                    lambda host: self._ports.base_at(host))
+                                    lambda host: self._ports.base_at(host), wall=wall)
         self.escl_ports.on_change = self.announcements.changed
         self.bridged.on_added = with_both(self.bridged.on_added, self.escl_ports.changed)
         self.bridged.on_removed = with_both(self.bridged.on_removed, self.escl_ports.changed)
@@ -175,7 +176,7 @@ class GatewayService(MultiService):
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
-        self.metrics.watch_certificates(self._ports.certificates)
+        self.metrics.watch_certificates(lambda: [*self._ports.certificates(), *self.escl_ports.certificates()])
         self.metrics.watch_store(lambda: self.store.warning() is not None)
         self._start_lines = StartLines(config, VERSION, self._ports,
                                        lambda: [scanner.name for scanner in self.scanners])

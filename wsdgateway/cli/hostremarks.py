@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from wsdgateway.config.endpoints import Listening, identity_files, listening_place
+from wsdgateway.config.endpoints import Listening, identity_files, listening_place, own_identity_files
 from wsdgateway.config.remarks import EVERY, Remark
 from wsdgateway.config.sections import Config
 from wsdgateway.net.transport.interfaces import read_interfaces
@@ -56,6 +56,10 @@ def _expiring(config: Config) -> Iterator[Remark]:
         if files is not None and remark is not None:
             yield Remark((*path, "certificate"), (
                 f"{section.endpoint}: the certificate in {files.certificate} {remark}"))
+    own = None if config.escl is None else own_identity_files(config.escl, config.folder)
+    remark = None if own is None else read_identity(own).remark(datetime.now(UTC))
+    if own is not None and remark is not None:
+        yield Remark(("escl", "certificate"), f"[escl]: the certificate in {own.certificate} {remark}")
 
 
 def _spool(config: Config) -> Iterator[Remark]:

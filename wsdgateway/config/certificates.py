@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from wsdgateway.config.endpoints import Listening, identity_files, is_ssl
-from wsdgateway.config.sections import Listen, ScannerConfig
+from wsdgateway.config.endpoints import Listening, identity_files, is_ssl, own_identity_files
+from wsdgateway.config.sections import Escl, Listen, ScannerConfig
 from wsdgateway.config.wrong import Section
 from wsdgateway.tls.files import BadFile, read_certificates
 from wsdgateway.tls.identity import BadIdentity, read_identity
@@ -18,6 +18,8 @@ class ReportMistake(Protocol):
 
 
 _Problem = tuple[str, Any, str]
+_ALONE = ("left out, because it is valid only together with certificate, the file of the listener's own "
+          "certificate")
 
 
 def check_tls(values: dict[str, Any], folder: Path, wrong: ReportMistake) -> None:
@@ -26,6 +28,7 @@ def check_tls(values: dict[str, Any], folder: Path, wrong: ReportMistake) -> Non
         *((Section(f"[[listen]] {position + 1}", ("listen", position)), one, _listen)
           for position, one in enumerate(values.get("listen", ()))),
         (Section("[admin]", ("admin",)), values.get("admin"), _listening),
+        (Section("[escl]", ("escl",)), values.get("escl"), _escl),
         *((Section(f"[[scanner]] {one.name}", ("scanner", position)), one, _scanner)
           for position, one in enumerate(values.get("scanner", ())) if one is not None)]
     for section, one, check in sections:
@@ -50,9 +53,7 @@ def _listening(section: Listening, folder: Path) -> Iterator[_Problem]:
     elif section.certificate is None:
         for key in ("key", "client_ca"):
             if getattr(section, key) is not None:
-                yield key, getattr(section, key), (
-                    "left out, because it is valid only together with certificate, the file of the listener's own "
-                    "certificate")
+                yield key, getattr(section, key), _ALONE
         return
     elif not section.endpoint.startswith("tcp"):
         yield "certificate", section.certificate, (
@@ -67,6 +68,18 @@ def _listening(section: Listening, folder: Path) -> Iterator[_Problem]:
             yield "endpoint", section.endpoint, str(bad)
         else:
             yield bad.key, getattr(section, bad.key) or section.certificate, str(bad)
+
+
+def _escl(escl: Escl, folder: Path) -> Iterator[_Problem]:
+    files = own_identity_files(escl, folder)
+    if files is None:
+        if escl.key is not None:
+            yield "key", escl.key, _ALONE
+        return
+    try:
+        read_identity(files)
+    except BadIdentity as bad:
+        yield bad.key, getattr(escl, bad.key) or escl.certificate, str(bad)
 
 
 def _scanner(scanner: ScannerConfig, folder: Path) -> Iterator[_Problem]:

@@ -43,6 +43,8 @@ def compare(old: Config, new: Config) -> Changes:
         later.append(f"[escl] has been {'removed' if new.escl is None else 'added'}; {_AFTER_RESTART}")
     elif old.escl is not None and new.escl is not None:
         escl = attrs.evolve(old.escl, announce=new.escl.announce)
+        if (old.escl.certificate is None) is (new.escl.certificate is None):
+            escl = attrs.evolve(escl, certificate=new.escl.certificate, key=new.escl.key)
         later += _later("escl", escl, new.escl)
     admin = new.admin
     if _port(old.admin) != _port(new.admin):

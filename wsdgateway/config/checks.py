@@ -274,8 +274,3 @@ def local_interface(value: Any) -> str:
         raise Wrong('an IP address of this host such as "192.0.2.5", or "" for every address that a [[listen]] is open '
                     "on")
     return value
-
-
-def no_escl_tls(value: Any) -> None:
-    """Refuses the key, because eSCL with TLS is not built yet. Raises `Wrong`."""
-    raise Wrong("left out, because eSCL with TLS on a port of its own is not supported yet")

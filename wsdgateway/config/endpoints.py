@@ -121,6 +121,16 @@ def _escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace(":", "\\:")
 
 
+class Certified(Protocol):
+    """A configuration section with certificate files, if TLS is used."""
+
+    @property
+    def certificate(self) -> str | None: ...
+
+    @property
+    def key(self) -> str | None: ...
+
+
 class Listening(Protocol):
     """A configuration section with a listening address, and with certificate files if TLS is used."""
 
@@ -149,6 +159,12 @@ def identity_files(section: Listening, folder: Path) -> IdentityFiles | None:
         ssl = read_ssl(section.endpoint)
         return IdentityFiles(folder / ssl.certificate, folder / ssl.key, client_ca,
                              folder / ssl.chain if ssl.chain else None)
+    own = own_identity_files(section, folder)
+    return None if own is None else IdentityFiles(own.certificate, own.key, client_ca)
+
+
+def own_identity_files(section: Certified, folder: Path) -> IdentityFiles | None:
+    """Returns the files of the keys `certificate` and `key`; None without TLS."""
     if section.certificate is None:
         return None
-    return IdentityFiles(folder / section.certificate, folder / (section.key or section.certificate), client_ca)
+    return IdentityFiles(folder / section.certificate, folder / (section.key or section.certificate))

@@ -42,11 +42,14 @@ def check_escl(values: dict[str, Any], mistakes: Mistakes) -> None:
             mistakes.wrong(section, "escl_port", one.escl_port, f"unique: [[scanner]] {former} has the same port")
         elif one.escl_port in reserved:
             mistakes.wrong(section, "escl_port", one.escl_port, "a port that neither a [[listen]] nor [admin] uses")
-    wanted = sum(1 for one in scanners if one.escl and one.escl_port is None)
+    ports = sum(1 for one in scanners if one.escl and one.escl_port is None)
+    secure = sum(1 for one in scanners if one.escl) if escl.certificate is not None else 0
+    wanted = ports + secure
     left = len(escl.ports) - sum(1 for port in {*seen, *reserved} if port in escl.ports)
     if wanted > left:
         mistakes.wrong(Section("[escl]", ("escl",)), "ports", shown_range(escl.ports),
-                       f"a range with at least {wanted} free port(s), one for each scanner; it has {left}")
+                       f"a range with at least {wanted} free port(s), one for each scanner"
+                       f"{' and another one for TLS' if secure else ''}; it has {left}")
 
 
 def shown_range(ports: range) -> str:

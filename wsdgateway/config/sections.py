@@ -232,8 +232,8 @@ class Escl:
     announce: bool = _key(checks.flag, True)
     spool: str | None = _key(checks.text, None)
     spool_size: int = _key(whole(1 << 20, 1 << 44), 2 << 30)
-    certificate: str | None = _key(checks.no_escl_tls, None)
-    key: str | None = _key(checks.no_escl_tls, None)
+    certificate: str | None = _key(checks.text, None)
+    key: str | None = _key(checks.text, None)
 
 
 @attrs.frozen

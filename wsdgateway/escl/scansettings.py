@@ -50,7 +50,11 @@ class ScanSettings:
 
     def write(self) -> bytes:
         """The document. The format is written twice, since servers read DocumentFormat or DocumentFormatExt."""
-        return document("ScanSettings", (
+        return document("ScanSettings", self.content())
+
+    def content(self) -> str:
+        """The elements in it."""
+        return (
             element("pwg:Version", self.version) + element("scan:Intent", self.intent) + self._region()
             + element("pwg:DocumentFormat", self.format) + element("scan:DocumentFormatExt", self.format)
             + element("pwg:ContentType", self.content_type) + element("pwg:InputSource", self.source)
@@ -58,7 +62,7 @@ class ScanSettings:
             + element("scan:ColorMode", self.color_mode) + element("scan:Duplex", self.duplex)
             + element("scan:NumberOfPages", self.pages) + element("scan:Brightness", self.brightness)
             + element("scan:CompressionFactor", self.compression) + element("scan:Contrast", self.contrast)
-            + element("scan:Sharpen", self.sharpen)))
+            + element("scan:Sharpen", self.sharpen))
 
     def _region(self) -> str:
         region = self.region
@@ -79,7 +83,11 @@ class ScanSettings:
 
         SANE writes an adjustment as ThresholdSupport where Threshold is meant, and the others alike.
         """
-        root = parse_document(data, "ScanSettings")
+        return cls.read_element(parse_document(data, "ScanSettings"))
+
+    @classmethod
+    def read_element(cls, root: etree._Element) -> Self:
+        """The settings in an element."""
         regions = child(root, "ScanRegions")
         region = child(regions, "ScanRegion")
         brightness, compression, contrast, sharpen = (

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from wsdgateway.bridge.events.subscribing import events_unavailable
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.frontends.escl.status import is_silent
 from wsdgateway.bridge.frontends.frontend import FrontEnd
 from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan
 from wsdgateway.bridge.health.health import Health
@@ -137,7 +138,7 @@ class BridgedScanner:
         self.own_jobs = EsclJobs(context.reactor, execution, context.seconds)
         view = ScannerView(
             self.name, lambda: self.monitor.labels, self.escl_endpoint, self.monitor.read_endpoint,
-            lambda: None if self.health.reachable is False else bridge.reported.status,
+            lambda: None if self.health.reachable is False or self._is_silent() else bridge.reported.status,
             lambda age: self._status_check.confirm(age),
             lambda: self.monitor.locate() if bridge.device is None else None,
             lambda: bridge.device is not None, lambda: self.options.section.escl)
@@ -145,6 +146,11 @@ class BridgedScanner:
         self.offers.on_change = lambda: context.on_presence(self.name)
         self.escl = EsclService(context.reactor, view, self.own_jobs, self.offers, shared, context.permission,
                                 accounting, context.metrics)
+
+    def _is_silent(self) -> bool:
+        """True if the scanner does not answer the question for its status, and is not busy with a job."""
+        return not self.device.is_scanning and is_silent(
+            self._status_check.waiting_since, self.device.last_received, self._context.seconds())
 
     def escl_endpoint(self) -> str | None:
         """What the uuid of the eSCL scanner is made from: the scanner's own uuid, or its address if that is fixed.

@@ -48,12 +48,12 @@ class Answered:
 class Client:
     """Sends requests to the service at a port and root, each on a connection of its own."""
 
-    def __init__(self, port, root="/eSCL", headers=AIRSCAN, host=b"127.0.0.1"):
-        self.port, self.root, self.headers, self.host = port, root, headers, host
+    def __init__(self, port, root="/eSCL", headers=AIRSCAN, host=b"127.0.0.1", tls=None):
+        self.port, self.root, self.headers, self.host, self.tls = port, root, headers, host, tls
 
     async def send(self, method, path, body=b"", headers=b""):
         """Sends a request, and returns the connection."""
-        connection = await connect(self.port)
+        connection = await connect(self.port, self.tls)
         connection.send(method.encode() + b" " + path.encode() + b" HTTP/1.1\r\nHost: " + self.host + b"\r\n"
                         + self.headers + headers + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         return connection
@@ -94,6 +94,6 @@ class Client:
 
 
 def client(service, **more):
-    """Returns a client of the scanner's own port."""
-    [listener] = service.escl_ports.listeners
+    """Returns a client of the scanner's own port, without TLS."""
+    [listener] = [one for one in service.escl_ports.listeners if one.identity is None]
     return Client(listener.address[1], **more)

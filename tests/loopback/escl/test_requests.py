@@ -1,9 +1,11 @@
 """The eSCL service's answers: capabilities, status, refusals, and their records."""
 
+import io
 import json
 
 import pytest
 import pytest_twisted
+from PIL import Image
 from twisted.internet.defer import Deferred
 
 from tests.loopback.clients import request, scanned
@@ -11,8 +13,10 @@ from tests.loopback.escl.client import SANE_ESCL, Client, client, section, setti
 from tests.loopback.gateways import sample
 from tests.ports import free_port
 from tests.waiting import until
+from wsdgateway.bridge.frontends.escl.status import SILENT_SECONDS
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
+from wsdgateway.net.escl.service import CONFIRM_SECONDS
 
 
 @pytest_twisted.ensureDeferred
@@ -97,6 +101,31 @@ async def test_paths_may_have_more_slashes_and_head_has_no_body(offered):
 async def test_other_requests_are_refused_without_a_body(offered, method, path, status):
     service = await offered()
     assert (await service.escl_client.ask(method, path)).status == status
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_size_of_a_page_is_told_without_a_job(offered):
+    service = await offered()
+    for method in ("PUT", "POST"):
+        answered = await service.escl_client.ask(method, "/eSCL/ScanBufferInfo", settings())
+        assert [answered.value(name) for name in ("ImageWidth", "ImageHeight", "BytesPerLine", "XResolution")] == [
+            "150", "225", "450", "75"]
+    assert (await service.escl_client.ask("PUT", "/eSCL/ScanBufferInfo", settings(resolution=77))).status == 409
+    assert (await service.escl_client.ask("PUT", "/eSCL/ScanBufferInfo", b"<a/>")).status == 400
+    assert (await service.escl_client.ask("GET", "/eSCL/ScanBufferInfo")).status == 405
+    assert service.scanner.bridge.table.jobs() == []
+    assert sample(service, "wsdgateway_escl_requests_total", resource="other", status="200") == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_icon(offered):
+    service = await offered()
+    named = (await service.escl_client.get("ScannerCapabilities")).value("IconURI")
+    assert named == f"http://127.0.0.1:{service.escl_client.port}/eSCL/icon.png"
+    answered = await service.escl_client.get("icon.png")
+    assert answered.headers["content-type"] == "image/png"
+    with Image.open(io.BytesIO(answered.body)) as image:
+        assert (image.format, image.mode, image.size) == ("PNG", "RGBA", (128, 128))
 
 
 @pytest.mark.parametrize(("body", "status"), [
@@ -197,6 +226,44 @@ async def test_the_state_is_confirmed_with_the_scanner_at_most_once_in_five_seco
     await until(lambda: "MediaJam" in service.scanner.bridge.reported.conditions)
     status = await one.get("ScannerStatus")
     assert (status.value("State"), status.value("AdfState")) == ("Stopped", "ScannerAdfJam")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_falls_silent_is_down_within_ten_seconds(offered):
+    service = await offered()
+    one = service.escl_client
+
+    async def state():
+        return (await one.get("ScannerStatus")).value("State")
+
+    await state()
+    await until(lambda: service.scanner.bridge.reported.state == "Idle")
+    service.device.troubles.silent = True
+    service.clock.advance(CONFIRM_SECONDS)
+    assert await state() == "Idle"
+    service.clock.advance(SILENT_SECONDS - 0.5)
+    assert await state() == "Idle"
+    service.clock.advance(0.5)
+    assert await state() == "Down"
+    assert CONFIRM_SECONDS + SILENT_SECONDS < 10
+    service.device.troubles.silent = False
+    assert (await one.get("ScannerCapabilities")).status == 200
+    service.clock.advance(301)
+    assert (await one.get("ScannerCapabilities")).status == 200
+    assert await state() == "Idle"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_begins_an_image_is_not_down(offered):
+    service = await offered(scanner={"page_seconds": 60.0})
+    one = service.escl_client
+    await one.scan()
+    await until(lambda: service.scanner.device.is_scanning)
+    service.device.troubles.silent = True
+    service.clock.advance(CONFIRM_SECONDS)
+    await one.get("ScannerStatus")
+    service.clock.advance(SILENT_SECONDS + 1)
+    assert (await one.get("ScannerStatus")).value("State") == "Processing"
 
 
 @pytest_twisted.ensureDeferred

@@ -116,12 +116,12 @@ class Announcer:
         for place in self._places.values():
             self._apply(place, key)
 
-    def withdraw(self, scanner: str) -> None:
-        """Withdraw the services of a scanner."""
-        for kind in TYPES:
-            if self._services.pop((scanner, kind), None) is not None:
+    def withdraw(self, scanner: str, kind: str | None = None) -> None:
+        """Withdraw the services of a scanner, or the one of a type."""
+        for key in [(scanner, one) for one in TYPES if kind in (None, one)]:
+            if self._services.pop(key, None) is not None:
                 for place in self._places.values():
-                    self._apply(place, (scanner, kind))
+                    self._apply(place, key)
 
     def names(self, scanner: str) -> dict[str, str]:
         """The instance name of a scanner on each interface where it is announced."""

@@ -36,11 +36,12 @@ class Offer:
     name: str
     location: str = ""
 
-    def capabilities(self, labels: Labels, endpoint: str, admin_uri: str, *, detects_paper: bool
-                     ) -> ScannerCapabilities | None:
+    def capabilities(self, labels: Labels, endpoint: str, admin_uri: str, *, detects_paper: bool,
+                     icon_uri: str | None = None) -> ScannerCapabilities | None:
         """The eSCL capabilities; None if no eSCL client can use the scanner. `endpoint` identifies it for ever."""
         return capabilities_of(
-            Identity(labels.manufacturer, labels.model or self.name, endpoint, admin_uri=admin_uri),
+            Identity(labels.manufacturer, labels.model or self.name, endpoint, admin_uri=admin_uri,
+                     icon_uri=icon_uri),
             self.configuration, self.default, detects_paper=detects_paper)
 
 

@@ -15,10 +15,11 @@ from twisted.python.failure import Failure
 
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.escljobs import creation_outcome
+from wsdgateway.bridge.frontends.escl.bufferinfo import buffer_info_of
 from wsdgateway.bridge.frontends.escl.faults import BUSY, UNMET, Outcome, empty
 from wsdgateway.bridge.frontends.escl.formats import JPEG, MEDIA_TYPES, PDF
-from wsdgateway.bridge.frontends.escl.hosts import is_foreign
-from wsdgateway.bridge.frontends.escl.requests import EsclRequest, Resource, read_request
+from wsdgateway.bridge.frontends.escl.hosts import is_foreign, own_url
+from wsdgateway.bridge.frontends.escl.requests import ICON_PATH, EsclRequest, Resource, read_request
 from wsdgateway.bridge.frontends.escl.status import feeder_condition, status_of
 from wsdgateway.bridge.frontends.escl.tickets import Conflict, PlannedJob, ticket_of
 from wsdgateway.escl.reading import MAX_BODY, Unreadable
@@ -33,6 +34,7 @@ from wsdgateway.net.clients.resource import Resource as Address
 from wsdgateway.net.context import EsclContext
 from wsdgateway.net.conversion import MAX_PIXELS
 from wsdgateway.net.escl.documents import NO_CACHE, Documents
+from wsdgateway.net.escl.icon import icon
 from wsdgateway.net.escl.jobs import CREATE_SECONDS, EsclJob, EsclJobs
 from wsdgateway.net.escl.offer import OfferReader
 from wsdgateway.net.scanjobs.execution import NotAdmitted
@@ -119,7 +121,7 @@ class EsclService:
         operation = None if named is None else named.operation
         # A Location that begins with two slashes would name a host.
         asked = _Asked(exchange, "/" + path[:len(path) - len(rest)].lstrip(b"/").decode("latin-1"),
-                       OTHER if named is None else named.resource.value,
+                       OTHER if named is None else named.resource.label,
                        (operation or OTHER_OPERATION).name, self._accounting.now())
         refusal = self._refusal(asked)
         if refusal is not None:
@@ -177,9 +179,11 @@ class EsclService:
             await first_of(self._reactor, ENDPOINT_SECONDS, Deferred.fromCoroutine(self._view.read_endpoint()))
             endpoint = self._view.endpoint()
         base = asked.exchange.base()
+        own = own_url(asked.exchange.request.host, asked.exchange.port, secure=asked.exchange.secure)
         capabilities = None if offer is None or endpoint is None else offer.capabilities(
             self._view.labels(), endpoint, f"{base}/{self._view.name}" if base else "",
-            detects_paper=self._has_detected_paper())
+            detects_paper=self._has_detected_paper(),
+            icon_uri=None if own is None else f"{own}{asked.root}{ICON_PATH}")
         if capabilities is None:
             return UNKNOWN.answer()
         return HTTPAnswer(200, capabilities.write(), (_XML, NO_CACHE))
@@ -199,8 +203,8 @@ class EsclService:
                            refused_age=self._jobs.refused_age(asked.exchange.client))
         return HTTPAnswer(200, status.write(), (_XML, NO_CACHE))
 
-    async def _scan(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
-        exchange, started = asked.exchange, self._jobs.now()
+    async def _planned(self, exchange: Exchange) -> tuple[ScanSettings, PlannedJob] | HTTPAnswer:
+        """The settings in a request, and the job that they give; the answer if there is none."""
         try:
             settings = ScanSettings.read(exchange.request.body)
         except Unreadable as problem:
@@ -213,6 +217,20 @@ class EsclService:
                             all_images=images_for_all(self._view.labels().manufacturer))
         if isinstance(planned, Conflict) or not _can_convert(planned):
             return UNMET.answer()
+        return settings, planned
+
+    async def _buffer_info(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
+        found = await self._planned(asked.exchange)
+        if isinstance(found, HTTPAnswer):
+            return found
+        return HTTPAnswer(200, buffer_info_of(*found).write(), (_XML, NO_CACHE))
+
+    async def _scan(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
+        exchange, started = asked.exchange, self._jobs.now()
+        found = await self._planned(exchange)
+        if isinstance(found, HTTPAnswer):
+            return found
+        settings, planned = found
         feeder = planned.parameters.source != PLATEN
         try:
             one = self._jobs.submit(planned, exchange.client, feeder=feeder,
@@ -270,12 +288,12 @@ class EsclService:
         return HTTPAnswer(200, b"", (NO_CACHE,))
 
     async def _icon(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
-        return empty(404)
+        return HTTPAnswer(200, icon(), ((b"Content-Type", b"image/png"), (b"Cache-Control", b"max-age=86400")))
 
     _answers: dict[Resource, Callable[["EsclService", _Asked, EsclRequest], Any]] = {  # noqa: RUF012
         Resource.CAPABILITIES: _capabilities, Resource.STATUS: _status, Resource.JOBS: _scan,
         Resource.NEXT_DOCUMENT: _next_document, Resource.IMAGE_INFO: _image_info, Resource.JOB: _delete,
-        Resource.ICON: _icon}
+        Resource.BUFFER_INFO: _buffer_info, Resource.ICON: _icon}
 
 
 def _read(method: bytes, rest: bytes) -> EsclRequest | HTTPAnswer:

@@ -53,6 +53,11 @@ class StatusCheck:
         if failing or is_due:
             self.ask()
 
+    @property
+    def waiting_since(self) -> float | None:
+        """When the question was asked that has not been answered yet, in seconds; None if there is none."""
+        return None if self._asking is None else self._asked_at
+
     def ask(self) -> None:
         """Ask now, unless the scan service is not known or a request is under way."""
         if self._asking is None:

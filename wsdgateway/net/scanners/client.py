@@ -37,6 +37,7 @@ from wsdgateway.net.scanners.request import (
 from wsdgateway.net.transport.errors import DISCONNECTED, STOPPING, Busy, Unavailable
 from wsdgateway.net.transport.timeouts import Deadlines
 from wsdgateway.net.transport.writebatching import WriteScheduler
+from wsdgateway.scan.operations import CREATE_SCAN_JOB, RETRIEVE_IMAGE
 
 
 class DeviceClient:
@@ -196,6 +197,11 @@ class DeviceClient:
     def _under_way(self) -> int:
         """Returns the number of exchanges in progress."""
         return sum(1 for _ in self.connections.requests())
+
+    @property
+    def is_scanning(self) -> bool:
+        """True while the device is asked for a job or an image; some answer nothing else meanwhile."""
+        return any(request.operation in (CREATE_SCAN_JOB, RETRIEVE_IMAGE) for request in self.connections.requests())
 
     def _is_occupied(self, request: ScannerRequest, failure: Failure) -> bool:
         """True if the device did not accept a connection for the request because it is serving another one."""

@@ -226,6 +226,11 @@ class ClientConnection(TwistedProtocol):
         """The current Date field."""
         return self._server.date()
 
+    @property
+    def port(self) -> int:
+        """The local TCP port; 0 for a local socket."""
+        return int(getattr(self.transport.getHost(), "port", 0))
+
     def base(self) -> str:
         """The URL, without a path, at which the client reached the gateway."""
         here = self.transport.getHost()

@@ -27,6 +27,14 @@ class Channel(Protocol):
     client: str
     peer: str
 
+    @property
+    def secure(self) -> bool:
+        """True if the connection uses TLS."""
+
+    @property
+    def port(self) -> int:
+        """The local TCP port; 0 for a local socket."""
+
     def write(self, pieces: list[bytes | memoryview]) -> None:
         """Send bytes; they are discarded if the client has disconnected."""
 
@@ -120,6 +128,16 @@ class Exchange:
     def base(self) -> str:
         """The URL, without a path, at which the client reached the gateway, or the one to advertise instead."""
         return self._channel.base()
+
+    @property
+    def secure(self) -> bool:
+        """True if the connection uses TLS."""
+        return self._channel.secure
+
+    @property
+    def port(self) -> int:
+        """The local TCP port that the client has connected to; 0 for a local socket."""
+        return self._channel.port
 
     def has_left(self) -> bool:
         """True if the client has closed at least its sending side."""

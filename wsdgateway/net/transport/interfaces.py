@@ -54,12 +54,12 @@ def read_interfaces() -> dict[str, Interface]:
 class InterfaceWatch:
     """Polls the named interfaces: calls `look` with those that exist, at `start` and every `POLL_SECONDS`.
 
-    `all` holds the names of every interface of the host.
+    `names` None stands for all interfaces. `all` holds the names of every interface of the host.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, names: tuple[str, ...], look: Callable[[dict[str, Interface]], None],
+    def __init__(self, reactor: Any, names: tuple[str, ...] | None, look: Callable[[dict[str, Interface]], None],
                  read: Callable[[], dict[str, Interface]] = read_interfaces) -> None:
         self._names = names
         self._look_at = look
@@ -82,6 +82,7 @@ class InterfaceWatch:
         try:
             everything = self._read()
             self.all = tuple(everything)
-            self._look_at({name: everything[name] for name in self._names if name in everything})
+            names = self.all if self._names is None else self._names
+            self._look_at({name: everything[name] for name in names if name in everything})
         except Exception:  # the next poll may succeed
             self.log.failure("Reading the network interfaces failed")

@@ -8,9 +8,9 @@ import pytest
 from tests.bridge.frontends.escl.offers import DEFAULT, FULL, SMALL
 from tests.bridge.frontends.escl.test_capabilities import WHO
 from wsdgateway.bridge.dnssd.others import OtherScanner
-from wsdgateway.bridge.frontends.escl.announcing import announced_by, distinct_names, service_of
+from wsdgateway.bridge.frontends.escl.announcing import announced_by, distinct_names, secured, service_of
 from wsdgateway.bridge.frontends.escl.capabilities import Identity, capabilities_of
-from wsdgateway.dnssd.scannerservice import MAX_LABEL, ScannerService, instance_name, txt_of
+from wsdgateway.dnssd.scannerservice import MAX_LABEL, USCANS, ScannerService, instance_name, txt_of
 
 OWN = "4509A320-00a0-008f-00b6-002507510eca"
 AT = frozenset({ip_address("192.0.2.20"), ip_address("fe80::20")})
@@ -26,11 +26,23 @@ def test_everything_of_a_large_device():
     assert service == ScannerService(
         "front-desk", "Front Desk", 8400, "Maker 1000", WHO.uuid,
         formats=("image/jpeg", "application/pdf", "image/tiff"), colors=("binary", "grayscale", "color"),
-        sources=("platen", "adf"), duplex=True, admin_url="http://{host}:5357/front-desk", note="Hall")
+        sources=("platen", "adf"), duplex=True, admin_url="http://{host}:5357/front-desk",
+        icon_url="http://{host}:8400/eSCL/icon.png", note="Hall")
     assert txt_of(service, "192.0.2.5") == (
         b"txtvers=1", b"rs=eSCL", b"ty=Maker 1000", b"uuid=" + WHO.uuid.encode(),
         b"pdl=application/pdf,image/jpeg,image/tiff", b"cs=binary,grayscale,color", b"is=platen,adf", b"duplex=T",
-        b"adminurl=http://192.0.2.5:5357/front-desk", b"note=Hall")
+        b"adminurl=http://192.0.2.5:5357/front-desk", b"representation=http://192.0.2.5:8400/eSCL/icon.png",
+        b"note=Hall")
+
+
+def test_the_same_scanner_with_tls():
+    plain = service_of(capabilities_of(WHO, FULL, DEFAULT), "a", "A", 8400, admin_url="http://{host}:5357/a")
+    service = secured(plain, 8401)
+    assert (service.type, service.port, service.name, service.uuid) == (USCANS, 8401, "A", WHO.uuid)
+    changed = dict(zip(txt_of(plain, "192.0.2.5"), txt_of(service, "192.0.2.5"), strict=True))
+    assert {one for one, other in changed.items() if one != other} == {
+        b"representation=http://192.0.2.5:8400/eSCL/icon.png"}
+    assert b"representation=https://192.0.2.5:8401/eSCL/icon.png" in changed.values()
 
 
 def test_a_small_device():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsdgateway.bridge.frontends.escl.hosts import host_name, is_foreign
+from wsdgateway.bridge.frontends.escl.hosts import host_name, is_foreign, own_url
 
 NAMES = frozenset(("print-server-1", "print-server-1.local", "scan.example.org"))
 
@@ -33,3 +33,15 @@ def test_fields_of_browsers(headers, foreign):
 def test_the_name_in_an_authority():
     assert [host_name(one) for one in (b"A.Local.:80", b"[::1]:80", b"fe80::1%eth0", b"a")] == [
         "a.local", "::1", "fe80::1", "a"]
+
+
+@pytest.mark.parametrize(("host", "url"), [
+    (b"192.0.2.5:8400", "https://192.0.2.5:8400"), (b"print-server-1.local.", "https://print-server-1.local.:8401"),
+    (b"[2001:db8::5]", "https://[2001:db8::5]:8401"), (b"[2001:db8::5]:1", "https://[2001:db8::5]:1"),
+    (b"", None), (b"a/b", None), (b"fe80::1", None), (b"a b", None), (b"a:80:1", None)])
+def test_the_url_at_which_a_client_has_reached_the_gateway(host, url):
+    assert own_url(host, 8401, secure=True) == url
+
+
+def test_a_local_socket_has_no_port():
+    assert own_url(b"localhost", 0, secure=False) == "http://localhost"

@@ -18,7 +18,9 @@ ID = "4b1d0f6e-8c0c-4c4b-9a57-7a5a3b6c1d2e"
     (b"GET", f"/ScanJobs/{ID}/ScanImageInfo".encode(), "ScanImageInfo", ID, "GetJobElements"),
     (b"DELETE", f"/ScanJobs/{ID}".encode(), "Job", ID, "CancelJob"),
     (b"DELETE", b"/ScanJobs/urn:uuid:0f1e/", "Job", "urn:uuid:0f1e", "CancelJob"),
-    (b"GET", b"/icon.png", "other", "", None)])
+    (b"PUT", b"/ScanBufferInfo", "ScanBufferInfo", "", "ValidateScanTicket"),
+    (b"POST", b"/ScanBufferInfo", "ScanBufferInfo", "", "ValidateScanTicket"),
+    (b"GET", b"/icon.png", "icon", "", None)])
 def test_requests(method, rest, resource, job_id, operation):
     found = read_request(method, rest)
     assert found == EsclRequest(Resource(resource), job_id)
@@ -27,7 +29,7 @@ def test_requests(method, rest, resource, job_id, operation):
 
 @pytest.mark.parametrize(("method", "rest", "allowed"), [
     (b"POST", b"/ScannerCapabilities", b"GET"), (b"PUT", b"/ScannerStatus", b"GET"),
-    (b"GET", b"/ScanJobs", b"POST"),
+    (b"GET", b"/ScanJobs", b"POST"), (b"GET", b"/ScanBufferInfo", b"PUT, POST"),
     (b"GET", b"/ScanJobs/1", b"DELETE"), (b"DELETE", b"/ScanJobs/1/NextDocument", b"GET"),
     (b"POST", b"/ScanJobs/1/ScanImageInfo", b"GET"),
     (b"HEAD", b"/icon.png", b"GET"), (b"get", b"/ScannerStatus", b"GET")])
@@ -36,12 +38,17 @@ def test_another_method_is_answered_with_the_right_one(method, rest, allowed):
 
 
 @pytest.mark.parametrize("rest", [
-    b"", b"/", b"/scannerstatus", b"/ScannerStatus//", b"/ScanBufferInfo", b"/ScanJobs//NextDocument", b"/ScanJobs/1/2",
-    b"/ScanJobs/1/NextDocument/2", b"/ScanJobs/%2e%2e", b"/ScanJobs/" + b"1" * 65, "/ScanJobs/é".encode(),
-    b"/ScanJobs/1\n", b"/icon.png/x", b"ScannerStatus"])
+    b"", b"/", b"/scannerstatus", b"/ScannerStatus//", b"/ScanBufferInfo/1", b"/ScanJobs//NextDocument",
+    b"/ScanJobs/1/2", b"/ScanJobs/1/NextDocument/2", b"/ScanJobs/%2e%2e", b"/ScanJobs/" + b"1" * 65,
+    "/ScanJobs/é".encode(), b"/ScanJobs/1\n", b"/icon.png/x", b"ScannerStatus"])
 def test_other_addresses_do_not_exist(rest):
     for method in (b"GET", b"DELETE", b"POST"):
         assert read_request(method, rest) == HTTPAnswer(404, b"")
+
+
+def test_rare_requests_share_a_label_of_the_metrics():
+    assert {one.value: one.label for one in Resource if one.value != one.label} == {
+        "ScanBufferInfo": "other", "icon": "other"}
 
 
 @pytest.mark.parametrize(("headers", "kind", "seconds"), [

@@ -8,6 +8,7 @@ from wsdgateway.bridge.frontends.escl.status import (
     ClientJob,
     adf_state_of,
     feeder_condition,
+    is_silent,
     job_info_of,
     job_state_of,
     state_of,
@@ -123,3 +124,10 @@ def test_a_status_lists_the_clients_jobs_and_a_feeder_only_if_there_is_one():
         "Processing", LOADED, (job_info_of(JOB), job_info_of(DONE)))
     assert status_of(STOPPED, (), has_feeder=False) == EsclStatus("Stopped")
     assert status_of(None, (), has_feeder=True) == EsclStatus("Down", LOADED)
+
+
+@pytest.mark.parametrize(("asked", "received", "now", "silent"), [
+    (None, 0.0, 99.0, False), (10.0, 5.0, 13.9, False), (10.0, 5.0, 14.0, True), (10.0, 10.0, 14.0, True),
+    (10.0, 10.1, 99.0, False)])
+def test_a_scanner_that_does_not_answer(asked, received, now, silent):
+    assert is_silent(asked, received, now) is silent

@@ -1,6 +1,6 @@
 """Makes the DNS-SD services of eSCL scanners from their capabilities, and decides where each one is left out.
 
-eSCL, DNS-SD: `_uscan._tcp`; RFC 6763, sections 4 and 6.
+eSCL, DNS-SD: `_uscan._tcp` and `_uscans._tcp`; RFC 6763, sections 4 and 6.
 """
 
 from collections import Counter
@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
+import attrs
+
+from wsdgateway.bridge.frontends.escl.requests import ICON_PATH, ROOT
 from wsdgateway.dnssd.scannerservice import MAX_LABEL, ScannerService, instance_name
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
 
@@ -46,7 +49,17 @@ def service_of(capabilities: ScannerCapabilities, scanner: str, name: str, port:
         formats=tuple(dict.fromkeys(media for profile in profiles for media in profile.formats)),
         colors=tuple(color for color in _COLOR_ORDER if color in colors),
         sources=(*(("platen",) if capabilities.platen is not None else ()), *(("adf",) if adf is not None else ())),
-        duplex=adf is not None and adf.duplex is not None, admin_url=admin_url, note=note)
+        duplex=adf is not None and adf.duplex is not None, admin_url=admin_url,
+        icon_url=_icon_url(port, secure=False), note=note)
+
+
+def secured(service: ScannerService, port: int) -> ScannerService:
+    """The service of the same scanner with TLS, at its other port."""
+    return attrs.evolve(service, port=port, secure=True, icon_url=_icon_url(port, secure=True))
+
+
+def _icon_url(port: int, *, secure: bool) -> str:
+    return f"http{'s' if secure else ''}://{{host}}:{port}{ROOT}{ICON_PATH}"
 
 
 def distinct_names(names: Mapping[str, str]) -> dict[str, str]:

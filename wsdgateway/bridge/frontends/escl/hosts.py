@@ -4,10 +4,13 @@ A page of a foreign site can have a browser send requests to any address, and by
 Neither eSCL clients nor programs send `Origin`; their Host is an IP address or a name of this gateway.
 """
 
+import re
 from collections.abc import Container
 from ipaddress import ip_address
 
 from wsdgateway.http.messages import Headers, first
+
+_AUTHORITY = re.compile(rb"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?P<port>:[0-9]{1,5})?")
 
 
 def is_foreign(headers: Headers, host: bytes, names: Container[str]) -> bool:
@@ -31,6 +34,18 @@ def host_name(authority: bytes) -> str:
     if text.count(":") > 1:  # IPv6 without brackets, which some clients send
         return text.partition("%")[0]
     return text.partition(":")[0].removesuffix(".")
+
+
+def own_url(host: bytes, port: int, *, secure: bool) -> str | None:
+    """The URL without a path at which a client that names this `host` has reached the gateway; None without a host.
+
+    `port` is the one that it has connected to, which some clients leave out of the host.
+    """
+    named = _AUTHORITY.fullmatch(host)
+    if named is None:
+        return None
+    missing = "" if named["port"] or not port else f":{port}"
+    return f"http{'s' if secure else ''}://{host.decode('ascii')}{missing}"
 
 
 def _is_address(name: str) -> bool:

@@ -17,6 +17,7 @@ from wsdgateway.scan.operations import (
     GET_JOB_ELEMENTS,
     GET_SCANNER_ELEMENTS,
     RETRIEVE_IMAGE,
+    VALIDATE_SCAN_TICKET,
     Operation,
 )
 
@@ -27,7 +28,7 @@ _JOB = re.compile(rb"/ScanJobs/([A-Za-z0-9._~:-]{1,64})(|/NextDocument|/ScanImag
 
 
 class Resource(Enum):
-    """The resources, with their names in the metrics."""
+    """The resources."""
 
     CAPABILITIES = "ScannerCapabilities"
     STATUS = "ScannerStatus"
@@ -35,27 +36,34 @@ class Resource(Enum):
     JOB = "Job"
     NEXT_DOCUMENT = "NextDocument"
     IMAGE_INFO = "ScanImageInfo"
-    ICON = "other"
+    BUFFER_INFO = "ScanBufferInfo"
+    ICON = "icon"
+
+    @property
+    def label(self) -> str:
+        """Its name in the metrics, in which rare requests share one."""
+        return "other" if self in (Resource.BUFFER_INFO, Resource.ICON) else self.value
 
 
-# The method of each resource, and the operation of WS-Scan that rules, quotas and metrics count it as.
-_SERVED: dict[Resource, tuple[bytes, Operation | None]] = {
-    Resource.CAPABILITIES: (b"GET", GET_SCANNER_ELEMENTS),
-    Resource.STATUS: (b"GET", GET_SCANNER_ELEMENTS),
-    Resource.JOBS: (b"POST", CREATE_SCAN_JOB),
-    Resource.JOB: (b"DELETE", CANCEL_JOB),
-    Resource.NEXT_DOCUMENT: (b"GET", RETRIEVE_IMAGE),
-    Resource.IMAGE_INFO: (b"GET", GET_JOB_ELEMENTS),
-    Resource.ICON: (b"GET", None),
+# The methods of each resource, and the operation of WS-Scan that rules, quotas and metrics count it as.
+_SERVED: dict[Resource, tuple[tuple[bytes, ...], Operation | None]] = {
+    Resource.CAPABILITIES: ((b"GET",), GET_SCANNER_ELEMENTS),
+    Resource.STATUS: ((b"GET",), GET_SCANNER_ELEMENTS),
+    Resource.JOBS: ((b"POST",), CREATE_SCAN_JOB),
+    Resource.JOB: ((b"DELETE",), CANCEL_JOB),
+    Resource.NEXT_DOCUMENT: ((b"GET",), RETRIEVE_IMAGE),
+    Resource.IMAGE_INFO: ((b"GET",), GET_JOB_ELEMENTS),
+    Resource.BUFFER_INFO: ((b"PUT", b"POST"), VALIDATE_SCAN_TICKET),
+    Resource.ICON: ((b"GET",), None),
 }
 _PATHS = {b"/ScannerCapabilities": Resource.CAPABILITIES, b"/ScannerStatus": Resource.STATUS,
-          b"/ScanJobs": Resource.JOBS, ICON_PATH.encode(): Resource.ICON}
+          b"/ScanJobs": Resource.JOBS, b"/ScanBufferInfo": Resource.BUFFER_INFO, ICON_PATH.encode(): Resource.ICON}
 _OF_JOB = {b"": Resource.JOB, b"/NextDocument": Resource.NEXT_DOCUMENT, b"/ScanImageInfo": Resource.IMAGE_INFO}
 
 
 @attrs.frozen
 class EsclRequest:
-    """A request for a resource with its only method; `job_id` is empty for a resource that is not a job's."""
+    """A request for a resource with one of its methods; `job_id` is empty for a resource that is not a job's."""
 
     resource: Resource
     job_id: str = ""
@@ -74,6 +82,6 @@ def read_request(method: bytes, rest: bytes) -> EsclRequest | HTTPAnswer:
     if resource is None:
         return empty(404)
     allowed = _SERVED[resource][0]
-    if method != allowed:
-        return empty(405, (b"Allow", allowed))
+    if method not in allowed:
+        return empty(405, (b"Allow", b", ".join(allowed)))
     return EsclRequest(resource, "" if named is None else named[1].decode("ascii"))

@@ -28,6 +28,8 @@ from wsdgateway.scan.scannerstatus import INPUT_TRAY_EMPTY, ScannerStatus
 
 # An empty feeder that is only known from a job may be filled at any time, and the scanner would not report it.
 EMPTY_SHOWN = 5  # seconds after the end of the job
+# With the time between two questions, less than the 10 seconds within which clients must learn of an outage.
+SILENT_SECONDS = 4.0
 FEEDER_COMPONENTS = ("ADF", "MediaPath")
 _WARMING = frozenset(("Calibrating", "LampWarming"))
 # The first that applies is shown.
@@ -95,6 +97,15 @@ def _reason(job: ClientJob) -> str:
     if state == CANCELED:
         return "JobCanceledByUser" if job.canceled_here else "JobCanceledAtDevice"
     return "ResourcesAreNotReady" if job.drained else aborted_reason(job.fault)
+
+
+def is_silent(asked: float | None, received: float, now: float) -> bool:
+    """True if a scanner that was `asked` for its status has sent nothing for too long; None if it was not asked.
+
+    `received` is when it last sent anything, on the same clock. The time limit of requests is much longer, because a
+    scanner may take long to create a job or to begin an image.
+    """
+    return asked is not None and received <= asked and now - asked >= SILENT_SECONDS
 
 
 def status_of(scanner: ScannerStatus | None, jobs: tuple[ClientJob, ...], *, has_feeder: bool,
