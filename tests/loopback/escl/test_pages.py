@@ -1,20 +1,19 @@
 """Scans through the eSCL service: pages and their types, jobs that wait, are canceled, or end otherwise."""
 
 import io
-import threading
 
 import pikepdf
 import pytest
 import pytest_twisted
 from PIL import Image
+from twisted.internet.defer import Deferred
 
 from tests.loopback.escl.client import SANE_ESCL, Client, settings
 from tests.loopback.gateways import PATH
 from tests.messages import create_scan_job
 from tests.peers import ask
 from tests.waiting import until
-from wsdgateway.net import conversion
-from wsdgateway.net.conversion import convert
+from wsdgateway.net.conversion import Converter
 
 
 def opened(answered):
@@ -251,25 +250,18 @@ async def test_pages_are_deleted_and_jobs_canceled_when_the_gateway_stops(offere
 
 @pytest_twisted.ensureDeferred
 async def test_a_job_deleted_while_its_page_is_converted_leaves_no_file(offered, monkeypatch):
-    began, may_go_on = threading.Event(), threading.Event()
-
-    def slowly(*arguments):
-        began.set()
-        assert may_go_on.wait(20)
-        convert(*arguments)
-
-    monkeypatch.setattr(conversion, "convert", slowly)
+    canceled = []
+    monkeypatch.setattr(Converter, "convert", lambda self, *page: Deferred(canceled.append))
     service = await offered()
     one = service.escl_client
     job = await one.scan(settings(media="application/pdf"))
     waiting = await one.send("GET", f"{job}/NextDocument")
-    await until(began.is_set)
+    await until(lambda: len(service.spool_files()) == 2)
     assert (await one.ask("DELETE", job)).status == 200
-    await until(lambda: service.spool_files() == [])
-    may_go_on.set()
     head, body = await waiting.answer()
     assert (head.status, body) == (410, b"")
-    assert service.spool_files() == []
+    await until(lambda: service.spool_files() == [])
+    assert len(canceled) == 1
 
 
 @pytest_twisted.ensureDeferred

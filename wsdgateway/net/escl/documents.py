@@ -19,7 +19,8 @@ from wsdgateway.bridge.frontends.escl.faults import NOT_READY, Outcome
 from wsdgateway.bridge.frontends.escl.formats import JPEG
 from wsdgateway.bridge.frontends.escl.jpeg import MAX_HEADER, NotJpeg, find_frame
 from wsdgateway.bridge.scanjobs.scanjob import Page
-from wsdgateway.net.conversion import START, Converter, Unconvertible, kind_of
+from wsdgateway.conversion.kinds import START, Unconvertible, kind_of
+from wsdgateway.net.conversion import Converter
 from wsdgateway.net.escl.jobs import EsclJob, EsclJobs
 from wsdgateway.net.escl.sending import send
 from wsdgateway.net.server.exchange import Exchange
@@ -179,14 +180,17 @@ class Documents:
         file.close()
         one.converted = page, file
         try:
-            # It is not cancelled when the client leaves, since the client will ask for the page again.
-            await self._converter.convert(source, file.path, one.media, one.dots, one.lines)
+            # It goes on when the client leaves, since the client will ask for the page again.
+            one.converting = self._converter.convert(source, file.path, one.media, one.dots, one.lines)
+            await one.converting
             size = file.path.stat().st_size
-        except (OSError, Unconvertible):
+        except (OSError, Unconvertible, CancelledError):
             self._jobs.discard_converted(one)
             if page.gone:  # canceled meanwhile
                 return None
             raise
+        finally:
+            one.converting = None
         if page.gone:
             return None
         self._jobs.execution.enlarge(page, size)
