@@ -18,8 +18,9 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.app.esclannouncements import announced_hosts
+from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.frontends.escl.ports import assign_ports
-from wsdgateway.bridge.scanjobs.room import Room
+from wsdgateway.bridge.scanjobs.room import CLIENT_SHARE, Room
 from wsdgateway.config.endpoints import interface_of, tcp_endpoint
 from wsdgateway.config.esclports import reserved_ports
 from wsdgateway.config.sections import Config, Escl
@@ -54,7 +55,8 @@ def open_spool(reactor: Any, config: Config, metrics: Metrics) -> EsclContext | 
     """
     if config.escl is None:
         return None
-    spool, room = Spool(config.spool), Room(config.escl.spool_size)
+    size = config.escl.spool_size
+    spool, room = Spool(config.spool), Room(size, int(size * CLIENT_SHARE), client_of)
     try:
         deleted = spool.open()
     except StoreError as error:

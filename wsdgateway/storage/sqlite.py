@@ -41,7 +41,7 @@ _SUBSCRIPTIONS = "SELECT * FROM client_subscription ORDER BY rowid"
 _HELD = "SELECT * FROM device_subscription"
 _ADOPTED = "SELECT uuid, name FROM adopted ORDER BY rowid"
 _ESCL_PORTS = "SELECT scanner, port FROM escl_port ORDER BY rowid"
-_OWN_JOBS = "SELECT scanner, job_id, created FROM own_job ORDER BY rowid"
+_OWN_JOBS = "SELECT scanner, job_id, created, answered FROM own_job ORDER BY rowid"
 _FINISHED = ("SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished, superseded"
              " FROM finished_job WHERE scanner = ? ORDER BY id")
 

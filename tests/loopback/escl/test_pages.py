@@ -14,6 +14,7 @@ from tests.messages import create_scan_job
 from tests.peers import ask
 from tests.waiting import until
 from wsdgateway.net.conversion import Converter
+from wsdgateway.net.escl import sending
 
 
 def opened(answered):
@@ -175,6 +176,42 @@ async def test_a_deleted_job_is_canceled_at_the_scanner(offered):
         "Idle", "Canceled", "JobCanceledByUser")
     assert (await one.next(job)).status == 410
     await until(lambda: service.spool_files() == [])
+
+
+@pytest.mark.parametrize("media", ["image/jpeg", "image/png"])
+@pytest_twisted.ensureDeferred
+async def test_a_page_that_is_being_sent_ends_at_once_when_its_job_is_deleted(offered, media):
+    service = await offered()
+    one = service.escl_client
+    job = await one.scan(settings("Feeder", media, resolution=600, size=(2400, 3300)))
+    connection = await one.send("GET", f"{job}/NextDocument")
+    await connection.until(lambda data: b"\r\n\r\n" in data)
+    connection.transport.stopReading()  # more than the buffers of both sides hold
+    await until(lambda: requested(service, job).end is not None and requested(service, job).sending)
+    assert (await one.ask("DELETE", job)).status == 200
+    await until(lambda: not requested(service, job).sending)
+    await until(lambda: service.spool_files() == [])
+    status = await one.get("ScannerStatus")
+    assert (status.value("JobState"), status.value("ImagesCompleted"), status.value("ImagesToTransfer")) == (
+        "Canceled", "0", "0")
+    connection.transport.startReading()
+    with pytest.raises(EOFError):
+        await connection.answer()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_reads_nothing_more_is_given_up(offered, monkeypatch):
+    monkeypatch.setattr(sending, "STALL_SECONDS", 0.1)
+    service = await offered()
+    one = service.escl_client
+    job = await one.scan(settings("Feeder", resolution=600, size=(2400, 3300)))
+    connection = await one.send("GET", f"{job}/NextDocument")
+    connection.transport.stopReading()
+    await until(lambda: requested(service, job).sending)
+    await until(lambda: not requested(service, job).sending)
+    assert requested(service, job).fetched == 0
+    pages, last = await one.pages(job)
+    assert (len(pages), last) == (3, 404)
 
 
 @pytest_twisted.ensureDeferred

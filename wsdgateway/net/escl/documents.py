@@ -31,11 +31,16 @@ NO_CACHE = (b"Cache-Control", b"no-cache")
 
 @attrs.frozen(eq=False)
 class _File:
-    """A whole page in a file."""
+    """A page in the client's media type, which is gone when the page from which it was made is."""
 
     size: int
+    page: Page
     complete: bool = True
-    gone: bool = False
+
+    @property
+    def gone(self) -> bool:
+        """True if the page has been deleted."""
+        return self.page.gone
 
 
 class _Left(Exception):
@@ -138,7 +143,7 @@ class Documents:
                 return False
             converted = SpoolReader(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
             try:
-                whole = await self._stream(exchange, one, page, _File(path.stat().st_size), converted, uri)
+                whole = await self._stream(exchange, one, page, _File(path.stat().st_size, page), converted, uri)
             finally:
                 converted.close()
             return True
@@ -207,7 +212,7 @@ class Documents:
         def sized(size: tuple[int, int, int]) -> None:
             one.info = size
 
-        sizing.addCallbacks(sized, lambda failure: failure.trap(Unconvertible) and None)
+        sizing.addCallbacks(sized, lambda failure: failure.trap(Unconvertible, OSError) and None)
 
 
 def _decide(data: bytes, media: str, *, complete: bool) -> bool | None:
