@@ -58,10 +58,15 @@ def test_a_job_that_waited_and_was_never_created(end, status):
 
 
 def test_a_job_with_pages_that_wait():
-    found = client_job(job(phase=Phase.RETRIEVING, scanned=3, pages=[
+    found = client_job(job(phase=Phase.RETRIEVING, scanned=3, fetched=2, pages=[
         Page(2, 10, 10, complete=True, sent=True), Page(3, 10, 10, complete=True), Page(4)]), "/eSCL/ScanJobs/j1", 14.9)
     assert (found.uri, found.uuid, found.state, found.age) == ("/eSCL/ScanJobs/j1", "j1", "Processing", 4)
     assert (found.taken, found.waiting, found.drained) == (2, 1, False)
+
+
+def test_pages_that_were_never_fetched_are_not_counted_as_completed():
+    found = client_job(job(phase=Phase.OVER, end=End(Reason.CANCELED_BY_CLIENT), scanned=3, fetched=1), "x", 10.0)
+    assert (found.taken, found.waiting) == (1, 0)
 
 
 @pytest.mark.parametrize(("end", "images", "scanned", "drained"), [

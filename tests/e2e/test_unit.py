@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import Certified
+from tests.conversion.test_images import image
 from tests.e2e import sandbox
 from tests.e2e.conftest import USER, program, skip_or_fail
 from tests.e2e.subnets import CLIENTS, GATEWAY, Network, missing
+from wsdgateway.conversion.worker import MAX_MEMORY
 
 UNIT = Path(__file__).parents[2] / "config" / "wsdgateway.service"
 MOST = 12  # tenths of systemd-analyze's exposure level, from 0 (nothing is exposed) to 10
@@ -85,6 +87,40 @@ def test_the_sandbox_is_effective(within):
         "packets": "Address family not supported by protocol", "namespace": -1,
         "configuration": "Read-only file system", "devices": sorted(sandbox.DEVICES), "home": [], "kernel": False,
         "state": None, "scratch": None, "callbacks": None, "capabilities": ["0000000000000000"] * 5}
+
+
+@pytest.mark.netns
+def test_pages_are_converted_in_the_sandbox(within, folder):
+    """The process that converts pages has a limit on its memory there, too."""
+    page, made, joined = folder / "page", folder / "made", folder / "joined"
+    page.write_bytes(image("PNG"))
+    for path in (page, made, joined):
+        path.touch()
+        shutil.chown(path, USER)
+    requests = [("convert", [str(page), str(made), "image/jpeg", 100, 200]),
+                ("join", [[str(page), str(made)], str(joined), 100, 200])]
+    worker = subprocess.Popen([*within, sys.executable, "-P", "-m", "wsdgateway.conversion.worker"], text=True,
+                              env={**os.environ, "PYTHONPATH": os.getcwd()}, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with worker:
+        for request in requests:
+            worker.stdin.write(json.dumps(request) + "\n")
+            worker.stdin.flush()
+            assert worker.stdout.readline() == '["done", null]\n', worker.stderr.read()
+        [limit] = [line for line in Path(f"/proc/{child(worker.pid)}/limits").read_text().splitlines()
+                   if line.startswith("Max address space")]
+        worker.stdin.close()
+        assert worker.wait(30) == 0
+    assert limit.split()[3] == str(MAX_MEMORY)
+    assert made.read_bytes().startswith(b"\xff\xd8")
+    assert joined.read_bytes().startswith(b"%PDF")
+
+
+def child(pid):
+    """The last process of a chain of processes that begins with this one."""
+    while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        [pid] = children
+    return pid
 
 
 @pytest.mark.netns

@@ -6,7 +6,7 @@ from tests.escl.test_scansettings import document
 from wsdgateway.escl.jobinfo import JobInfo
 from wsdgateway.escl.reading import PWG, SCAN, Unreadable
 from wsdgateway.escl.scanimageinfo import ScanImageInfo
-from wsdgateway.escl.scannerstatus import ADF_LOADED, ADF_STATES, MAX_JOBS, ScannerStatus
+from wsdgateway.escl.scannerstatus import ADF_LOADED, MAX_JOBS, ScannerStatus
 
 JOB = JobInfo("/eSCL/ScanJobs/1", "Processing", "0f1e", 5, 2, 1, 3, ("JobScanning", "JobTransferring"))
 
@@ -26,10 +26,6 @@ def test_jobs_are_written_in_the_order_of_devices_and_bounded():
             "<scan:Age>5</scan:Age><pwg:ImagesCompleted>2</pwg:ImagesCompleted><pwg:ImagesToTransfer>1</pwg:ImagesToTransfer>"
             "<scan:TransferRetryCount>3</scan:TransferRetryCount><pwg:JobState>Processing</pwg:JobState>"
             "<pwg:JobStateReasons><pwg:JobStateReason>JobScanning</pwg:JobStateReason>") in text
-
-
-def test_the_feeder_is_never_processing():
-    assert "ScannerAdfProcessing" not in ADF_STATES
 
 
 def test_jobs_without_address_or_state_are_left_out():

@@ -1,134 +1,208 @@
-"""Tests of net.conversion: pages become exactly the type that was asked for, as large as the paper."""
+"""Tests of net.conversion: processes convert pages, end when they are not needed, and are killed when a request is."""
 
-import io
+import os
+import signal
+from pathlib import Path
 
-import pikepdf
 import pytest
-from PIL import Image
+from pytest_twisted import async_yield_fixture, ensureDeferred
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 
+from tests.conversion.test_images import image
+from tests.waiting import until
+from wsdgateway.conversion.kinds import Unconvertible, kind_of
 from wsdgateway.net import conversion
-from wsdgateway.net.conversion import START, Unconvertible, convert, kind_of, size_of
-
-TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/tiff": "TIFF", "application/bmp": "BMP"}
+from wsdgateway.net.conversion import IDLE_SECONDS, MAX_SECONDS, Converter
 
 
-def image(kind, size=(100, 200), mode="RGB", **more):
-    file = io.BytesIO()
-    Image.new(mode, size, 1 if mode == "1" else "white").save(file, kind, **more)
-    return file.getvalue()
+class ThreadsAndClock(Clock):
+    """The threads of the real reactor with another clock."""
+
+    getThreadPool, callFromThread = reactor.getThreadPool, reactor.callFromThread
 
 
 @pytest.fixture
-def converted(tmp_path):
-    def run(data, media, dots=100, height=200):
-        (tmp_path / "source").write_bytes(data)
-        (tmp_path / "target").touch()
-        convert(tmp_path / "source", tmp_path / "target", media, dots, height)
-        return (tmp_path / "target").read_bytes()
-
-    return run
+def clock():
+    return ThreadsAndClock()
 
 
-@pytest.mark.parametrize("source", TYPES.values())
-@pytest.mark.parametrize("media", TYPES)
-def test_every_type_becomes_every_other(converted, source, media):
-    data = image(source)
-    result = converted(data, media)
-    assert kind_of(result[:START]) == media
-    with Image.open(io.BytesIO(result)) as found:
-        assert (found.format, found.size) == (TYPES[media], (100, 200))
-    assert (result == data) is (TYPES[media] == source)
+@async_yield_fixture
+async def converter(clock):
+    converter = Converter(clock)
+    yield converter
+    await converter.stop()
+    assert not workers()
+    assert not clock.getDelayedCalls()
 
 
-@pytest.mark.parametrize("source", TYPES.values())
-def test_a_pdf_has_the_size_of_the_paper(converted, source):
-    data = image(source, dpi=(72, 72))
-    result = converted(data, "application/pdf", dots=200)
-    assert kind_of(result[:START]) == "application/pdf"
-    with pikepdf.open(io.BytesIO(result)) as pdf:
-        assert [float(value) / 72 for value in pdf.pages[0].MediaBox][2:] == pytest.approx((0.5, 1), abs=0.01)
-    if source == "JPEG":
-        assert data in result
+@pytest.fixture
+def page(tmp_path):
+    page = tmp_path / "page"
+    page.write_bytes(image("PNG"))
+    return page
 
 
-@pytest.mark.parametrize("mode", ["1", "L"])
-def test_black_and_white_becomes_a_gray_jpeg(converted, mode):
-    with Image.open(io.BytesIO(converted(image("PNG", mode=mode), "image/jpeg"))) as found:
-        assert found.mode == "L"
+@pytest.fixture
+def target(tmp_path):
+    target = tmp_path / "target"
+    target.touch()
+    return target
 
 
-@pytest.mark.parametrize(("tail", "height"), [(b"\xff\xdc\x00\x04\x00\xc8", 200), (b"", 150)])
-@pytest.mark.parametrize("unknown", [b"\x00\x00", b"\xff\xff"])
-def test_the_height_of_a_jpeg_is_corrected(converted, unknown, tail, height):
-    good = image("JPEG")
-    at = good.index(b"\xff\xc0") + 5
-    data = good[:at] + unknown + good[at + 2:-2] + tail + good[-2:]
-    with Image.open(io.BytesIO(converted(data, "image/jpeg", height=150))) as found:
-        assert found.size == (100, height)
-    assert size_of_pdf(converted(data, "application/pdf", height=150)) == pytest.approx((1, height / 100), abs=0.01)
+@pytest.fixture
+def endless(tmp_path):
+    """A page which is never read to its end."""
+    path = tmp_path / "endless"
+    os.mkfifo(path)
+    return path
 
 
-def size_of_pdf(data):
-    with pikepdf.open(io.BytesIO(data)) as pdf:
-        return [float(value) / 72 for value in pdf.pages[0].MediaBox][2:]
+def workers():
+    """The process ids of the processes that convert."""
+    found = []
+    for path in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+        for pid in map(int, path.read_text().split()):
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if conversion.MODULE.encode() in line:
+                found.append(pid)
+    return found
 
 
-@pytest.mark.parametrize("data", [b"", b"nonsense", b"\x89PNG\r\n\x1a\n", image("PNG")[:60],
-                                  b"II*\x00\x00\x00\x00\x00"])
-def test_damaged_pages_are_refused(converted, data):
-    for media in ("image/jpeg", "application/pdf"):
-        with pytest.raises((Unconvertible, OSError)):
-            converted(data, media)
+@ensureDeferred
+async def test_a_page_is_converted_in_a_process_that_is_used_again(converter, page, target):
+    await converter.convert(page, target, "image/jpeg", 100, 200)
+    [worker] = workers()
+    assert kind_of(target.read_bytes()[:8]) == "image/jpeg"
+    await converter.join([page, page], target, 100, 200)
+    assert workers() == [worker]
+    assert kind_of(target.read_bytes()[:8]) == "application/pdf"
 
 
-def test_a_page_with_too_many_pixels_is_refused(converted, monkeypatch):
-    monkeypatch.setattr(conversion, "MAX_PIXELS", 100 * 200 - 1)
-    with pytest.raises(Unconvertible, match="more than 19999 pixels"):
-        converted(image("PNG"), "image/jpeg")
+@ensureDeferred
+async def test_the_process_ends_when_it_has_no_work(converter, clock, page, target):
+    await converter.convert(page, target, "image/jpeg", 100, 200)
+    clock.advance(IDLE_SECONDS - 1)
+    await converter.convert(page, target, "image/jpeg", 100, 200)
+    clock.advance(IDLE_SECONDS - 1)
+    assert len(workers()) == 1
+    clock.advance(1)
+    await until(lambda: not workers())
 
 
-def test_a_page_with_too_many_bytes_is_refused(converted, monkeypatch):
-    monkeypatch.setattr(conversion, "MAX_BYTES", 50)
-    with pytest.raises(Unconvertible, match="more than 50 bytes"):
-        converted(image("PNG"), "image/jpeg")
-
-
-@pytest.mark.parametrize("data", [
-    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n", image("GIF"), image("PPM")])
-@pytest.mark.parametrize("media", ["image/jpeg", "application/pdf"])
-def test_other_kinds_are_not_read(converted, tmp_path, data, media):
-    with pytest.raises(Unconvertible, match="it is no JPEG, PNG, TIFF or BMP image"):
-        converted(data, media)
-    with pytest.raises(Unconvertible):
-        size_of(tmp_path / "source")
-
-
-def test_further_images_in_a_file_are_left_out(converted):
-    data = image("TIFF", save_all=True, append_images=[Image.new("RGB", (3, 3))] * 2)
-    with pikepdf.open(io.BytesIO(converted(data, "application/pdf"))) as pdf:
-        assert len(pdf.pages) == 1
-
-
-@pytest.mark.parametrize("data", [b"nonsense", image("PNG")[:60], image("JPEG")[:100]])
-def test_an_error_does_not_keep_the_page_in_memory(converted, data):
-    with pytest.raises((Unconvertible, OSError)) as raised:
-        converted(data, "image/tiff")
-    assert raised.value.__context__ is None
-    assert [frame.name for frame in raised.traceback][-1] == "convert"
-
-
-@pytest.mark.parametrize("media", ["image/jpeg", "application/pdf", "image/png"])
-def test_a_deleted_file_is_not_made_again(tmp_path, media):
-    (tmp_path / "source").write_bytes(image("PNG"))
+@ensureDeferred
+async def test_errors_reach_the_caller(converter, tmp_path, page, target):
+    (tmp_path / "bad").write_bytes(b"nonsense")
+    with pytest.raises(Unconvertible, match=r"^it is no JPEG, PNG, TIFF or BMP image$"):
+        await converter.convert(tmp_path / "bad", target, "image/jpeg", 100, 200)
     with pytest.raises(FileNotFoundError):
-        convert(tmp_path / "source", tmp_path / "target", media, 100, 200)
-    assert not (tmp_path / "target").exists()
-
-
-def test_the_size_of_a_page(tmp_path):
-    for kind, mode, line in (("JPEG", "RGB", 300), ("PNG", "1", 13), ("JPEG", "L", 100)):
-        (tmp_path / "x").write_bytes(image(kind, mode=mode))
-        assert size_of(tmp_path / "x") == (100, 200, line)
-    (tmp_path / "x").write_bytes(b"nonsense")
+        await converter.convert(page, tmp_path / "missing", "image/jpeg", 100, 200)
     with pytest.raises(Unconvertible):
-        size_of(tmp_path / "x")
+        await converter.size_of(tmp_path / "bad")
+    assert len(workers()) == 1
+
+
+@ensureDeferred
+async def test_the_size_of_a_jpeg_needs_no_process(converter, tmp_path, page):
+    (tmp_path / "jpeg").write_bytes(image("JPEG"))
+    assert await converter.size_of(tmp_path / "jpeg") == (100, 200, 300)
+    assert workers() == []
+    assert await converter.size_of(page) == (100, 200, 300)
+
+
+@ensureDeferred
+async def test_a_canceled_conversion_is_killed(converter, endless, page, target):
+    converting = converter.convert(endless, target, "image/jpeg", 100, 200)
+    await until(workers)
+    converting.cancel()
+    with pytest.raises(CancelledError):
+        await converting
+    await until(lambda: not workers())
+    await converter.convert(page, target, "image/jpeg", 100, 200)
+
+
+@ensureDeferred
+async def test_a_canceled_conversion_does_not_begin(converter, endless, page, target):
+    running = [converter.convert(endless, target, "image/jpeg", 100, 200) for _ in range(conversion.MAX_AT_ONCE)]
+    waiting = converter.convert(page, target, "image/jpeg", 100, 200)
+    waiting.cancel()
+    with pytest.raises(CancelledError):
+        await waiting
+    for one in running:
+        one.cancel()
+        with pytest.raises(CancelledError):
+            await one
+
+
+@ensureDeferred
+async def test_a_conversion_that_takes_too_long_is_killed(converter, clock, endless, target):
+    converting = converter.convert(endless, target, "image/jpeg", 100, 200)
+    await until(workers)
+    clock.advance(MAX_SECONDS)
+    with pytest.raises(Unconvertible, match="took longer than 300 s"):
+        await converting
+
+
+@ensureDeferred
+async def test_a_process_that_crashes_is_replaced(converter, endless, page, target):
+    converting = converter.convert(endless, target, "image/jpeg", 100, 200)
+    await until(workers)
+    os.kill(workers()[0], signal.SIGKILL)
+    with pytest.raises(Unconvertible, match="ended with signal 9"):
+        await converting
+    await converter.convert(page, target, "image/jpeg", 100, 200)
+    os.kill(workers()[0], signal.SIGKILL)  # between two pages: the next one is refused at most
+    with pytest.raises(Unconvertible, match="ended with signal 9"):
+        await converter.convert(page, target, "image/jpeg", 100, 200)
+    await converter.convert(page, target, "image/jpeg", 100, 200)
+
+
+@ensureDeferred
+async def test_a_page_that_needs_too_much_memory_is_refused(converter, tmp_path, target):
+    page = tmp_path / "page"
+    with page.open("wb") as file:
+        file.write(image("JPEG"))
+        file.truncate(500 << 20)
+    with pytest.raises(Unconvertible, match="needs more memory than a conversion may use; scan with a lower"):
+        await converter.convert(page, target, "application/pdf", 100, 200)
+
+
+@ensureDeferred
+async def test_no_more_than_the_limit_wait(converter, endless, target, monkeypatch):
+    monkeypatch.setattr(conversion, "MAX_WAITING", 1)
+    running = [converter.convert(endless, target, "image/jpeg", 100, 200) for _ in range(conversion.MAX_AT_ONCE + 1)]
+    with pytest.raises(Unconvertible, match="1 conversions wait already"):
+        await converter.convert(endless, target, "image/jpeg", 100, 200)
+    for one in running:
+        one.cancel()
+        one.addErrback(lambda failure: failure.trap(CancelledError) and None)
+
+
+@ensureDeferred
+async def test_a_stop_ends_what_is_running(clock, endless, page, target):
+    converter = Converter(clock)
+    running = converter.convert(endless, target, "image/jpeg", 100, 200)
+    await until(workers)
+    await converter.stop()
+    assert not workers()
+    with pytest.raises(Unconvertible):
+        await running
+    with pytest.raises(Unconvertible, match="the gateway is stopping"):
+        await converter.convert(page, target, "image/jpeg", 100, 200)
+
+
+@ensureDeferred
+async def test_a_python_that_cannot_be_run_is_named(converter, page, target, monkeypatch):
+    monkeypatch.setattr(conversion.sys, "executable", "/nowhere/python")
+    with pytest.raises(OSError, match=r"no process can be started for it \(/nowhere/python: No such file"):
+        await converter.convert(page, target, "image/jpeg", 100, 200)
+
+
+@ensureDeferred
+async def test_a_failure_of_one_conversion_leaves_the_others(converter, endless, page, target):
+    running: Deferred[None] = converter.convert(endless, target, "image/jpeg", 100, 200)
+    await converter.convert(page, target, "image/jpeg", 100, 200)
+    running.cancel()
+    with pytest.raises(CancelledError):
+        await running

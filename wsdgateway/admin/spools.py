@@ -35,7 +35,7 @@ def _state(job: ScanJob) -> str:
         return WAITING
     if job.phase is Phase.FULL or job.held:
         return FULL
-    return SCANNING if job.at_scanner else SCANNED
+    return SCANNED if job.phase is Phase.OVER else SCANNING
 
 
 def describe_spools(jobs: Iterable[tuple[str, ScanJob]]) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from twisted.logger import Logger
 
 from wsdgateway.app.esclannouncements import announced_hosts
-from wsdgateway.bridge.scanjobs.room import Room
+from wsdgateway.bridge.access.quotas import client_of
+from wsdgateway.bridge.scanjobs.room import CLIENT_SHARE, Room
 from wsdgateway.config.sections import Config
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.context import EsclContext
@@ -29,7 +30,8 @@ def open_spool(reactor: Any, config: Config, metrics: Metrics) -> EsclContext | 
     """
     if config.escl is None:
         return None
-    spool, room = Spool(config.spool), Room(config.escl.spool_size)
+    size = config.escl.spool_size
+    spool, room = Spool(config.spool), Room(size, int(size * CLIENT_SHARE), client_of)
     try:
         deleted = spool.open()
     except StoreError as error:

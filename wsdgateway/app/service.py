@@ -374,6 +374,7 @@ class GatewayService(MultiService):
         await self.recording.stop()
         await self.store.close()
         if self.escl is not None:
+            await self.escl.converter.stop()
             self.escl.spool.close()
         self.resolver.stop()
 

@@ -55,7 +55,7 @@ def client_job(job: ScanJob, uri: str, now: float) -> ClientJob:
     is_stopped = end is not None and end.reason is Reason.STOPPED_AT_DEVICE
     return ClientJob(
         uri, job.id, job.state if end is None else end.state, feeder,
-        taken=job.scanned - sum(1 for page in waiting if page.complete), waiting=len(waiting),
+        taken=job.fetched, waiting=len(waiting),
         age=max(0, int(now - job.changed_at)), fault=None if end is None or is_stopped else end.fault,
         drained=feeder and ran_out,
         canceled_here=end is not None and end.reason is Reason.CANCELED_BY_CLIENT)

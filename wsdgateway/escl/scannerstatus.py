@@ -12,7 +12,6 @@ IDLE, PROCESSING, TESTING, STOPPED, DOWN = "Idle", "Processing", "Testing", "Sto
 ADF_LOADED, ADF_EMPTY, ADF_JAM = "ScannerAdfLoaded", "ScannerAdfEmpty", "ScannerAdfJam"
 ADF_HATCH_OPEN, ADF_MULTIPICK = "ScannerAdfHatchOpen", "ScannerAdfMultipickDetected"
 # ScannerAdfProcessing is read as "empty" by both backends of SANE, so it is never written.
-ADF_STATES = (ADF_LOADED, ADF_EMPTY, ADF_JAM, ADF_HATCH_OPEN, ADF_MULTIPICK)
 MAX_JOBS = 10  # listed
 
 

@@ -193,7 +193,7 @@ class BridgedScanner:
         """
         context, requests = self._context, self._job_requests()
         return (ScanJobExecution(context.reactor, self.bridge, requests, context.store, context.quotas, spool, room,
-                                 seconds=context.seconds, new_job_id=new_job_id),
+                                 seconds=context.seconds, wall=context.wall, new_job_id=new_job_id),
                 Leftovers(context.reactor, self.bridge, requests, context.store, seconds=context.seconds))
 
     def _job_requests(self) -> JobRequests:

@@ -1,151 +1,222 @@
-"""Converts pages between image formats, and wraps them into PDF, in threads, a few at a time.
+"""Converts pages in processes of their own, a few at a time; `wsdgateway.conversion` contains what these do.
 
-A JPEG image is wrapped unchanged by img2pdf; the size of the page follows from the resolution that the client has asked
-for, since scanners often write a wrong one into the image. Everything else is converted by Pillow.
+Pillow and img2pdf keep Python's lock for most of a conversion, 0.6 s for a JPEG image of 105 MB, so in a thread they
+would stop all clients. A damaged page that crashes a library, or takes too much memory, ends only its process.
+
+A process is started when there is a page to convert, and kept for the next page until none came for `IDLE_SECONDS`. It
+is a new Python interpreter (`subprocess`), because a forked copy of this process would share its locks, sockets and
+memory. `ProcessPoolExecutor` has no way to end a single conversion. A thread of the reactor's pool waits for the
+answer.
 """
 
-import io
-import logging
+import json
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from threading import Lock
+from typing import Any
 
-import attrs
-import img2pdf
-from PIL import Image, UnidentifiedImageError
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 
-from wsdgateway.bridge.frontends.escl.formats import BMP, JPEG, PDF, PNG, TIFF
-from wsdgateway.bridge.frontends.escl.jpeg import NotJpeg, find_frame, real_height
+from wsdgateway.bridge.frontends.escl.jpeg import MAX_HEADER, NotJpeg, find_frame
+from wsdgateway.conversion.kinds import Unconvertible
 
-MAX_AT_ONCE = 2  # conversions
-MAX_PIXELS = 150_000_000  # of a page that is decoded: A4 at 1200 dpi has 139 million
-MAX_BYTES = 512 << 20  # of a page that is converted, which is in memory meanwhile
-JPEG_QUALITY = 85
-_POINTS = 72.0  # per inch
-_STARTS = ((b"\xff\xd8", JPEG), (b"%PDF", PDF), (b"\x89PNG", PNG), (b"II*\x00", TIFF), (b"MM\x00*", TIFF), (b"BM", BMP))
-_PILLOW = {JPEG: "JPEG", PNG: "PNG", TIFF: "TIFF", BMP: "BMP"}
-_READ = ("JPEG", "PNG", "TIFF", "BMP", "DIB")
-START = 8  # bytes by which `kind_of` recognises a page
+MAX_AT_ONCE = 2  # conversions, each in a process
+MAX_WAITING = 100  # conversions that wait for one of these processes
+MAX_SECONDS = 300.0  # of a conversion, after which its process is killed
+SECONDS_PER_PAGE = 5.0  # in addition, of a document that is joined
+IDLE_SECONDS = 30.0  # after which a process without work ends
+STOP_SECONDS = 5.0  # for a process to end by itself
+MODULE = "wsdgateway.conversion.worker"
 
 
-class Unconvertible(Exception):
-    """A page cannot be converted; the text says why."""
+class _Worker:
+    """A process that converts pages. `ask` blocks, and is called in threads; `kill` makes it fail."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = Lock()
+        self.killed = False
+        self.timer: IDelayedCall | None = None
+
+    def ask(self, request: bytes) -> Any:
+        """The result of a request. Raises `Unconvertible` or `OSError`."""
+        process = self._started()
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(request + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        if not line.endswith(b"\n"):
+            self.end()
+            raise Unconvertible(f"its conversion ended with {_how(process.returncode)}")
+        outcome, *values = json.loads(line)
+        if outcome == "unconvertible":
+            raise Unconvertible(values[0])
+        if outcome == "failed":
+            raise OSError(*values)
+        return values[0]
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        with self._lock:
+            if self.killed:
+                raise Unconvertible("its conversion was canceled")
+            if self._process is None:
+                # The modules are those of this process, and never those in the working directory.
+                environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                               "MALLOC_ARENA_MAX": "1"}
+                try:
+                    self._process = subprocess.Popen(
+                        [sys.executable, "-P", "-m", MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                        stderr=subprocess.DEVNULL, env=environment)
+                except OSError as error:
+                    raise OSError(error.errno, f"no process can be started for it ({sys.executable}: {error.strerror})"
+                                  ) from None
+            return self._process
+
+    def kill(self) -> None:
+        """End the process, at once."""
+        with self._lock:
+            self.killed = True
+            if self._process is not None:
+                self._process.kill()
+
+    def end(self) -> None:
+        """Let the process end, and wait for that; blocks."""
+        with self._lock:
+            self.killed = True
+            process = self._process
+        if process is None:
+            return
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # it has ended
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
 
 
-def kind_of(start: bytes) -> str | None:
-    """The media type of an image by its first bytes; None if it is none that eSCL knows."""
-    return next((media for signature, media in _STARTS if start.startswith(signature)), None)
+def _how(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
-@attrs.frozen
 class Converter:
-    """Converts pages in the threads of a reactor."""
+    """Converts pages. Its processes end by themselves, and with `stop`."""
 
-    reactor: Any
-    turns: DeferredSemaphore = attrs.field(factory=lambda: DeferredSemaphore(MAX_AT_ONCE))
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._turns = DeferredSemaphore(MAX_AT_ONCE)
+        self._idle: list[_Worker] = []
+        self._running: set[_Worker] = set()
+        self._stopped = False
 
     def convert(self, source: Path, target: Path, media: str, dots: int, height: int) -> Deferred[None]:
         """Write the page in one file to another one, which must exist, in that media type.
 
         `dots` is the resolution per inch, `height` the number of lines if the image does not say it. Fails with
-        `Unconvertible` or `OSError`.
+        `Unconvertible` or `OSError`. May be cancelled; the file is incomplete then, and after a failure.
         """
-        return self.turns.run(
-            deferToThreadPool, self.reactor, self.reactor.getThreadPool(), convert, source, target, media, dots, height)
+        return self._call(MAX_SECONDS, "convert", str(source), str(target), media, dots, height)
+
+    def join(self, sources: Sequence[Path], target: Path, dots: int, height: int) -> Deferred[None]:
+        """Write pages, which may be images or PDFs, in that order to one PDF in a file that must exist; as `convert`.
+
+        Up to twice the bytes of the pages are on the disk of the target meanwhile, in addition to the result.
+        """
+        return self._call(MAX_SECONDS + SECONDS_PER_PAGE * len(sources), "join", list(map(str, sources)), str(target),
+                          dots, height)
 
     def size_of(self, source: Path) -> Deferred[tuple[int, int, int]]:
         """The width and height in pixels, and the bytes in a line, of an image. Fails with `Unconvertible`."""
-        return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), size_of, source)
+        return Deferred.fromCoroutine(self._size_of(source))
+
+    async def _size_of(self, source: Path) -> tuple[int, int, int]:
+        size = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _size_of_jpeg, source)
+        return size or tuple(await self._call(MAX_SECONDS, "size_of", str(source)))
+
+    def _call(self, seconds: float, name: str, *arguments: Any) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self._called(json.dumps([name, arguments]).encode("utf-8"), seconds))
+
+    async def _called(self, request: bytes, seconds: float) -> Any:
+        if len(self._turns.waiting) >= MAX_WAITING:
+            raise Unconvertible(f"{MAX_WAITING} conversions wait already; ask again later")
+        await self._turns.acquire()
+        try:
+            return await self._run(request, seconds)
+        finally:
+            self._turns.release()
+
+    async def _run(self, request: bytes, seconds: float) -> Any:
+        if self._stopped:
+            raise Unconvertible("the gateway is stopping")
+        worker = self._idle.pop() if self._idle else _Worker()
+        if worker.timer is not None:
+            worker.timer.cancel()
+            worker.timer = None
+        self._running.add(worker)
+        limit = self._reactor.callLater(seconds, worker.kill)
+        try:
+            return await self._in_thread(worker.ask, request)
+        except CancelledError:
+            worker.kill()
+            self._in_thread(worker.end)
+            raise
+        except Unconvertible:
+            if not limit.active():
+                raise Unconvertible(f"its conversion took longer than {seconds:g} s") from None
+            raise
+        finally:
+            if limit.active():
+                limit.cancel()
+            self._running.discard(worker)
+            if not worker.killed:
+                self._keep(worker)
+
+    def _keep(self, worker: _Worker) -> None:
+        if self._stopped:
+            self._in_thread(worker.end)
+            return
+        self._idle.append(worker)
+        worker.timer = self._reactor.callLater(IDLE_SECONDS, self._idled, worker)
+
+    def _idled(self, worker: _Worker) -> None:
+        worker.timer = None
+        self._idle.remove(worker)
+        self._in_thread(worker.end)
+
+    def _in_thread(self, work: Any, *arguments: Any) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work, *arguments)
+
+    async def stop(self) -> None:
+        """Kill the conversions that are running, and end all processes."""
+        self._stopped = True
+        for worker in self._running:
+            worker.kill()
+        workers, self._idle = [*self._idle, *self._running], []
+        for worker in workers:
+            if worker.timer is not None:
+                worker.timer.cancel()
+                worker.timer = None
+            await self._in_thread(worker.end)
 
 
-def convert(source: Path, target: Path, media: str, dots: int, height: int) -> None:
-    """Convert a page, as `Converter.convert`."""
+def _size_of_jpeg(source: Path) -> tuple[int, int, int] | None:
+    """The size of a JPEG image by its header; None for another image. A process is not needed for that."""
     try:
-        # A file that is deleted meanwhile must not be made again.
-        with open(os.open(target, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "w+b") as file, _without_warnings():
-            _convert(source, file, media, dots, height)
-        return
-    except Exception as error:  # Pillow, img2pdf and pikepdf raise many kinds for damaged images
-        problem = _plain(error)
-    raise problem
-
-
-def _plain(error: Exception) -> Exception:
-    """The error to raise in place of another one, whose traceback would keep the image in memory."""
-    if isinstance(error, UnidentifiedImageError):
-        return Unconvertible("it is no JPEG, PNG, TIFF or BMP image")
-    if isinstance(error, OSError) and error.errno is not None:
-        return OSError(error.errno, error.strerror)
-    return Unconvertible(str(error) if isinstance(error, Unconvertible) else f"{type(error).__name__}: {error}")
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Ignore Python's warnings: those of Pillow are about the scanner's image."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _convert(source: Path, target: BinaryIO, media: str, dots: int, height: int) -> None:
-    if source.stat().st_size > MAX_BYTES:
-        raise Unconvertible(f"it has more than {MAX_BYTES} bytes")
-    data = _repaired(source.read_bytes(), height)
-    if kind_of(data[:START]) == media:
-        target.write(data)
-        return
-    with Image.open(io.BytesIO(data), formats=_READ) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise Unconvertible(f"it has more than {MAX_PIXELS} pixels")
-        if media == PDF:
-            _wrap(data, target, dots)
-        else:
-            _reencode(image, target, media, dots)
-
-
-def _repaired(data: bytes, height: int) -> bytes:
-    """The image, with its real height if its header does not have it."""
-    try:
-        frame = find_frame(data)
-    except NotJpeg:
-        return data
-    if frame is None or frame.is_height_known:
-        return data
-    lines = real_height(data, height)
-    return data[:frame.position] + lines.to_bytes(2) + data[frame.position + 2:]
-
-
-def _wrap(data: bytes, target: BinaryIO, dots: int) -> None:
-    def layout(width: int, height: int, resolution: tuple[float, float]) -> tuple[float, float, float, float]:
-        size = width * _POINTS / dots, height * _POINTS / dots
-        return (*size, *size)
-
-    logging.getLogger("img2pdf").setLevel(logging.ERROR)  # its advice is for users of its own command
-    # Further images in a file were not asked for, and may be many.
-    img2pdf.convert(data, outputstream=target, layout_fun=layout, rotation=img2pdf.Rotation.ifvalid,
-                    creator="wsdgateway", first_frame_only=True)
-
-
-def _reencode(image: Image.Image, target: BinaryIO, media: str, dots: int) -> None:
-    if media == JPEG:
-        gray = image.mode in ("1", "L", "LA", "I;16", "I")
-        image = image.convert("L" if gray else "RGB")
-        image.save(target, "JPEG", quality=JPEG_QUALITY, dpi=(dots, dots))
-    else:
-        image.save(target, _PILLOW[media], dpi=(dots, dots))
-
-
-def size_of(source: Path) -> tuple[int, int, int]:
-    """The size of an image, as `Converter.size_of`."""
-    try:
-        with _without_warnings(), Image.open(source, formats=_READ) as image:
-            bits = 1 if image.mode == "1" else 8 * len(image.getbands())
-            return image.width, image.height, (image.width * bits + 7) // 8
-    except Exception as error:
-        problem = _plain(error)
-    raise Unconvertible(str(problem))
+        with source.open("rb") as file:
+            frame = find_frame(file.read(MAX_HEADER + 16))
+    except (NotJpeg, OSError):
+        return None
+    return None if frame is None or not frame.is_height_known else (
+        frame.width, frame.height, frame.width * frame.components)

@@ -42,7 +42,7 @@ def holding(held: Held) -> Statement:
 
 
 def beginning(job: OwnJob) -> Statement:
-    return "REPLACE INTO own_job VALUES (?, ?, ?)", (job.scanner, job.job_id, job.created)
+    return "REPLACE INTO own_job VALUES (?, ?, ?, ?)", (job.scanner, job.job_id, job.created, job.answered)
 
 
 def ending(scanner: str, job_id: str) -> Statement:

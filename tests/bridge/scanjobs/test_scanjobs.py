@@ -17,6 +17,7 @@ from tests.bridge.scanjobs.orders import (
     status,
 )
 from wsdgateway.bridge.scanjobs.phases import Phase
+from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.bridge.scanjobs.scanjob import Order, Reason, Refusal
 from wsdgateway.bridge.scanjobs.scanjobs import (
     BUSY_SECONDS,
@@ -26,6 +27,7 @@ from wsdgateway.bridge.scanjobs.scanjobs import (
     MAX_LISTED,
     MAX_WAITING,
     PAUSES,
+    SENT_SECONDS,
 )
 from wsdgateway.scan.jobs import CreatedJob
 
@@ -420,10 +422,32 @@ def test_a_finished_job_stays_listed_for_a_while(jobs):
     jobs.fetch(job)
     jobs.pass_time(LISTED_SECONDS - 0.1)
     assert jobs.engine.get(job.id) is job
-    jobs.did  # noqa: B018
     jobs.pass_time(0.2)
-    assert (jobs.did, jobs.engine.all(), jobs.room.used) == (["Discard"], [], 0)
+    assert jobs.engine.all() == []
     assert jobs.engine.deadline() == float("inf")
+
+
+def test_the_last_page_is_deleted_soon_after_it_was_sent(jobs):
+    job = jobs.begin(platen())
+    jobs.deliver(job)
+    jobs.fetch(job)
+    jobs.did  # noqa: B018
+    assert jobs.engine.deadline() == SENT_SECONDS
+    jobs.pass_time(SENT_SECONDS)
+    assert (jobs.did, jobs.room.used, job.state, job.fetched) == (["Discard"], 0, "Completed", 1)
+    assert jobs.engine.deadline() == LISTED_SECONDS
+    assert jobs.fetch(job) is None
+
+
+def test_a_page_that_was_not_sent_whole_stays(jobs):
+    job = jobs.begin(platen(client_seconds=2 * SENT_SECONDS))
+    page = jobs.deliver(job)
+    jobs.engine.sending(job, jobs.now)
+    jobs.do(jobs.engine.sent(job, page, jobs.now, whole=False))
+    jobs.pass_time(SENT_SECONDS)
+    assert (job.state, job.fetched, page.gone) == ("Processing", 0, False)
+    assert jobs.fetch(job) == 1
+    assert job.fetched == 1
 
 
 def test_the_list_of_finished_jobs_is_bounded(jobs):
@@ -522,6 +546,33 @@ def test_a_page_larger_than_the_spool_ends_the_job(jobs):
     jobs.call("received", job, 900)
     jobs.call("received", job, 101)
     assert jobs.did == ["Retrieve", "Discard", "Cancel"]
+    assert (job.end.reason, jobs.room.used) == (Reason.TOO_LARGE, 0)
+
+
+def test_one_client_cannot_fill_the_spool():
+    room = Room(1000, 500, group=lambda client: client.rpartition(".")[0])
+    one, other = Jobs(room=room), Jobs(room=room)
+    job = one.begin(feeder())
+    one.deliver(job, 300)
+    assert job.phase is Phase.FULL  # the next page, if it is as large, would be more than the client's share
+    again = other.begin(platen(client="192.0.2.8"))  # counts as the same client
+    other.call("received", again, 201)
+    assert other.did == ["Retrieve", "Hold"]
+    third = Jobs(room=room)
+    another = third.begin(platen(client="198.51.100.7"))
+    third.deliver(another, 500)
+    assert (third.did, room.used) == (["Retrieve", "Forget"], 800)
+    one.fetch(job)
+    one.engine.next_page(job, one.now)
+    assert (room.used, room.used_by("192.0.2.7")) == (500, 0)
+    other.do(other.engine.room_freed(0.0))
+    assert other.did == ["Resume"]
+
+
+def test_a_page_larger_than_the_share_of_a_client_ends_the_job():
+    jobs = Jobs(room=Room(1000, 500))
+    job = jobs.begin(platen())
+    jobs.call("received", job, 501)
     assert (job.end.reason, jobs.room.used) == (Reason.TOO_LARGE, 0)
 
 

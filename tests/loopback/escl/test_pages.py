@@ -2,12 +2,12 @@
 
 import io
 import json
-import threading
 
 import pikepdf
 import pytest
 import pytest_twisted
 from PIL import Image
+from twisted.internet.defer import Deferred
 
 from tests.loopback.clients import request
 from tests.loopback.escl.client import SANE_ESCL, Client, settings
@@ -15,8 +15,8 @@ from tests.loopback.gateways import PATH
 from tests.messages import create_scan_job
 from tests.peers import ask
 from tests.waiting import until
-from wsdgateway.net import conversion
-from wsdgateway.net.conversion import convert
+from wsdgateway.net.conversion import Converter
+from wsdgateway.net.escl import sending
 
 
 def opened(answered):
@@ -180,6 +180,42 @@ async def test_a_deleted_job_is_canceled_at_the_scanner(offered):
     await until(lambda: service.spool_files() == [])
 
 
+@pytest.mark.parametrize("media", ["image/jpeg", "image/png"])
+@pytest_twisted.ensureDeferred
+async def test_a_page_that_is_being_sent_ends_at_once_when_its_job_is_deleted(offered, media):
+    service = await offered()
+    one = service.escl_client
+    job = await one.scan(settings("Feeder", media, resolution=600, size=(2400, 3300)))
+    connection = await one.send("GET", f"{job}/NextDocument")
+    await connection.until(lambda data: b"\r\n\r\n" in data)
+    connection.transport.stopReading()  # more than the buffers of both sides hold
+    await until(lambda: requested(service, job).end is not None and requested(service, job).sending)
+    assert (await one.ask("DELETE", job)).status == 200
+    await until(lambda: not requested(service, job).sending)
+    await until(lambda: service.spool_files() == [])
+    status = await one.get("ScannerStatus")
+    assert (status.value("JobState"), status.value("ImagesCompleted"), status.value("ImagesToTransfer")) == (
+        "Canceled", "0", "0")
+    connection.transport.startReading()
+    with pytest.raises(EOFError):
+        await connection.answer()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_reads_nothing_more_is_given_up(offered, monkeypatch):
+    monkeypatch.setattr(sending, "STALL_SECONDS", 0.1)
+    service = await offered()
+    one = service.escl_client
+    job = await one.scan(settings("Feeder", resolution=600, size=(2400, 3300)))
+    connection = await one.send("GET", f"{job}/NextDocument")
+    connection.transport.stopReading()
+    await until(lambda: requested(service, job).sending)
+    await until(lambda: not requested(service, job).sending)
+    assert requested(service, job).fetched == 0
+    pages, last = await one.pages(job)
+    assert (len(pages), last) == (3, 404)
+
+
 @pytest_twisted.ensureDeferred
 async def test_an_empty_feeder(offered):
     service = await offered(scanner={"feeder_pages": 0, "refill": False})
@@ -253,25 +289,18 @@ async def test_pages_are_deleted_and_jobs_canceled_when_the_gateway_stops(offere
 
 @pytest_twisted.ensureDeferred
 async def test_a_job_deleted_while_its_page_is_converted_leaves_no_file(offered, monkeypatch):
-    began, may_go_on = threading.Event(), threading.Event()
-
-    def slowly(*arguments):
-        began.set()
-        assert may_go_on.wait(20)
-        convert(*arguments)
-
-    monkeypatch.setattr(conversion, "convert", slowly)
+    canceled = []
+    monkeypatch.setattr(Converter, "convert", lambda self, *page: Deferred(canceled.append))
     service = await offered()
     one = service.escl_client
     job = await one.scan(settings(media="application/pdf"))
     waiting = await one.send("GET", f"{job}/NextDocument")
-    await until(began.is_set)
+    await until(lambda: len(service.spool_files()) == 2)
     assert (await one.ask("DELETE", job)).status == 200
-    await until(lambda: service.spool_files() == [])
-    may_go_on.set()
     head, body = await waiting.answer()
     assert (head.status, body) == (410, b"")
-    assert service.spool_files() == []
+    await until(lambda: service.spool_files() == [])
+    assert len(canceled) == 1
 
 
 @pytest_twisted.ensureDeferred

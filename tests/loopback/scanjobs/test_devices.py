@@ -185,6 +185,23 @@ async def test_the_job_is_stored_before_its_first_page_is_asked_for(device, devi
     assert await jobs.store.own_jobs() == []
 
 
+@pytest_twisted.ensureDeferred
+async def test_the_job_is_stored_before_its_created_time_is_known(device, device_jobs):
+    asked = []
+    scanner = Scanner(device, GetJobElements=[asked.append])
+    jobs = await device_jobs()
+    before = jobs.service.wall()
+    job = jobs.submit(platen())
+    await until(lambda: asked)
+    [own] = await jobs.store.own_jobs()
+    assert (own.scanner, own.job_id, own.created) == ("front-desk", "7", None)
+    assert before <= own.answered <= jobs.service.wall()
+    asked[0].answer(status_response(**scanner.status))
+    await until(lambda: scanner.count("RetrieveImage"))
+    await jobs.fetch_all(job)
+    await until(lambda: jobs.store.content.is_empty)
+
+
 @pytest.mark.parametrize("connections", [1, 2])
 @pytest_twisted.ensureDeferred
 async def test_a_cancel_overtakes_the_image(device, device_jobs, connections):

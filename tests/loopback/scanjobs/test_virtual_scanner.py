@@ -7,7 +7,7 @@ import pytest_twisted
 from PIL import Image
 
 from tests.loopback.gateways import PATH, sample
-from tests.loopback.scanjobs.ordering import Ticket, feeder, platen
+from tests.loopback.scanjobs.ordering import CLIENT, Ticket, feeder, platen
 from tests.messages import get_job_elements
 from tests.peers import ask
 from tests.waiting import until
@@ -218,12 +218,18 @@ async def test_a_full_spool_waits_for_the_reader(virtual_jobs):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_page_larger_than_the_spool(virtual_jobs):
+async def test_a_page_larger_than_the_spool(virtual_jobs, said):
     jobs = await virtual_jobs(limit=1000)
-    job = jobs.submit(feeder())
-    await jobs.over(job)
-    assert (job.end.reason, jobs.files) == (Reason.TOO_LARGE, [])
+    for _ in range(2):
+        job = jobs.submit(feeder())
+        await jobs.over(job)
+        assert (job.end.reason, jobs.files) == (Reason.TOO_LARGE, [])
     assert jobs.device.jobs.active() == []
+    [line] = [line for line in said if "more than" in line]
+    assert line == (
+        f"front-desk: a job of {CLIENT} was canceled, because one page has more than 1000 bytes, which is all that the "
+        "spool holds of one client. Scan with a lower resolution, or give a larger [escl] spool_size (1000) (logged at "
+        "most once a minute)")
 
 
 @pytest_twisted.ensureDeferred

@@ -14,7 +14,7 @@ class Create:
 
 @attrs.frozen(eq=False)
 class Record:
-    """Store the scanner's JobId and JobCreatedTime, and report `recorded`, also if that failed."""
+    """Store the scanner's JobId with JobCreatedTime, and report `recorded`, also if that failed."""
 
     job: ScanJob
 

@@ -3,28 +3,51 @@
 A CancelJob for a job that it did not know has crashed a scanner. So after a start the scanner is asked first, and
 CancelJob is sent only if its answer shows that this very job is active. Any other job is left to the scanner's own
 time-out, a minute after the last RetrieveImage (WS-Scan, RetrieveImage).
+
+A JobId alone does not identify a job, because scanners assign it again; the JobCreatedTime does. It is known only when
+the scanner has been asked for it, some milliseconds after the JobId. After a crash in between, the scanner's answer
+must give a JobCreatedTime, with a time zone, at most `CREATED_SECONDS` from the moment at which CreateScanJob was
+answered. A scanner whose clock is wrong, or has no time zone, is left alone. The names in the ticket are no proof: they
+are equal for all jobs of a client, and GetJobElements need not return them.
 """
+
+from datetime import datetime
 
 import attrs
 
 from wsdgateway.scan.jobstates import ACTIVE
 from wsdgateway.scan.jobstatus import JobStatus, compare_times
 
+CREATED_SECONDS = 10.0
+
 
 @attrs.frozen
 class OwnJob:
-    """A job that the gateway has created at `scanner`; `created` is its JobCreatedTime if the scanner gives one."""
+    """A job that the gateway has created at `scanner`.
+
+    `created` is its JobCreatedTime if the scanner has given one, else `answered` the time at which CreateScanJob was
+    answered, in seconds since 1970.
+    """
 
     scanner: str
     job_id: str
     created: str | None = None
+    answered: float | None = None
 
 
 def is_still_active(job: OwnJob, status: JobStatus | None) -> bool:
-    """Whether the status that the scanner gave for the JobId shows that this job is active.
+    """Whether the status that the scanner gave for the JobId shows that this job is active."""
+    if status is None or status.job_id != job.job_id or status.state not in ACTIVE or status.ended or (
+            status.created is None):
+        return False
+    if job.created is not None:
+        return compare_times(job.created, status.created) == 0
+    return job.answered is not None and _is_close(status.created, job.answered)
 
-    A JobId alone does not identify a job, because scanners assign it again.
-    """
-    return (status is not None and status.job_id == job.job_id and status.state in ACTIVE and not status.ended
-            and job.created is not None and status.created is not None
-            and compare_times(job.created, status.created) == 0)
+
+def _is_close(created: str, answered: float) -> bool:
+    try:
+        time = datetime.fromisoformat(created)
+    except ValueError:
+        return False
+    return time.tzinfo is not None and abs(time.timestamp() - answered) <= CREATED_SECONDS

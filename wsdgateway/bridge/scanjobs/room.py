@@ -1,29 +1,41 @@
 """Counts the bytes in the spool, which all scanners' jobs share, and tells when there is room again."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from wsdgateway.bridge.scanjobs.scanjob import Page
+
+CLIENT_SHARE = 0.5  # of the spool, which the pages of one client may use
 
 
 class Room:
     """The room in the spool, `limit` bytes. `used` is the part in use, `unfetched` the part that no client has yet.
 
-    `waiting` holds functions that are called when bytes become free.
+    The pages of one client may use `client_limit` bytes, without one all; clients for which `group` returns the same
+    name count as one. `waiting` holds functions that are called when bytes become free.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, client_limit: int | None = None, group: Callable[[str], str] = str) -> None:
         self.limit = limit
+        self.client_limit = limit if client_limit is None else client_limit
         self.used = 0
         self.unfetched = 0
         self.waiting: list[Callable[[], None]] = []
+        self._group = group
+        self._used_by: Counter[str] = Counter()
 
-    def fits(self, size: int) -> bool:
-        """Whether a page of about that size can be begun; an unknown size is 0."""
-        return self.used + max(1, size) <= self.limit
+    def used_by(self, client: str) -> int:
+        """The bytes that the pages of a client use."""
+        return self._used_by[self._group(client)]
+
+    def fits(self, size: int, client: str = "") -> bool:
+        """Whether a page of about that size can be begun for a client; an unknown size is 0."""
+        size = max(1, size)
+        return self.used + size <= self.limit and self.used_by(client) + size <= self.client_limit
 
     def take(self, page: Page, size: int) -> bool:
         """Take this many bytes for a page; returns False if there is no room for them."""
-        if self.used + size > self.limit:
+        if not self.fits(size, page.client):
             return False
         self.add(page, size)
         return True
@@ -33,6 +45,7 @@ class Room:
         self.used += size
         self.unfetched += size
         page.taken += size
+        self._used_by[self._group(page.client)] += size
 
     def fetched(self, page: Page) -> None:
         """Count a page as received by its client; it stays in the spool."""
@@ -46,6 +59,10 @@ class Room:
             return
         page.gone = True
         self.used -= page.taken
+        group = self._group(page.client)
+        self._used_by[group] -= page.taken
+        if not self._used_by[group]:
+            del self._used_by[group]
         if not page.sent:
             self.unfetched -= page.taken
 

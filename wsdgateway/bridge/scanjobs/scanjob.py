@@ -41,7 +41,7 @@ class Reason(Enum):
     BROKEN_OFF = "the scanner broke off in the middle of a page"
     SPOOL_FULL = "the spool stayed full"
     SPOOL_FAILED = "the spool could not be written to"
-    TOO_LARGE = "a page is larger than the spool"
+    TOO_LARGE = "a page is larger than the part of the spool that a client may use"
     STOPPING = "the gateway is stopping"
 
 
@@ -98,7 +98,7 @@ class Order:
 
 @attrs.define(eq=False)
 class Page:
-    """A page in the spool. `number` counts from 1.
+    """A page in the spool of a job of `client`. `number` counts from 1.
 
     `taken` is the number of bytes that have arrived, `size` of those that can be read from the file. `transferred`: the
     scanner has sent all of it. `complete`: all of it is in the file. `sent`: its client has received it whole. `gone`:
@@ -113,6 +113,7 @@ class Page:
     complete: bool = False
     sent: bool = False
     gone: bool = False
+    client: str = ""
 
 
 @attrs.define(eq=False)
@@ -120,8 +121,9 @@ class ScanJob:
     """A job. Only the engine changes it. `id` is the gateway's own name for it, which cannot be guessed.
 
     `ticket` is the index of the ticket in use, `created` the scanner's job. `pages` holds the pages in the spool,
-    oldest first, `scanned` counts all complete ones. `end` is set once it is known how the job ends, which may be
-    before the scanner has been told. `changed_at` is the time of the last change, in seconds on the engine's clock.
+    oldest first, `scanned` counts all complete ones, `fetched` those that were sent whole. `end` is set once it is
+    known how the job ends, which may be before the scanner has been told. `changed_at` is the time of the last change,
+    in seconds on the engine's clock.
     """
 
     id: str
@@ -132,6 +134,7 @@ class ScanJob:
     created: CreatedJob | None = None
     pages: list[Page] = attrs.Factory(list)
     scanned: int = 0
+    fetched: int = 0
     end: End | None = None
     finished_at: float | None = None
     # For the engine: times at which something is due, and counts.
@@ -164,11 +167,6 @@ class ScanJob:
     def finished(self) -> bool:
         """True if the job has ended, for the client too."""
         return self.end is not None and not self.unfetched
-
-    @property
-    def at_scanner(self) -> bool:
-        """True if the scanner may still be working for the job."""
-        return self.phase not in (Phase.QUEUED, Phase.BUSY, Phase.OVER)
 
     @property
     def arriving(self) -> Page | None:

@@ -53,12 +53,14 @@ from wsdgateway.scan.jobstatus import JobStatus
 MAX_WAITING = 10  # jobs that wait for their turn at one scanner
 MAX_LISTED = 100  # finished jobs that are still listed
 LISTED_SECONDS = 300.0  # the figure of the Printer Working Group for finished jobs
+SENT_SECONDS = 10.0  # for which the last page stays after it was sent whole, so that ScanImageInfo can be read from it
 BUSY_SECONDS = 60.0  # for which a busy scanner is asked again for a job that has waited for its turn
 BUSY_PAUSE = 2.0
 PAUSES = (1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)  # before the same page is asked for again
 MAX_BROKEN = 1  # times that a page which broke off is asked for again
 FULL_SECONDS = 50.0  # a scanner ends a job a minute after the last RetrieveImage
 MAX_PAGES = 5000  # of one job
+
 
 class ScanJobs:
     """The jobs of one scanner, the finished ones of the last `LISTED_SECONDS` included. `room` is that of the spool."""
@@ -133,6 +135,7 @@ class ScanJobs:
         job.touched = now
         job.sending -= 1
         if whole and page.complete and not page.gone:
+            job.fetched += not page.sent
             self._room.fetched(page)
         return [*self._finish(job, now), Changed(job)]
 
@@ -174,7 +177,7 @@ class ScanJobs:
         page = job.arriving
         if page is None or job.phase is not RETRIEVING:
             return []
-        if page.taken + size > self._room.limit:
+        if page.taken + size > self._room.client_limit:
             return self._end(job, End(Reason.TOO_LARGE), now)
         if self._room.take(page, size):
             return []
@@ -256,7 +259,7 @@ class ScanJobs:
         job = self._active
         if job is None:
             return []
-        if job.phase is FULL and self._room.fits(job.largest):
+        if job.phase is FULL and self._room.fits(job.largest, job.order.client):
             return self._next_image(job, now)
         if job.held:
             job.held, job.wake_at = False, inf
@@ -278,6 +281,8 @@ class ScanJobs:
     # Steps.
 
     def _due_at(self, job: ScanJob) -> float:
+        if job.finished_at is not None and job.pages:
+            return job.finished_at + SENT_SECONDS
         if job.finished_at is not None:
             return job.finished_at + LISTED_SECONDS if job.phase is OVER else inf
         gone = job.touched + job.order.client_seconds if not job.sending else inf
@@ -285,7 +290,7 @@ class ScanJobs:
 
     def _due(self, job: ScanJob, now: float) -> list[Command]:
         if job.finished_at is not None:
-            return self._remove(job)
+            return self._discard_all(job) if job.pages else self._remove(job)
         if job.wake_at <= now:
             job.wake_at = inf
             if job.phase is BUSY:
@@ -309,11 +314,11 @@ class ScanJobs:
 
     def _next_image(self, job: ScanJob, now: float) -> list[Command]:
         """Ask for the next image, or wait for room."""
-        if not self._room.fits(job.largest):
+        if not self._room.fits(job.largest, job.order.client):
             job.wake_at = now + FULL_SECONDS
             return self._enter(job, FULL, now)
         job.wake_at = inf
-        page = Page(job.scanned + 1)
+        page = Page(job.scanned + 1, client=job.order.client)
         job.pages.append(page)
         return [*self._enter(job, RETRIEVING, now), Retrieve(job, page)]
 

@@ -19,7 +19,8 @@ from wsdgateway.bridge.frontends.escl.faults import NOT_READY, Outcome
 from wsdgateway.bridge.frontends.escl.formats import JPEG
 from wsdgateway.bridge.frontends.escl.jpeg import MAX_HEADER, NotJpeg, find_frame
 from wsdgateway.bridge.scanjobs.scanjob import Page
-from wsdgateway.net.conversion import START, Converter, Unconvertible, kind_of
+from wsdgateway.conversion.kinds import START, Unconvertible, kind_of
+from wsdgateway.net.conversion import Converter
 from wsdgateway.net.escl.jobs import EsclJob, EsclJobs
 from wsdgateway.net.escl.sending import send
 from wsdgateway.net.server.exchange import Exchange
@@ -30,11 +31,16 @@ NO_CACHE = (b"Cache-Control", b"no-cache")
 
 @attrs.frozen(eq=False)
 class _File:
-    """A whole page in a file."""
+    """A page in the client's media type, which is gone when the page from which it was made is."""
 
     size: int
+    page: Page
     complete: bool = True
-    gone: bool = False
+
+    @property
+    def gone(self) -> bool:
+        """True if the page has been deleted."""
+        return self.page.gone
 
 
 class _Left(Exception):
@@ -137,7 +143,7 @@ class Documents:
                 return False
             converted = SpoolReader(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
             try:
-                whole = await self._stream(exchange, one, page, _File(path.stat().st_size), converted, uri)
+                whole = await self._stream(exchange, one, page, _File(path.stat().st_size, page), converted, uri)
             finally:
                 converted.close()
             return True
@@ -179,14 +185,17 @@ class Documents:
         file.close()
         one.converted = page, file
         try:
-            # It is not cancelled when the client leaves, since the client will ask for the page again.
-            await self._converter.convert(source, file.path, one.media, one.dots, one.lines)
+            # It goes on when the client leaves, since the client will ask for the page again.
+            one.converting = self._converter.convert(source, file.path, one.media, one.dots, one.lines)
+            await one.converting
             size = file.path.stat().st_size
-        except (OSError, Unconvertible):
+        except (OSError, Unconvertible, CancelledError):
             self._jobs.discard_converted(one)
             if page.gone:  # canceled meanwhile
                 return None
             raise
+        finally:
+            one.converting = None
         if page.gone:
             return None
         self._jobs.execution.enlarge(page, size)
@@ -203,7 +212,7 @@ class Documents:
         def sized(size: tuple[int, int, int]) -> None:
             one.info = size
 
-        sizing.addCallbacks(sized, lambda failure: failure.trap(Unconvertible) and None)
+        sizing.addCallbacks(sized, lambda failure: failure.trap(Unconvertible, OSError) and None)
 
 
 def _decide(data: bytes, media: str, *, complete: bool) -> bool | None:

@@ -29,7 +29,8 @@ _CREATING = frozenset((Phase.QUEUED, Phase.CREATING, Phase.BUSY))
 class EsclJob:
     """A job for its client: the media type that it gets, the resolution and the lines of a page as far as known.
 
-    `info` is the size of the page that was fetched last. `converted` is a page in the client's media type.
+    `info` is the size of the page that was fetched last. `converted` is a page in the client's media type, which is
+    made by `converting`.
     """
 
     job: ScanJob
@@ -40,6 +41,7 @@ class EsclJob:
     info: tuple[int, int, int] | None = None
     number: int = 0
     converted: tuple[Page, SpoolFile] | None = None
+    converting: Deferred[None] | None = None
 
     @property
     def is_crowded(self) -> bool:
@@ -131,9 +133,11 @@ class EsclJobs:
                 self.discard_converted(one)
 
     def discard_converted(self, one: EsclJob) -> None:
-        """Delete the converted page, if there is one."""
+        """Delete the converted page, if there is one, and end its conversion."""
         if one.converted is not None:
             file, one.converted = one.converted[1], None
+            if one.converting is not None:
+                one.converting.cancel()
             deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _delete, file.path)
 
     def _forget_old(self) -> None:

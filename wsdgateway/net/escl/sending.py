@@ -48,9 +48,11 @@ class Reader(Protocol):
 class _Flow:
     """Waits while the client reads more slowly than the page is read."""
 
-    def __init__(self, reactor: Any, exchange: Exchange) -> None:
+    def __init__(self, reactor: Any, exchange: Exchange, page: Page, changed: Callable[[], Deferred[None]]) -> None:
         self._reactor = reactor
         self._exchange = exchange
+        self._page = page
+        self._changed = changed
         self._paused = False
         self._waiting: Deferred[None] | None = None
         exchange.producer = self
@@ -71,9 +73,9 @@ class _Flow:
         if waiting is not None:
             waiting.cancel()
 
-    async def wait(self, waiting: Deferred[None], seconds: float) -> bool:
+    async def wait(self, seconds: float) -> bool:
         """Wait for a change, for at most so many seconds, or until the client leaves. Returns False if time is over."""
-        self._waiting = waiting
+        waiting = self._waiting = self._changed()
         try:
             await waiting.addTimeout(seconds, self._reactor)
         except TimedOut:
@@ -85,22 +87,33 @@ class _Flow:
         return True
 
     async def is_ready(self) -> bool:
-        """Wait until the client can be sent more. Returns False if it has left, or reads nothing any more."""
-        while self._paused and not self._exchange.gone:
-            before = self._exchange.pending()
-            if not await self.wait(Deferred(), STALL_SECONDS) and self._exchange.pending() >= before:
-                return False
-        return not self._exchange.gone
+        """Wait until the client can be sent more.
+
+        Returns False if it has left, or reads nothing any more, or if the job was canceled and the page deleted.
+        """
+        before, limit = self._exchange.pending(), self._reactor.seconds() + STALL_SECONDS
+        while self._paused and not self.is_over:
+            if not await self.wait(max(0.0, limit - self._reactor.seconds())):
+                if self._exchange.pending() >= before:
+                    return False
+                before, limit = self._exchange.pending(), self._reactor.seconds() + STALL_SECONDS
+        return not self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """True if the client has left, or the page has been deleted."""
+        return self._exchange.gone or self._page.gone
 
 
 async def send(reactor: Any, exchange: Exchange, page: Page, reader: Reader, changed: Callable[[], Deferred[None]],
                headers: tuple[tuple[bytes, bytes], ...]) -> bool:
     """Send a page as the body of an answer with status 200. Returns whether the client was sent all of it.
 
-    `changed` gives a Deferred that fires when more of the page has arrived. If it cannot be completed, the connection
-    is aborted, so that the client does not take the part for the whole. Raises `OSError` from reading the file.
+    `changed` gives a Deferred that fires when more of the page has arrived, or when it is gone, which ends this. If it
+    cannot be completed, the connection is aborted, so that the client does not take the part for the whole. Raises
+    `OSError` from reading the file.
     """
-    flow = _Flow(reactor, exchange)
+    flow = _Flow(reactor, exchange, page, changed)
     length = page.size if page.complete else None
     exchange.stream(200, b"OK", headers, length)
     offset = 0
@@ -116,10 +129,8 @@ async def send(reactor: Any, exchange: Exchange, page: Page, reader: Reader, cha
                 offset += len(data)
             elif page.complete:
                 return await _finish(reactor, exchange, flow, length)
-            elif page.gone:
-                break
             else:
-                await flow.wait(changed(), STALL_SECONDS * 10)
+                await flow.wait(STALL_SECONDS * 10)
         return False
     finally:
         exchange.on_gone = None
@@ -130,12 +141,22 @@ async def send(reactor: Any, exchange: Exchange, page: Page, reader: Reader, cha
 
 
 async def _finish(reactor: Any, exchange: Exchange, flow: _Flow, length: int | None) -> bool:
-    delay = 0.0
-    while (exchange.pending() or exchange.unacknowledged()) and await flow.is_ready():
+    """Wait until the client's host has acknowledged everything, and end the answer."""
+    def unread() -> int:
+        return exchange.pending() + exchange.unacknowledged()
+
+    delay, before, limit = 0.0, unread(), reactor.seconds() + STALL_SECONDS
+    while (left := unread()) and not flow.is_over:
+        if left < before:
+            before, limit = left, reactor.seconds() + STALL_SECONDS
+        elif reactor.seconds() >= limit:
+            return False
         await deferLater(reactor, delay)
         delay = min(2 * delay + 0.001, POLL_SECONDS)
     if exchange.gone:  # clients that know the length may hang up when they have all of it
         return exchange.has_all
+    if left:
+        return False
     exchange.on_gone = None
     exchange.finish(length)
     return True

@@ -22,6 +22,7 @@ from wsdgateway.bridge.frontends.escl.hosts import is_foreign, own_url
 from wsdgateway.bridge.frontends.escl.requests import ICON_PATH, EsclRequest, Resource, read_request
 from wsdgateway.bridge.frontends.escl.status import feeder_condition, status_of
 from wsdgateway.bridge.frontends.escl.tickets import Conflict, PlannedJob, ticket_of
+from wsdgateway.conversion.kinds import MAX_PIXELS
 from wsdgateway.escl.reading import MAX_BODY, Unreadable
 from wsdgateway.escl.scanimageinfo import ScanImageInfo
 from wsdgateway.escl.scannerstatus import ADF_EMPTY, IDLE
@@ -32,7 +33,6 @@ from wsdgateway.metadata.messages import Labels
 from wsdgateway.metrics import DEVICE, LOCAL, REFUSED, RULE, Metrics
 from wsdgateway.net.clients.resource import Resource as Address
 from wsdgateway.net.context import EsclContext
-from wsdgateway.net.conversion import MAX_PIXELS
 from wsdgateway.net.escl.documents import NO_CACHE, Documents
 from wsdgateway.net.escl.icon import icon
 from wsdgateway.net.escl.jobs import CREATE_SECONDS, EsclJob, EsclJobs

@@ -33,6 +33,7 @@ from wsdgateway.bridge.scanjobs.scanjob import Order, Page, ScanJob
 from wsdgateway.bridge.scanjobs.scanjobs import MAX_WAITING, ScanJobs
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.net.scanjobs.jobrequests import Image, JobRequests
+from wsdgateway.net.scanjobs.lackofroom import LackOfRoom
 from wsdgateway.net.scanjobs.pagewriter import PageWriter
 from wsdgateway.net.scanjobs.transfers import Transfers
 from wsdgateway.net.scanjobs.waiting import first_of
@@ -67,7 +68,8 @@ class ScanJobExecution:
     log = Logger()
 
     def __init__(self, reactor: Any, bridge: ScannerBridge, requests: JobRequests, store: IStore, quotas: Quotas,
-                 spool: Spool, room: Room, *, seconds: Callable[[], float], new_job_id: Callable[[], str]) -> None:
+                 spool: Spool, room: Room, *, seconds: Callable[[], float], wall: Callable[[], float],
+                 new_job_id: Callable[[], str]) -> None:
         self._reactor = reactor
         self._bridge = bridge
         self._requests = requests
@@ -76,6 +78,7 @@ class ScanJobExecution:
         self._spool = spool
         self._room = room
         self._seconds = seconds
+        self._wall = wall
         self._new_job_id = new_job_id
         self._engine = ScanJobs(room)
         self._commands: deque[Command] = deque()
@@ -86,6 +89,7 @@ class ScanJobExecution:
         self._transfers = Transfers(reactor, requests)
         self._listening: dict[ScanJob, list[Deferred[None]]] = {}
         self._tasks = Tasks(f"{bridge.name}: a scan job of the gateway's own failed")
+        self._lack_of_room = LackOfRoom(bridge.name, room, seconds)
         room.waiting.append(self._room_freed)
         self.on_discarded: Callable[[Page], None] = lambda page: None
 
@@ -224,6 +228,7 @@ class ScanJobExecution:
         outcome = await self._requests.create(job.order.tickets[job.ticket], job.order.client)
         now = self._seconds()
         if isinstance(outcome, CreatedJob):
+            self._store_job(OwnJob(self._bridge.name, outcome.job_id, answered=self._wall()))
             self._run(self._engine.created(job, outcome, now))
         else:
             self._run(self._engine.not_created(job, outcome, now))
@@ -233,13 +238,16 @@ class ScanJobExecution:
 
     async def _recorded(self, job: ScanJob) -> None:
         assert job.created is not None
-        own = OwnJob(self._bridge.name, job.created.job_id, await self._created_time(job, job.created.job_id))
+        created = await self._created_time(job, job.created.job_id)
+        own = OwnJob(self._bridge.name, job.created.job_id, created, None if created else self._wall())
         if job.phase is Phase.RECORDING:
-            writing = self._store.begin_job(own)
-            writing.addErrback(lambda failure: self.log.failure(
-                "{scanner}: storing JobId {job_id} failed", failure, scanner=own.scanner, job_id=own.job_id))
-            await first_of(self._reactor, STORE_SECONDS, writing)
+            await first_of(self._reactor, STORE_SECONDS, self._store_job(own))
         self._run(self._engine.recorded(job, self._seconds()))
+
+    def _store_job(self, own: OwnJob) -> Deferred[None]:
+        writing = self._store.begin_job(own)
+        return writing.addErrback(lambda failure: self.log.failure(
+            "{scanner}: storing JobId {job_id} failed", failure, scanner=own.scanner, job_id=own.job_id))
 
     async def _created_time(self, job: ScanJob, job_id: str) -> str | None:
         """The job's JobCreatedTime, from an event if one has arrived."""
@@ -343,6 +351,7 @@ class ScanJobExecution:
 
     def _change(self, command: Changed) -> None:
         job = command.job
+        self._lack_of_room.note(job)
         if job.phase is Phase.OVER and job.order.client:
             self._quotas.job_ended(self._bridge.name, job.id)  # if it was never created
         self._tell(job)

@@ -1,0 +1,1 @@
+"""Image formats and PDF: converts the files of pages, in a process of its own."""
