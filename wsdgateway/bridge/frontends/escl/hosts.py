@@ -5,9 +5,12 @@ Neither eSCL clients nor programs send `Origin`; their Host is an IP address or 
 """
 
 from collections.abc import Container
+from functools import lru_cache
 from ipaddress import ip_address
 
 from wsdgateway.http.messages import Headers, first
+
+KEPT = 256  # hosts that are known to be addresses, or not; clients send the same ones again and again
 
 
 def is_foreign(headers: Headers, host: bytes, names: Container[str]) -> bool:
@@ -33,6 +36,7 @@ def host_name(authority: bytes) -> str:
     return text.partition(":")[0].removesuffix(".")
 
 
+@lru_cache(KEPT)
 def _is_address(name: str) -> bool:
     try:
         ip_address(name)
