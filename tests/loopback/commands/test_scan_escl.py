@@ -12,10 +12,10 @@ from tests.loopback.clients import Ran, scanned
 from tests.scannedfiles import names_in, pages_of
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan import escl
-from wsdgateway.cli.scan.esclxml import PWG, SCAN
 from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER
 from wsdgateway.cli.scan.run import Order, offers
 from wsdgateway.cli.scan.sizes import read_size
+from wsdgateway.escl.reading import PWG, SCAN
 
 pytestmark = pytest.mark.usefixtures("cwd")
 IMAGE = io.BytesIO()

@@ -325,3 +325,18 @@ async def test_no_job_is_created_for_a_client_that_has_left(offered, monkeypatch
     await until(lambda: not service.server.connections)
     reading.callback(offer)
     assert service.scanner.own_jobs.execution.jobs == []
+
+
+@pytest.mark.logs_failure
+@pytest.mark.parametrize("path", ["ScannerStatus", "ScannerCapabilities"])
+@pytest_twisted.ensureDeferred
+async def test_an_error_of_the_gateway_is_500_and_the_next_request_is_answered(offered, monkeypatch, path):
+    service = await offered()
+    monkeypatch.setattr(service.scanner.monitor, "locate", lambda: None)
+    monkeypatch.setattr(service.scanner.bridge, "device", None)
+    with monkeypatch.context() as broken:
+        broken.setattr(service.scanner.monitor, "locate", lambda: 1 / 0)
+        answered = await service.escl_client.get(path)
+        assert (answered.status, answered.body) == (500, b"")
+    assert (await service.escl_client.get("ScannerStatus")).status == 200
+    assert sample(service, "wsdgateway_escl_requests_total", resource=path, status="500") == 1

@@ -10,17 +10,15 @@ from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from socket import SHUT_RDWR, socket
 from threading import Event
+from typing import TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
-from lxml import etree
-
-from wsdgateway.cli.scan.esclxml import (
-    DEFAULT_VERSION,
+from wsdgateway.cli.scan.esclvalues import (
     EsclCapabilities,
+    condition_of,
+    job_of,
     read_capabilities,
-    read_job,
-    read_status,
-    write_settings,
+    settings_of,
 )
 from wsdgateway.cli.scan.imagebody import MAX_IMAGE, PIECE
 from wsdgateway.cli.scan.outcomes import FAILED, ScanError, plain
@@ -34,15 +32,18 @@ from wsdgateway.cli.scan.scanner import (
     ScannerRefusal,
 )
 from wsdgateway.cli.scan.web import Web, WebAnswer
+from wsdgateway.escl.reading import Unreadable
+from wsdgateway.escl.scannerstatus import ScannerStatus as EsclStatus
+from wsdgateway.escl.writing import DEFAULT_VERSION
 from wsdgateway.http.urls import IN_PATH
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.scannerstatus import ScannerStatus
-from wsdgateway.soap.parsing import Malformed, parse
 
 PAUSE = 1.0  # seconds before a page that is not ready is asked for again
 MAX_ASKS = 120  # for one page; a device holds each for up to a minute, or refuses it at once
+_Document = TypeVar("_Document")
 _ROOT = re.compile(r"/eSCL/?$", re.IGNORECASE)
 
 
@@ -71,13 +72,13 @@ class EsclScanner:
 
     def condition(self) -> ScannerStatus | None:
         """Its ScannerStatus."""
-        return read_status(self._status())
+        return condition_of(self._status())
 
     def create(self, wanted: DocumentParameters) -> tuple[CreatedJob, DocumentParameters]:
         """Create a job. eSCL does not tell what the scanner has made of the parameters."""
         version = DEFAULT_VERSION if self._known is None else self._known.version
         answer = self._web.request(f"{self.address}/ScanJobs", JOB_TIMEOUT, method="POST",
-                                   body=write_settings(wanted, version), headers={"Content-Type": "text/xml"})
+                                   body=settings_of(wanted, version).write(), headers={"Content-Type": "text/xml"})
         if answer.status == 409:
             # Not "HTTP 409", which ends the pages of a job.
             raise ScannerRefusal("409 Conflict", "The scanner cannot scan with these settings, or from this source")
@@ -88,7 +89,7 @@ class EsclScanner:
 
     def status(self, job: CreatedJob) -> JobStatus | None:
         """The job in ScannerStatus; None if it is not listed there."""
-        return read_job(self._status(), job.job_id)
+        return job_of(self._status(), job.job_id)
 
     def cancel(self, job: CreatedJob) -> None:
         """Delete the job."""
@@ -136,21 +137,19 @@ class EsclScanner:
 
     def _capabilities(self) -> EsclCapabilities:
         if self._known is None:
-            self._known = read_capabilities(self._document("ScannerCapabilities", ELEMENTS_TIMEOUT))
-            if self._known is None:
-                raise ScannerRefusal("HTTP 200", "an answer without ScannerCapabilities")
+            self._known = self._document("ScannerCapabilities", ELEMENTS_TIMEOUT, read_capabilities)
         return self._known
 
-    def _status(self) -> etree._Element:
-        return self._document("ScannerStatus", STATUS_TIMEOUT)
+    def _status(self) -> EsclStatus:
+        return self._document("ScannerStatus", STATUS_TIMEOUT, EsclStatus.read)
 
-    def _document(self, name: str, timeout: float) -> etree._Element:
+    def _document(self, name: str, timeout: float, read: Callable[[bytes], _Document]) -> _Document:
         answer = self._web.request(f"{self.address}/{name}", timeout)
         if answer.status != 200:
             raise _refusal(answer)
         try:
-            return parse(answer.body)
-        except Malformed as bad:
+            return read(answer.body)
+        except Unreadable as bad:
             raise ScannerRefusal(f"HTTP {answer.status}", f"{name} cannot be read: {plain(bad)}") from None
 
 

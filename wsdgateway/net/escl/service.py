@@ -131,7 +131,18 @@ class EsclService:
             asked.source = REFUSED
             self._give(asked, request)
         else:
-            answering = Deferred.fromCoroutine(self._answers[request.resource](self, asked, request))
+            self._answer(asked, request)
+
+    def _answer(self, asked: _Asked, request: EsclRequest) -> None:
+        try:
+            answer = self._answers[request.resource](self, asked, request)
+        except Exception:
+            self._failed(asked, Failure())
+            return
+        if isinstance(answer, HTTPAnswer):  # clients ask for ScannerStatus often, and it waits for nothing
+            self._give(asked, answer)
+        else:
+            answering = Deferred.fromCoroutine(answer)
             answering.addCallbacks(partial(self._answered, asked), partial(self._failed, asked))
 
     def _refusal(self, asked: _Asked) -> HTTPAnswer | None:
@@ -170,7 +181,7 @@ class EsclService:
         self._accounting.client(exchange, asked.operation, asked.source, asked.started, job_id=asked.job_id,
                                 protocol=PROTOCOL)
 
-    # The resources.
+    # The resources. Each is a coroutine, or returns its answer at once.
 
     async def _capabilities(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
         self._view.on_missing()
@@ -182,24 +193,24 @@ class EsclService:
         own = own_url(asked.exchange.request.host, asked.exchange.port, secure=asked.exchange.secure)
         capabilities = None if offer is None or endpoint is None else offer.capabilities(
             self._view.labels(), endpoint, f"{base}/{self._view.name}" if base else "",
-            detects_paper=self._has_detected_paper(),
+            detects_paper=self._has_detected_paper(self._view.status()),
             icon_uri=None if own is None else f"{own}{asked.root}{ICON_PATH}")
         if capabilities is None:
             return UNKNOWN.answer()
         return HTTPAnswer(200, capabilities.write(), (_XML, NO_CACHE))
 
-    def _has_detected_paper(self) -> bool:
-        status = self._view.status()
+    def _has_detected_paper(self, status: ScannerStatus | None) -> bool:
         self._detects_paper = self._detects_paper or (status is not None and INPUT_TRAY_EMPTY in status.reasons)
         return self._detects_paper
 
-    async def _status(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
+    def _status(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
         self._view.on_missing()
         self._view.confirm(CONFIRM_SECONDS)
-        self._has_detected_paper()
+        scanner = self._view.status()
+        self._has_detected_paper(scanner)
         offer = self._offers.last
         has_feeder = offer is None or any(name != PLATEN for name in offer.configuration.sources)
-        status = status_of(self._view.status(), self._jobs.of(asked.exchange.client, asked.root), has_feeder=has_feeder,
+        status = status_of(scanner, self._jobs.of(asked.exchange.client, asked.root), has_feeder=has_feeder,
                            refused_age=self._jobs.refused_age(asked.exchange.client))
         return HTTPAnswer(200, status.write(), (_XML, NO_CACHE))
 
@@ -270,7 +281,7 @@ class EsclService:
             await first_of(self._reactor, STATUS_SECONDS, self._view.confirm(0.0))
         return None if outcome is None else outcome.answer()
 
-    async def _image_info(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
+    def _image_info(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
         one = self._jobs.get(request.job_id)
         if one is None or one.info is None:
             return empty(404)
@@ -279,7 +290,7 @@ class EsclService:
         info = ScanImageInfo(f"{asked.root}/ScanJobs/{one.job.id}", *one.info, job_uuid=one.job.id)
         return HTTPAnswer(200, info.write(), (_XML, NO_CACHE))
 
-    async def _delete(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
+    def _delete(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
         one = self._jobs.get(request.job_id)
         if one is None:
             return empty(404)

@@ -6,11 +6,13 @@ Neither eSCL clients nor programs send `Origin`; their Host is an IP address or 
 
 import re
 from collections.abc import Container
+from functools import lru_cache
 from ipaddress import ip_address
 
 from wsdgateway.http.messages import Headers, first
 
 _AUTHORITY = re.compile(rb"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?P<port>:[0-9]{1,5})?")
+KEPT = 256  # hosts that are known to be addresses, or not; clients send the same ones again and again
 
 
 def is_foreign(headers: Headers, host: bytes, names: Container[str]) -> bool:
@@ -48,6 +50,7 @@ def own_url(host: bytes, port: int, *, secure: bool) -> str | None:
     return f"http{'s' if secure else ''}://{host.decode('ascii')}{missing}"
 
 
+@lru_cache(KEPT)
 def _is_address(name: str) -> bool:
     try:
         ip_address(name)
