@@ -205,7 +205,7 @@ def test_an_interrupt_in_the_middle_of_a_page(scan, running, tmp_path, until):
 
 
 def test_a_gateway_that_was_killed_leaves_no_pages(running, twistd, tmp_path, until):
-    scanner, gateway, escl, admin = running.ports
+    _, gateway, escl, admin = running.ports
     fill(running, 200)
     body = (b'<scan:ScanSettings xmlns:pwg="http://www.pwg.org/schemas/2010/12/sm" '
             b'xmlns:scan="http://schemas.hp.com/imaging/escl/2011/05/03"><pwg:Version>2.0</pwg:Version>'
