@@ -106,7 +106,7 @@ async def test_a_cancel_in_the_middle_reaches_the_scanner_and_the_next_scan_work
 
 
 @pytest_twisted.ensureDeferred
-async def test_swiftescl_does_not_delete_a_job_so_that_it_ends_when_nobody_asks_for_its_pages(offered, opened):
+async def test_a_get_of_a_job_by_which_swiftescl_wants_to_cancel_it_changes_nothing(offered, opened):
     service = await offered(scanner={"feeder_pages": 200, "page_seconds": 0.1})
     one = opened(SwiftEscl, service)
     with pytest.raises(Failed) as failed:
@@ -115,6 +115,7 @@ async def test_swiftescl_does_not_delete_a_job_so_that_it_ends_when_nobody_asks_
     with pytest.raises(Failed) as failed:
         await one.scan(PLATEN)
     assert failed.value.reason == BUSY
+    assert scanners_jobs(service) == ["Processing"]
     service.scanner.own_jobs.cancel(service.scanner.own_jobs.get(one.job.rpartition("/")[2]))
     await until(lambda: scanners_jobs(service) == ["Canceled"])
     assert len(await one.scan(PLATEN)) == 1
