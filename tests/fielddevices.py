@@ -128,6 +128,7 @@ class FieldDevice:
         places = (place.format(base=self.base, port=self.device.port) for place in self.style.hosted)
         references = "".join(
             f"<a:EndpointReference><a:Address>{place}{path}</a:Address></a:EndpointReference>" for place in places)
+        serial = f"<p:SerialNumber>{self.style.serial}</p:SerialNumber>" if self.style.serial else ""
         host = "" if not self.style.has_host else (
             f"<p:Host><a:EndpointReference><a:Address>{self.style.endpoint}</a:Address></a:EndpointReference>"
             f"<p:Types>n:ScanDeviceType</p:Types><p:ServiceId>{self.style.endpoint}</p:ServiceId></p:Host>")
@@ -136,7 +137,7 @@ class FieldDevice:
             f"</p:Manufacturer><p:ModelName>{self.style.name} 1</p:ModelName><p:PresentationUrl>{self.base}/"
             "</p:PresentationUrl><i:DeviceCategory>Scanners MFP</i:DeviceCategory></p:ThisModel></m:MetadataSection>"
             f'<m:MetadataSection Dialect="{WSDP}/ThisDevice"><p:ThisDevice><p:FriendlyName>{self.style.name} in the '
-            "hall</p:FriendlyName></p:ThisDevice></m:MetadataSection>"
+            f"hall</p:FriendlyName>{serial}</p:ThisDevice></m:MetadataSection>"
             f'<m:MetadataSection Dialect="{WSDP}/Relationship"><p:Relationship Type="{WSDP}/host">{host}<p:Hosted>'
             f"{references}<p:Types>n:ScannerServiceType</p:Types><p:ServiceId>uri:{UUID}/scan</p:ServiceId>"
             f"<i:CompatibleId>{WSCN}/ScannerServiceType</i:CompatibleId><i:HardwareId>VEN_0001</i:HardwareId>"

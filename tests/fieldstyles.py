@@ -50,6 +50,7 @@ class Style:
     more: tuple[str, ...] = ()
     hosted: tuple[str, ...] = ("{base}",)  # addresses of each hosted service
     has_host: bool = True
+    serial: str = "S1"
     is_eventful: bool = True
     has_fault_ids: bool = True  # whether its faults have a MessageID
     identifier: str = "urn:uuid:00000000-0000-4000-8000-{:012d}"

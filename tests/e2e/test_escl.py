@@ -117,18 +117,18 @@ def test_the_platen(scan, running, tmp_path, until):
     done = scan("--source=Flatbed", "--format=png", "--resolution=75", "-o", "page.png")
     assert done.returncode == 0, done.error
     check_page(tmp_path / "page.png", 75)
-    assert jobs(running) == {"1": "Completed"}
+    until(lambda: jobs(running) == {"1": "Completed"})
     assert (asked(running, "CreateScanJob"), asked(running, "RetrieveImage")) == (1, 1)
     until(lambda: not spooled(tmp_path))
 
 
 # SANE's escl reads no IPv6 address in the name of a device: "Invalid port number".
 @pytest.mark.parametrize("scan", ["airscan"], indirect=True)
-def test_the_platen_by_ipv6(scan, running, tmp_path):
+def test_the_platen_by_ipv6(scan, running, tmp_path, until):
     done = scan("--source=Flatbed", "--format=png", "--resolution=75", "-o", "page.png", host="[::1]")
     assert done.returncode == 0, done.error
     check_page(tmp_path / "page.png", 75)
-    assert jobs(running) == {"1": "Completed"}
+    until(lambda: jobs(running) == {"1": "Completed"})
 
 
 @pytest.mark.parametrize(("source", "sheets", "pages"), [("ADF", 20, 20), ("ADF Duplex", 3, 6)])
@@ -140,7 +140,7 @@ def test_the_feeder(scan, running, tmp_path, until, source, sheets, pages):
     assert len({path.read_bytes() for path in found}) == pages
     for path in found:
         check_page(path, 75)
-    assert jobs(running) == {"1": "Completed"}
+    until(lambda: jobs(running) == {"1": "Completed"})
     assert asked(running, "CancelJob") == 0
     until(lambda: not spooled(tmp_path))
 

@@ -68,6 +68,16 @@ def test_duplex_offers_the_capabilities_of_both_sides(duplex, back, resolutions)
     assert "Platen" not in offered.sources
 
 
+@pytest.mark.parametrize(("size", "expected"), [
+    ((8500, 11700), (8500, 11700)), ((14000, 8500), (8500, 14000)), ((8500, 8500), (8500, 8500))])
+def test_the_width_of_a_source_is_the_shorter_side(size, expected):
+    least = ("<wscn:PlatenMinimumSize><wscn:Width>2000</wscn:Width><wscn:Height>1000</wscn:Height>"
+             "</wscn:PlatenMinimumSize>")
+    found = configuration(f"<wscn:Platen>{part('Platen', size=size)}{least}</wscn:Platen>").sources["Platen"]
+    assert found.maximum == expected
+    assert found.minimum == ((2000, 1000) if size == expected else (1000, 2000))
+
+
 @pytest.mark.parametrize("xml", [
     "", "<wscn:Platen/>", "<wscn:ADF/>", "<wscn:Film><wscn:FilmColor/></wscn:Film>", "<wscn:DeviceSettings/>",
     "<wscn:Platen><wscn:PlatenMaximumSize><wscn:Width>big</wscn:Width></wscn:PlatenMaximumSize></wscn:Platen>"])

@@ -23,6 +23,7 @@ class Labels:
     manufacturer: str = ""
     model: str = ""
     firmware: str = ""
+    serial_number: str = ""
 
     @property
     def name(self) -> str:
@@ -46,7 +47,7 @@ class Labels:
 def read_labels(metadata: etree._Element) -> Labels:
     """Returns the names in a device's metadata."""
     return Labels(*(text_of(metadata.find(f".//{{{WSDP}}}{name}")) or ""
-                    for name in ("FriendlyName", "Manufacturer", "ModelName", "FirmwareVersion")))
+                    for name in ("FriendlyName", "Manufacturer", "ModelName", "FirmwareVersion", "SerialNumber")))
 
 
 def write_get(*, to: str, message_id: str) -> bytes:

@@ -18,6 +18,7 @@ Deviations that are tolerated from every scanner because they are harmless, and 
 - events in another shape, under another action, or in the namespace of the specification's web pages:
   `wsdgateway.scan.events.read_job_event`
 - types with undeclared prefixes in announcements: `wsdgateway.discovery.messages.read_message`
+- sizes with width and height exchanged: `wsdgateway.scan.scannerconfiguration.read_configuration`
 - a job that is not found after its last page: `wsdgateway.bridge.frontends.escl.faults.page_outcome`
 - blanks, byte order marks and comments around an envelope: `wsdgateway.soap.encodings.bare`
 """

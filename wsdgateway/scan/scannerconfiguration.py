@@ -92,11 +92,13 @@ def _offer(part: etree._Element | None, prefix: str) -> SourceOffer:
     widths, heights = (
         [int(value) for value in _values(dots, f"{name}s", name) if value.isascii() and value.isdigit()]
         for name in ("Width", "Height"))
+    maximum, minimum = _size(part, f"{prefix}MaximumSize"), _size(part, f"{prefix}MinimumSize")
+    if maximum is not None and maximum[0] > maximum[1]:
+        # Kyocera ECOSYS M2040dn: it scans a sheet of A4 upright all the same.
+        maximum, minimum = maximum[::-1], None if minimum is None else minimum[::-1]
     return SourceOffer(
         tuple(sorted(value for value in set(widths) if value and (not heights or value in heights))),
-        _values(part, f"{prefix}Color", "ColorEntry"),
-        _size(part, f"{prefix}MaximumSize"), _size(part, f"{prefix}MinimumSize"),
-        _size(part, f"{prefix}OpticalResolution"))
+        _values(part, f"{prefix}Color", "ColorEntry"), maximum, minimum, _size(part, f"{prefix}OpticalResolution"))
 
 
 def _size(part: etree._Element, name: str) -> tuple[int, int] | None:

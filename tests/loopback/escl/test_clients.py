@@ -11,6 +11,7 @@ from twisted.internet.defer import ensureDeferred
 from tests.loopback.escl.clients.macos import MacOS
 from tests.loopback.escl.clients.mopria import Mopria
 from tests.loopback.escl.clients.naps2 import PAGE_PATIENCE, PATIENCE, Naps2
+from tests.loopback.escl.clients.scanbridge import ScanBridge
 from tests.loopback.escl.clients.session import BUSY, DUPLEX, EMPTY, ERROR, FEEDER, JAM, OFFLINE, PLATEN, Failed
 from tests.loopback.escl.clients.swiftescl import SwiftEscl
 from tests.loopback.escl.clients.windows import Windows
@@ -24,8 +25,8 @@ from wsdgateway.net.escl.jobs import CREATE_SECONDS
 from wsdgateway.net.escl.offer import ASK_SECONDS
 from wsdgateway.net.escl.service import ENDPOINT_SECONDS
 
-CLIENTS = (MacOS, Windows, Naps2, Mopria, SwiftEscl)
-DELETING = (MacOS, Windows, Naps2, Mopria)
+CLIENTS = (MacOS, Windows, Naps2, Mopria, SwiftEscl, ScanBridge)
+DELETING = (MacOS, Windows, Naps2, Mopria, ScanBridge)
 OTHER_HOST = "127.0.0.2"
 
 
@@ -73,7 +74,7 @@ async def test_every_page_arrives_once_and_the_scanner_is_idle_afterwards(offere
     assert len({page.headers["content-location"] for page in found}) == pages
     status = await one.status()
     assert (status.value("State"), status.values("JobState")[0]) == ("Idle", "Completed")
-    assert set(scanners_jobs(service)) == {"Completed"}
+    await until(lambda: set(scanners_jobs(service)) == {"Completed"})
     await until(lambda: service.spool_files() == [])
 
 
@@ -105,7 +106,7 @@ async def test_a_cancel_in_the_middle_reaches_the_scanner_and_the_next_scan_work
 
 
 @pytest_twisted.ensureDeferred
-async def test_swiftescl_does_not_delete_a_job_so_that_it_ends_when_nobody_asks_for_its_pages(offered, opened):
+async def test_a_get_of_a_job_by_which_swiftescl_wants_to_cancel_it_changes_nothing(offered, opened):
     service = await offered(scanner={"feeder_pages": 200, "page_seconds": 0.1})
     one = opened(SwiftEscl, service)
     with pytest.raises(Failed) as failed:
@@ -114,13 +115,14 @@ async def test_swiftescl_does_not_delete_a_job_so_that_it_ends_when_nobody_asks_
     with pytest.raises(Failed) as failed:
         await one.scan(PLATEN)
     assert failed.value.reason == BUSY
+    assert scanners_jobs(service) == ["Processing"]
     service.scanner.own_jobs.cancel(service.scanner.own_jobs.get(one.job.rpartition("/")[2]))
     await until(lambda: scanners_jobs(service) == ["Canceled"])
     assert len(await one.scan(PLATEN)) == 1
 
 
 @pytest.mark.parametrize(("kind", "reason"), [(MacOS, BUSY), (Windows, BUSY), (Naps2, ERROR), (Mopria, BUSY),
-                                              (SwiftEscl, BUSY)])
+                                              (SwiftEscl, BUSY), (ScanBridge, BUSY)])
 @pytest_twisted.ensureDeferred
 async def test_a_scanner_that_scans_for_a_wsd_client_is_busy(offered, opened, kind, reason):
     service = await offered(scanner={"page_seconds": 30.0})
@@ -145,7 +147,7 @@ async def test_a_scan_waits_while_another_host_scans(offered, opened, kind):
 
 
 @pytest.mark.parametrize(("kind", "reason"), [(MacOS, ERROR), (Windows, JAM), (Naps2, ERROR), (Mopria, ERROR),
-                                              (SwiftEscl, ERROR)])
+                                              (SwiftEscl, ERROR), (ScanBridge, ERROR)])
 @pytest_twisted.ensureDeferred
 async def test_an_empty_feeder_is_a_conflict_and_shown_as_empty_until_it_may_have_been_filled(
         offered, opened, kind, reason):
@@ -154,7 +156,7 @@ async def test_an_empty_feeder_is_a_conflict_and_shown_as_empty_until_it_may_hav
     with pytest.raises(Failed) as failed:
         await one.scan(FEEDER)
     assert (failed.value.reason, failed.value.status) == (reason, 409)
-    if kind is not SwiftEscl:  # which does not look at AdfState
+    if kind not in (SwiftEscl, ScanBridge):  # which do not look at AdfState
         with pytest.raises(Failed) as failed:
             await one.scan(FEEDER)
         assert failed.value.reason == EMPTY

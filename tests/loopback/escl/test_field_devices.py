@@ -10,7 +10,8 @@ from tests.loopback.escl.client import client, section, settings
 from tests.waiting import until
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
 
-NAMELESS = attrs.evolve(BROTHER, name="nameless", has_host=False)  # neither its metadata nor its URL have a uuid
+# Neither its metadata nor its URL have a uuid.
+NAMELESS = attrs.evolve(BROTHER, name="nameless", has_host=False, serial="")
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ async def test_the_capabilities_are_offered_without_discovery(behind, style):
     assert answered.status == 200
     found = ScannerCapabilities.read(answered.body)
     assert found.make_and_model == f"Example {style.name} 1"
+    assert found.serial_number == (style.serial or found.uuid)
     assert found.platen.max_width == 2550
     assert (await one.get("ScannerCapabilities")).value("UUID") == found.uuid
 

@@ -40,8 +40,8 @@ class Offer:
                      icon_uri: str | None = None) -> ScannerCapabilities | None:
         """The eSCL capabilities; None if no eSCL client can use the scanner. `endpoint` identifies it for ever."""
         return capabilities_of(
-            Identity(labels.manufacturer, labels.model or self.name, endpoint, admin_uri=admin_uri,
-                     icon_uri=icon_uri),
+            Identity(labels.manufacturer, labels.model or self.name, endpoint, labels.serial_number,
+                     admin_uri=admin_uri, icon_uri=icon_uri),
             self.configuration, self.default, detects_paper=detects_paper)
 
 

@@ -50,6 +50,11 @@ def test_the_manufacturer_is_not_named_twice(manufacturer, model, expected):
     assert Identity(manufacturer, model, "e").make_and_model == expected
 
 
+def test_a_scanner_without_a_serial_number_has_its_uuid_in_place_of_it():
+    found = capabilities_of(attrs.evolve(WHO, serial_number=""), FULL, DEFAULT)
+    assert found.serial_number == found.uuid
+
+
 def test_the_uuid_depends_on_the_endpoint_alone_and_is_not_the_devices_own():
     assert attrs.evolve(WHO, model="other").uuid == WHO.uuid == "0ef2b6b7-d2e0-5179-8233-94acbecf092d"
     assert attrs.evolve(WHO, endpoint="urn:uuid:0f1f").uuid != WHO.uuid

@@ -1,5 +1,7 @@
 """The HTTP connections of one replayed client, and what all replayed clients have in common."""
 
+from twisted.internet.task import deferLater
+
 from tests.loopback.escl.client import Answered
 from tests.peers import connect
 
@@ -96,6 +98,12 @@ class Replayed:
 
     async def status(self):
         return await self.get("ScannerStatus")
+
+    async def pause(self):
+        """Waits for a moment in place of a pause, so that the gateway can go on."""
+        from twisted.internet import reactor
+
+        await deferLater(reactor, 0.01)
 
     async def close(self):
         await self.session.close()

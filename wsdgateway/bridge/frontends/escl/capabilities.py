@@ -23,12 +23,15 @@ _FAMILY = UUID("5b1d3b0e-6a0e-4b52-9c53-0f5d8f1c8a47")
 
 @attrs.frozen
 class Identity:
-    """The names of a scanner from ThisModel, ThisDevice and its endpoint reference; the addresses are the gateway's."""
+    """The names of a scanner from ThisModel, ThisDevice and its endpoint reference; the addresses are the gateway's.
+
+    `serial_number` is empty if it is unknown.
+    """
 
     manufacturer: str
     model: str
     endpoint: str
-    serial_number: str | None = None
+    serial_number: str = ""
     admin_uri: str | None = None
     icon_uri: str | None = None
 
@@ -58,7 +61,9 @@ def capabilities_of(identity: Identity, configuration: ScannerConfiguration, def
     brightness, contrast, sharpen = supports_of(configuration)
     return ScannerCapabilities(
         identity.make_and_model, identity.uuid, caps.get(PLATEN), _feeder(caps, detects_paper=detects_paper),
-        serial_number=identity.serial_number, manufacturer=identity.manufacturer or None, admin_uri=identity.admin_uri,
+        # ScanBridge reads no capabilities without one.
+        serial_number=identity.serial_number or identity.uuid,
+        manufacturer=identity.manufacturer or None, admin_uri=identity.admin_uri,
         icon_uri=identity.icon_uri, brightness=brightness, compression=compression_of(configuration, default),
         contrast=contrast, sharpen=sharpen)
 
