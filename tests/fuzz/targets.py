@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import attrs
 import escltargets
+import pagetargets
 import soaptargets
 import texttargets
 import wiretargets
@@ -25,6 +26,12 @@ _DNS = (
     b"\0\x0c\x80\x01",
     b"\0\xff\0\x01", b"\0\x10\x80\x01", b"\0\x21\x80\x01", b"\0\x01\x80\x01\0\0\0\x78\0\x04\xc0\0\x02\x4d",
     b"\0\0\x11\x94", b"\0\0\0\0", b"\x84\0", b"\x02\0", b"\0\x01\0\0\0\0\0\0", b"\x06uuid=1",
+)
+_IMAGE = (
+    b"\xff\xd8", b"\xff\xd9", b"\xff\xff", b"\xff\x01", b"\xff\xd0", b"\xff\xe0\0\x10JFIF\0", b"\xff\xe1\xff\xff",
+    b"\xff\xe0\0\0", b"\xff\xc0\0\x11\x08\0\x10\0\x10\x03", b"\xff\xc2\0\x0b\x08\xff\xff\0\x10\x01", b"\xff\xc4\0\x02",
+    b"\xff\xda", b"\xff\xdc\0\x04\0\x20", b"\xff\xdc\0\x04\0\0", b"\xff\xdc\0\x04\xff\xff", b"\x89PNG\r\n\x1a\n",
+    b"\0\0\0\rIHDR", b"IDAT", b"IEND", b"II*\0", b"MM\0*", b"BM", b"\x08\0\0\0", b"\xff\xff\xff\xff", b"%PDF-1.7",
 )
 _MIME = (
     b"\r\n--boundary\r\n", b"\r\n--boundary--", b"--boundary", b"x--boundary--",
@@ -122,6 +129,9 @@ TARGETS = {
     "escl_settings": Target(escltargets.escl_settings, _XML + _ESCL),
     "escl_documents": Target(escltargets.escl_documents, _XML + _ESCL),
     "escl_requests": Target(escltargets.escl_requests, _ESCL),
+    "jpeg_frames": Target(pagetargets.jpeg_frames, _IMAGE),
+    "images": Target(pagetargets.images, _MIME + _IMAGE),
+    "page_sizes": Target(pagetargets.page_sizes, _IMAGE),
     "configuration": Target(texttargets.configuration, _TOML),
     "addresses": Target(texttargets.addresses, _URL),
     "times": Target(texttargets.times, _TIME),

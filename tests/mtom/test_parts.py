@@ -81,6 +81,12 @@ def test_other_encodings_leave_the_content_unchanged(encoding):
     assert decoded(encoding, b"\xff=41 QQ==\r\n") == b"\xff=41 QQ==\r\n"
 
 
+@pytest.mark.parametrize("size", [1, 3, 4, 100])
+def test_base64_in_several_blocks_with_padding(size):
+    encoded = base64.b64encode(b"abcd") + base64.b64encode(b"efghi") + base64.b64encode(b"jkl")
+    assert decoded(b"base64", encoded, range(0, len(encoded), size)) == b"abcdefghijkl"
+
+
 def test_incomplete_base64_is_an_error():
     with pytest.raises(BadTransferEncoding, match="base64"):
         decoded(b"base64", b"QUJDR")

@@ -118,8 +118,14 @@ class _Base64:
         return self._decoded(held + b"=" * (-len(held) % 4))
 
     def _decoded(self, data: bytes) -> bytes:
+        """Decode whole groups of four. Padding does not end the content: some encoders write several blocks."""
+        decoded, start = [], 0
         try:
-            return binascii.a2b_base64(data)
+            while (padding := data.find(b"=", start)) >= 0:
+                group = start + (padding - start) // 4 * 4
+                decoded += [binascii.a2b_base64(data[start:group]), binascii.a2b_base64(data[group:group + 4])]
+                start = group + 4
+            return b"".join((*decoded, binascii.a2b_base64(data[start:])))
         except binascii.Error as error:
             raise BadTransferEncoding(f"base64 that cannot be decoded: {error}") from None
 

@@ -27,9 +27,10 @@ def lack(now):
 def test_the_line_says_what_to_do(lack, said):
     lack.note(job(Reason.SPOOL_FULL))
     assert said == [
-        "front-desk: a job of 192.0.2.7 was canceled, because there was no room in the spool for its next page for 50 s. "
-        "The spool holds 1000 bytes, at most 500 of one client; those of this client use 400. Pages stay until clients "
-        "have fetched them; give a larger [escl] spool_size if that happens often (logged at most once a minute)"]
+        "front-desk: a job of 192.0.2.7 was canceled, because there was no room in the spool for its next page for "
+        "50 s. The spool holds 1000 bytes, at most 500 of one client; those of this client use 400. Pages stay until "
+        "clients have fetched them; give a larger [escl] spool_size if that happens often (logged at most once a "
+        "minute)"]
 
 
 def test_each_reason_and_client_is_logged_once_a_minute(lack, said, now):

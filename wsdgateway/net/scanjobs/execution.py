@@ -226,12 +226,13 @@ class ScanJobExecution:
 
     async def _created(self, job: ScanJob) -> None:
         outcome = await self._requests.create(job.order.tickets[job.ticket], job.order.client)
-        now = self._seconds()
         if isinstance(outcome, CreatedJob):
-            self._store_job(OwnJob(self._bridge.name, outcome.job_id, answered=self._wall()))
-            self._run(self._engine.created(job, outcome, now))
+            # Before the client learns of the job. Its JobCreatedTime is not known yet.
+            own = OwnJob(self._bridge.name, outcome.job_id, answered=self._wall())
+            await first_of(self._reactor, STORE_SECONDS, self._store_job(own))
+            self._run(self._engine.created(job, outcome, self._seconds()))
         else:
-            self._run(self._engine.not_created(job, outcome, now))
+            self._run(self._engine.not_created(job, outcome, self._seconds()))
 
     def _record(self, command: Record) -> None:
         self._tasks.run(self._recorded(command.job))
