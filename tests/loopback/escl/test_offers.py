@@ -1,5 +1,7 @@
 """Capabilities that are kept over restarts, given at once, and read again when the scanner has restarted."""
 
+import re
+
 import pytest
 import pytest_twisted
 
@@ -30,6 +32,10 @@ def started(running, tmp_path):
     return start
 
 
+def _without_addresses(body):
+    return re.sub(rb"<scan:AdminURI>[^<]*<", b"<", body)  # its port is another one after the restart
+
+
 @pytest_twisted.ensureDeferred
 async def test_capabilities_are_given_after_a_restart_with_the_scanner_off(virtual, started):
     device = await virtual(name="Front Desk")
@@ -40,7 +46,8 @@ async def test_capabilities_are_given_after_a_restart_with_the_scanner_off(virtu
     await device.stopService()
     second = await started(scan)
     again = await second.escl_client.get("ScannerCapabilities")
-    assert (again.status, again.body) == (200, known.body)
+    assert again.status == 200
+    assert _without_addresses(again.body) == _without_addresses(known.body)
     await until(lambda: second.scanners[0].health.reachable is False)
     assert (await second.escl_client.get("ScannerStatus")).value("State") == "Down"
 
