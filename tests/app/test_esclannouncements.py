@@ -142,11 +142,15 @@ class Scanner:
         self.name, self.offers = name, offers
         self.options = SimpleNamespace(section=SimpleNamespace(escl=escl, uuid=None))
         self.stand_in = SimpleNamespace(service=object() if here else None)
+        self.offer_keeper = None
         self.monitor = SimpleNamespace(labels=Labels(friendly, "Maker", "1000"), endpoint=f"urn:uuid:{OWN}",
                                        places=lambda: {("192.0.2.20", 80), ("printer.example", 80)})
 
     def escl_endpoint(self):
         return self.monitor.endpoint
+
+    def escl_labels(self):
+        return self.monitor.labels
 
     def goes(self):
         self.stand_in.service = None

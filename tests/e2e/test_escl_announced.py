@@ -155,3 +155,24 @@ def test_an_address_that_the_interface_gets_later(network, clients, until):
     assert not network.curl(CLIENTS, address)
     network.run(GATEWAY, "ip", "address", "add", "192.0.2.6/24", "dev", "lan")
     until(lambda: "<pwg:State>Idle<" in network.curl(CLIENTS, address))
+
+
+def test_a_scanner_that_is_off_is_announced_after_a_restart_of_the_gateway(network, clients, until):
+    first = start(network, "front-desk", 8018, "Front Desk")
+    process = gateway(network)
+    until(lambda: clients.names() == {"Front Desk"})
+    [port] = {one.port for one in until(clients.browse)}
+    root = f"http://192.0.2.5:{port}/eSCL"
+    known = until(lambda: network.curl(CLIENTS, f"{root}/ScannerCapabilities"))
+    network.end(process)
+    network.end(first)
+    until(lambda: not clients.names())
+    gateway(network)
+    until(lambda: clients.names() == {"Front Desk"})
+    assert network.curl(CLIENTS, f"{root}/ScannerCapabilities") == known
+    until(lambda: "<pwg:State>Down<" in network.curl(CLIENTS, f"{root}/ScannerStatus"))
+    again = start(network, "front-desk", 8018, "Front Desk")
+    until(lambda: "<pwg:State>Idle<" in network.curl(CLIENTS, f"{root}/ScannerStatus"))
+    assert clients.names() == {"Front Desk"}
+    network.end(again)
+    until(lambda: not clients.names())

@@ -6,8 +6,10 @@ from contextlib import closing
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription, Token
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.eventing.filters import ActionFilter
+from wsdgateway.metadata.messages import Labels
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.storage import schema
@@ -23,6 +25,11 @@ def job(number, scanner="front-desk"):
 
 def own_job(job_id, **more):
     return OwnJob(**{"scanner": "front-desk", "job_id": job_id, "created": "2026-11-22T10:00:00Z", **more})
+
+
+def kept_offer(scanner, **more):
+    return KeptOffer(**{"scanner": scanner, "place": "http://d/scan", "endpoint": "urn:uuid:1",
+                        "labels": Labels("Näme", "Maker", "1000", "1.2"), "elements": "<a>ü</a>", **more})
 
 
 def without_file(reactor, file):

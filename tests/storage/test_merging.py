@@ -2,7 +2,7 @@
 
 import attrs
 
-from tests.storage.stores import held, own_job, subscription
+from tests.storage.stores import held, kept_offer, own_job, subscription
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.storage import recovery
 from wsdgateway.storage.merging import LEFT, merge, name_of_job
@@ -53,3 +53,11 @@ def test_escl_ports_of_this_start_win():
     before = content(escl_ports=(("a", 8402), ("c", 8401), ("d", 8403)))
     merged, _ = merge(known, before, ())
     assert merged.escl_ports == (("a", 8400), ("b", 8401), ("d", 8403))
+
+
+def test_offers_of_escl_scanners_that_were_read_since_the_start_win():
+    known, listed = content(escl_offers=(kept_offer("a"),)), content(
+        escl_offers=(kept_offer("a", elements="<old/>"), kept_offer("b")))
+    merged, restored = merge(known, listed, ())
+    assert merged.escl_offers == (kept_offer("b"), kept_offer("a"))
+    assert restored.escl_offers == ()

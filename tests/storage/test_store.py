@@ -5,7 +5,7 @@ import pytest
 import pytest_twisted
 from zope.interface.verify import verifyObject
 
-from tests.storage.stores import PLAIN, held, job, own_job, subscription
+from tests.storage.stores import PLAIN, held, job, kept_offer, own_job, subscription
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Token
 from wsdgateway.scan.jobstatus import JobStatus
@@ -164,3 +164,25 @@ async def test_a_scanner_keeps_its_escl_port_until_another_gets_it(store):
     assert await store.escl_ports() == {"a": 8400, "b": 8402}
     await store.keep_escl_port("c", 8400)
     assert await store.escl_ports() == {"b": 8402, "c": 8400}
+
+
+@pytest_twisted.ensureDeferred
+async def test_offers_of_escl_scanners_are_replaced_and_forgotten(store):
+    assert await store.escl_offers() == []
+    for scanner in ("a", "b", "c"):
+        await store.keep_escl_offer(kept_offer(scanner))
+    newer = kept_offer("a", elements="<b/>", endpoint="urn:uuid:2")
+    await store.keep_escl_offer(newer)
+    assert await store.escl_offers() == [kept_offer("b"), kept_offer("c"), newer]
+    await store.forget_escl_offer("b")
+    await store.forget_escl_offer("nobody")
+    assert await store.escl_offers() == [kept_offer("c"), newer]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_oldest_offers_of_escl_scanners_are_deleted(store, monkeypatch):
+    for module in ("memory", "rows"):
+        monkeypatch.setattr(f"wsdgateway.storage.{module}.MAX_KEPT", 2)
+    for scanner in ("a", "b", "a", "c"):
+        await store.keep_escl_offer(kept_offer(scanner))
+    assert await store.escl_offers() == [kept_offer("a"), kept_offer("c")]

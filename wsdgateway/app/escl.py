@@ -13,10 +13,11 @@ from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.scanjobs.room import CLIENT_SHARE, Room
 from wsdgateway.config.sections import Config
 from wsdgateway.metrics import Metrics
+from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.context import EsclContext
 from wsdgateway.net.conversion import Converter
 from wsdgateway.storage.spool import Spool
-from wsdgateway.storage.store import StoreError
+from wsdgateway.storage.store import IStore, StoreError
 
 
 class SpoolUnusable(Exception):
@@ -41,6 +42,14 @@ def open_spool(reactor: Any, config: Config, metrics: Metrics) -> EsclContext | 
                       count=deleted)
     metrics.watch_spool(lambda: room.unfetched, lambda: room.limit)
     return EsclContext(spool, room, Converter(reactor), set(host_names(config)), lambda: str(uuid.uuid4()))
+
+
+async def restore_offers(shared: EsclContext, store: IStore, scanners: list[BridgedScanner]) -> None:
+    """Offer each scanner as it was when it was last read, until it is read again."""
+    shared.kept.update({one.scanner: one for one in await store.escl_offers()})
+    for scanner in scanners:
+        if scanner.offer_keeper is not None:
+            scanner.offer_keeper.restore()
 
 
 def is_for_escl(path: bytes) -> bool:

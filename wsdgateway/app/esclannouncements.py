@@ -1,7 +1,8 @@
 """Announces the eSCL scanners by DNS-SD on the clients' interfaces, while they can be used there.
 
 `[escl] announce` and `[discovery] client_interfaces`. A scanner is announced as long as its stand-in is, so that
-clients that hide a WSD scanner behind an eSCL one find one of the two, and only where no other host announces it.
+clients that hide a WSD scanner behind an eSCL one find one of the two, and only where no other host announces it. One
+that was read before the start is announced from the start on.
 """
 
 import socket
@@ -250,7 +251,7 @@ class EsclAnnouncements:
     def _capabilities(self, scanner: BridgedScanner) -> ScannerCapabilities | None:
         """The capabilities of a scanner as far as they are announced; None while they are not known."""
         offer: Offer | None = None if scanner.offers is None else scanner.offers.last
-        endpoint, labels = scanner.escl_endpoint(), scanner.monitor.labels
+        endpoint, labels = scanner.escl_endpoint(), scanner.escl_labels()
         if offer is None or endpoint is None:
             return None
         made_from = offer, endpoint, labels
@@ -260,7 +261,7 @@ class EsclAnnouncements:
         return known[1]
 
     def _name(self, scanner: BridgedScanner) -> str:
-        return f"{scanner.monitor.labels.name or scanner.name}{self._config.discovery.suffix}"
+        return f"{scanner.escl_labels().name or scanner.name}{self._config.discovery.suffix}"
 
     def _announcement(self, scanner: BridgedScanner, capabilities: ScannerCapabilities, port: int, name: str
                       ) -> _Wanted:
@@ -312,7 +313,7 @@ class EsclAnnouncements:
             return None
         if not scanner.options.section.escl:
             return "escl is false"
-        if scanner.stand_in.service is None:
+        if not _is_here(scanner):
             return "the scanner is not there, or not known yet"
         if self._ports().port(name) is None:
             return "its port is not open"
@@ -326,8 +327,14 @@ async def _stopped(announcer: Announcer) -> None:
 
 
 def _is_here(scanner: BridgedScanner) -> bool:
-    """True while the scanner is offered by eSCL, and its stand-in is announced to WSD clients."""
-    return scanner.offers is not None and scanner.options.section.escl and scanner.stand_in.service is not None
+    """True while the scanner is offered by eSCL, and its stand-in is announced to WSD clients.
+
+    After a start, also true for a scanner that was read earlier, until it is known whether it is there.
+    """
+    keeper = scanner.offer_keeper
+    is_expected = keeper is not None and keeper.is_expected
+    return scanner.offers is not None and scanner.options.section.escl and (
+        is_expected or scanner.stand_in.service is not None)
 
 
 def _addresses_of(scanner: BridgedScanner) -> frozenset[Address]:

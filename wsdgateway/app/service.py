@@ -19,7 +19,7 @@ from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.discovery import DiscoveryService
-from wsdgateway.app.escl import host_names, is_for_escl, open_spool, with_both
+from wsdgateway.app.escl import host_names, is_for_escl, open_spool, restore_offers, with_both
 from wsdgateway.app.esclannouncements import EsclAnnouncements
 from wsdgateway.app.esclports import EsclPorts
 from wsdgateway.app.exchangelog import ExchangeLogging
@@ -224,6 +224,8 @@ class GatewayService(MultiService):
         """Restore the content of the store, then open the listeners."""
         self.instance_id = await self.store.next_instance(int(self.wall()))
         await self._stored_state.load()
+        if self.escl is not None:
+            await restore_offers(self.escl, self.store, self.scanners)
         await self.escl_ports.load()
         if self.escl is not None and self.running:
             self.announcements.start()

@@ -22,6 +22,7 @@ from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.bridge.scanjobs.scanjob import ScanJob
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.eventing.source import SOURCE_CANCELING
+from wsdgateway.metadata.messages import Labels
 from wsdgateway.net.clients.authorization import Authorization
 from wsdgateway.net.clients.forwarding import Forwarder
 from wsdgateway.net.clients.notifications import notifications
@@ -31,6 +32,7 @@ from wsdgateway.net.clients.reusedjobids import ReusedJobIds
 from wsdgateway.net.context import Context, EsclContext
 from wsdgateway.net.escl.jobs import EsclJobs
 from wsdgateway.net.escl.offer import OfferReader
+from wsdgateway.net.escl.offerkeeper import OfferKeeper
 from wsdgateway.net.escl.service import EsclService, ScannerView
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.distribution import Distribution
@@ -67,6 +69,7 @@ class BridgedScanner:
         self.options = options
         self.name = options.name
         self._context = context
+        self.offer_keeper: OfferKeeper | None = None
         self.bridge = ScannerBridge(options, new_id=context.new_id, quotas=context.quotas)
         self.device = DeviceClient(
             context.sockets, options, seconds=context.seconds, writes=context.writes,
@@ -137,13 +140,20 @@ class BridgedScanner:
         execution, self._leftovers = self.make_scan_jobs(shared.spool, shared.room, shared.new_job_id)
         self.own_jobs = EsclJobs(context.reactor, execution, context.seconds)
         view = ScannerView(
-            self.name, lambda: self.monitor.labels, self.escl_endpoint, self.monitor.read_endpoint,
+            self.name, self.escl_labels, self.escl_endpoint, self.monitor.read_endpoint,
             lambda: None if self.health.reachable is False or self._is_silent() else bridge.reported.status,
             lambda age: self._status_check.confirm(age),
             lambda: self.monitor.locate() if bridge.device is None else None,
             lambda: bridge.device is not None, lambda: self.options.section.escl)
-        self.offers = OfferReader(context.reactor, self._job_requests(), view.is_located)
-        self.offers.on_change = lambda: context.on_presence(self.name)
+        self.offers = OfferReader(context.reactor, self._job_requests(), view.is_located,
+                                  lambda: self.health.reachable is False)
+        section = self.options.section
+        self.offer_keeper = OfferKeeper(
+            self.name, str(section.scan or section.device or section.uuid), shared.kept, context.store, self.offers,
+            self._own_escl_endpoint, lambda: self.monitor.labels,
+            lambda: self.stand_in.service is not None or self.monitor.has_left)
+        self.offer_keeper.restore()
+        self.offers.on_change = self._offer_changed
         self.escl = EsclService(context.reactor, view, self.own_jobs, self.offers, shared, context.permission,
                                 accounting, context.metrics)
 
@@ -152,11 +162,28 @@ class BridgedScanner:
         return not self.device.is_scanning and is_silent(
             self._status_check.waiting_since, self.device.last_received, self._context.seconds())
 
+    def _offer_changed(self) -> None:
+        if self.offer_keeper is not None:
+            self.offer_keeper.look()
+        self._context.on_presence(self.name)
+
+    def _read_offer_again(self) -> None:
+        """Read what the scanner offers by eSCL, which may be something else after a restart."""
+        if self.offers is not None and self.offers.last is not None and self.options.section.escl:
+            self.offers.refresh()
+
+    def escl_labels(self) -> Labels:
+        """The scanner's names; those from before the start until it answers."""
+        return self.monitor.labels if self.offer_keeper is None else self.offer_keeper.labels
+
     def escl_endpoint(self) -> str | None:
         """What the uuid of the eSCL scanner is made from: the scanner's own uuid, or its address if that is fixed.
 
         The metadata of some scanners have no uuid; then it is the endpoint address of the stand-in.
         """
+        return self._own_escl_endpoint() if self.offer_keeper is None else self.offer_keeper.endpoint
+
+    def _own_escl_endpoint(self) -> str | None:
         section = self.options.section
         return f"{section.scan} {self.name}" if section.scan else (
             self.monitor.endpoint or self.monitor.stand_in.endpoint)
@@ -212,6 +239,8 @@ class BridgedScanner:
         return "unconfirmed" if is_lapsing else self.subscription.state
 
     def _presence_changed(self) -> None:
+        if self.offer_keeper is not None:
+            self.offer_keeper.look()
         self._context.on_presence(self.name)
         self.watch.look()
 
@@ -346,7 +375,8 @@ class BridgedScanner:
         self._go_on_with(self.bridge.subscriptions.all())
 
     def _doubted(self) -> None:
-        """Check with the scanner that it still holds its subscriptions."""
+        """Check with the scanner that it still holds its subscriptions, and what it offers."""
+        self._read_offer_again()
         if self.subscription is not None:
             self.subscription.recovered(was_away=True)
         self.panel.recovered(was_away=True)
@@ -365,6 +395,7 @@ class BridgedScanner:
         self.bridge.rebooted()
         self.stand_in.metadata.forget()
         self.panel.doubt()
+        self._read_offer_again()
 
     def recovered(self, was_open: bool) -> None:
         """Handle the first answer after a failure; without a subscription, assume that the scanner has rebooted."""
@@ -373,6 +404,7 @@ class BridgedScanner:
         if was_open:
             self.bridge.forget_status()
             self.stand_in.metadata.forget()
+            self._read_offer_again()
         if self.subscription is not None:
             self.subscription.recovered(was_away=was_open)
         self.panel.recovered(was_away=was_open)

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
+from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.exchangelog.log import ExchangeLog
@@ -29,7 +30,7 @@ class EsclContext:
     """What the eSCL services of all scanners share.
 
     `names` are the host names of this gateway in lower case, which a reload may change. `new_job_id` makes ids that
-    cannot be guessed.
+    cannot be guessed. `kept` holds what scanners offered when they were last read, by name, as in the store.
     """
 
     spool: Spool
@@ -37,6 +38,7 @@ class EsclContext:
     converter: Converter
     names: set[str]
     new_job_id: Callable[[], str]
+    kept: dict[str, KeptOffer] = attrs.Factory(dict)
 
 
 @attrs.frozen

@@ -19,6 +19,7 @@ from zope.interface import implementer
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.merging import name_of_job
@@ -174,6 +175,12 @@ class FallbackStore:
     def keep_escl_port(self, scanner: str, port: int) -> Deferred[None]:
         return self._write(lambda store: store.keep_escl_port(scanner, port))
 
+    def keep_escl_offer(self, offer: KeptOffer) -> Deferred[None]:
+        return self._write(lambda store: store.keep_escl_offer(offer))
+
+    def forget_escl_offer(self, scanner: str) -> Deferred[None]:
+        return self._write(lambda store: store.forget_escl_offer(scanner))
+
     def _has_ended(self, name: str) -> None:
         """Records the end of a subscription, of the adoption of a scanner, or of a job of the gateway's own.
 
@@ -212,6 +219,9 @@ class FallbackStore:
 
     def escl_ports(self) -> Deferred[dict[str, int]]:
         return self._memory.escl_ports()
+
+    def escl_offers(self) -> Deferred[list[KeptOffer]]:
+        return self._memory.escl_offers()
 
     def finished(self, scanner: str, most: int | None = None) -> Deferred[list[FinishedJob]]:
         file = self._recovery.file

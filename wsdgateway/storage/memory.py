@@ -10,6 +10,7 @@ from zope.interface import implementer
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.frontends.escl.keptoffer import MAX_KEPT, KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.store import Content, FinishedJob, IStore
 
@@ -33,6 +34,7 @@ class MemoryStore:
         self._adopted: dict[str, Adopted]
         self._own_jobs: dict[tuple[str, str], OwnJob]
         self._escl_ports: dict[str, int]
+        self._escl_offers: dict[str, KeptOffer]
         self._instance: int | None
         self.list_instead(content)
 
@@ -42,7 +44,8 @@ class MemoryStore:
         return Content(
             tuple(self._subscriptions.values()), tuple(self._held.values()), tuple(self._adopted.values()),
             tuple((endpoint, *known) for endpoint, known in self._versions.items()), self._instance,
-            tuple(self._own_jobs.values()), tuple(self._escl_ports.items()))
+            tuple(self._own_jobs.values()), tuple(self._escl_ports.items()),
+            tuple(self._escl_offers.values()))
 
     def list_instead(self, content: Content) -> None:
         """Replaces everything except the finished jobs."""
@@ -53,6 +56,7 @@ class MemoryStore:
         self._instance = content.instance
         self._own_jobs = {(one.scanner, one.job_id): one for one in content.own_jobs}
         self._escl_ports = dict(content.escl_ports)
+        self._escl_offers = {one.scanner: one for one in content.escl_offers}
 
     def take_jobs(self) -> list[FinishedJob]:
         """Removes and returns the finished jobs, each scanner's oldest first."""
@@ -149,6 +153,20 @@ class MemoryStore:
 
     def escl_ports(self) -> Deferred[dict[str, int]]:
         return done(dict(self._escl_ports))
+
+    def keep_escl_offer(self, offer: KeptOffer) -> Deferred[None]:
+        self._escl_offers.pop(offer.scanner, None)
+        self._escl_offers[offer.scanner] = offer
+        if len(self._escl_offers) > MAX_KEPT:
+            del self._escl_offers[next(iter(self._escl_offers))]
+        return done(None)
+
+    def forget_escl_offer(self, scanner: str) -> Deferred[None]:
+        self._escl_offers.pop(scanner, None)
+        return done(None)
+
+    def escl_offers(self) -> Deferred[list[KeptOffer]]:
+        return done(list(self._escl_offers.values()))
 
     def retry(self) -> Deferred[None]:
         return done(None)

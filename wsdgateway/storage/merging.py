@@ -9,6 +9,7 @@ from collections.abc import Container
 import attrs
 
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
 from wsdgateway.storage.store import Content
 
 LEFT = "left "  # prefix of the identifier of a subscription at a scanner whose client's subscription is gone
@@ -39,7 +40,7 @@ def merge(known: Content, listed: Content, ended: Container[str]) -> tuple[Conte
         (*known.subscriptions, *subscriptions), (*known.held, *held),
         (*known.adopted, *(one for one in adopted if one.name not in names)), _versions(known, listed),
         max((one for one in (known.instance, listed.instance) if one is not None), default=None),
-        (*known.own_jobs, *own_jobs), _ports(known, listed))
+        (*known.own_jobs, *own_jobs), _ports(known, listed), _offers(known, listed))
     return merged, Content(subscriptions, held, adopted, own_jobs=own_jobs)
 
 
@@ -48,6 +49,12 @@ def _ports(known: Content, listed: Content) -> tuple[tuple[str, int], ...]:
     names, ports = {name for name, _ in known.escl_ports}, {port for _, port in known.escl_ports}
     return (*known.escl_ports, *((name, port) for name, port in listed.escl_ports
                                  if name not in names and port not in ports))
+
+
+def _offers(known: Content, listed: Content) -> tuple[KeptOffer, ...]:
+    """What scanners offer by eSCL: what was read since the start, and what the file has of other scanners."""
+    names = {one.scanner for one in known.escl_offers}
+    return (*(one for one in listed.escl_offers if one.scanner not in names), *known.escl_offers)
 
 
 def name_of_job(scanner: str, job_id: str) -> str:

@@ -3,11 +3,15 @@
 import json
 from typing import Any
 
+import attrs
+
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription, Token
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.frontends.escl.keptoffer import MAX_KEPT, KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.eventing.filters import ActionFilter
+from wsdgateway.metadata.messages import Labels
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.storage.store import Content
@@ -54,6 +58,23 @@ def porting(scanner: str, port: int) -> Statement:
     return "REPLACE INTO escl_port VALUES (?, ?)", (port, scanner)
 
 
+def offering(one: KeptOffer) -> list[Statement]:
+    """Inserts or replaces a row, which becomes the newest, and deletes the oldest rows beyond `MAX_KEPT`."""
+    return [("REPLACE INTO escl_offer VALUES (?, ?, ?, ?, ?)",
+             (one.scanner, one.place, one.endpoint, json.dumps(attrs.astuple(one.labels)), one.elements)),
+            ("DELETE FROM escl_offer WHERE rowid <= (SELECT rowid FROM escl_offer ORDER BY rowid DESC LIMIT 1 "
+             "OFFSET ?)", (MAX_KEPT,))]
+
+
+def withdrawing(scanner: str) -> Statement:
+    return "DELETE FROM escl_offer WHERE scanner = ?", (scanner,)
+
+
+def read_kept_offer(row: tuple[Any, ...]) -> KeptOffer:
+    scanner, place, endpoint, labels, elements = row
+    return KeptOffer(scanner, place, endpoint, Labels(*map(str, json.loads(labels))), elements)
+
+
 def saving(one: Subscription) -> Statement:
     """Inserts or updates a row; an update keeps its position, so that the oldest row stays first."""
     values = (
@@ -86,6 +107,7 @@ def differences(listed: Content, content: Content) -> list[Statement]:
         *(ending(one.scanner, one.job_id) for one in listed.own_jobs if one not in content.own_jobs),
         *(beginning(one) for one in content.own_jobs if one not in listed.own_jobs),
         *(porting(*one) for one in content.escl_ports if one not in listed.escl_ports),
+        *(statement for one in content.escl_offers if one not in listed.escl_offers for statement in offering(one)),
         *(("REPLACE INTO stand_in VALUES (?, ?, ?)", version) for version in content.versions
           if version not in listed.versions),
         *([] if content.instance in (None, listed.instance) else [

@@ -19,6 +19,7 @@ from zope.interface import implementer
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.problems import KEEP, LOGICAL, no_folder, unusable
 from wsdgateway.storage.rows import (
@@ -28,11 +29,14 @@ from wsdgateway.storage.rows import (
     ending,
     forgetting,
     holding,
+    offering,
     porting,
     read_held,
+    read_kept_offer,
     read_subscription,
     releasing,
     saving,
+    withdrawing,
 )
 from wsdgateway.storage.schema import connect_read_only, open_private, prepare, verify
 from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, StoreError, Unreadable
@@ -41,6 +45,7 @@ _SUBSCRIPTIONS = "SELECT * FROM client_subscription ORDER BY rowid"
 _HELD = "SELECT * FROM device_subscription"
 _ADOPTED = "SELECT uuid, name FROM adopted ORDER BY rowid"
 _ESCL_PORTS = "SELECT scanner, port FROM escl_port ORDER BY rowid"
+_ESCL_OFFERS = "SELECT scanner, place, endpoint, labels, elements FROM escl_offer ORDER BY rowid"
 _OWN_JOBS = "SELECT scanner, job_id, created, answered FROM own_job ORDER BY rowid"
 _ALL = -1  # as a limit in SQLite
 _FINISHED = ("SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished, superseded FROM "
@@ -208,6 +213,15 @@ class SqliteStore:
     def escl_ports(self) -> Deferred[dict[str, int]]:
         return self._all(tuple, _ESCL_PORTS).addCallback(dict)
 
+    def keep_escl_offer(self, offer: KeptOffer) -> Deferred[None]:
+        return self._run(offering(offer))
+
+    def forget_escl_offer(self, scanner: str) -> Deferred[None]:
+        return self._run([withdrawing(scanner)])
+
+    def escl_offers(self) -> Deferred[list[KeptOffer]]:
+        return self._all(read_kept_offer, _ESCL_OFFERS)
+
     def own_jobs(self) -> Deferred[list[OwnJob]]:
         return self._all(lambda row: OwnJob(*row), _OWN_JOBS)
 
@@ -291,7 +305,7 @@ def _content(connection: sqlite3.Connection) -> Content:
         tuple((row[0], row[1], int(row[2])) for row in connection.execute("SELECT * FROM stand_in ORDER BY rowid")),
         connection.execute("SELECT max(id) FROM instance").fetchone()[0],
         tuple(OwnJob(*row) for row in connection.execute(_OWN_JOBS)),
-        tuple(connection.execute(_ESCL_PORTS)))
+        tuple(connection.execute(_ESCL_PORTS)), tuple(map(read_kept_offer, connection.execute(_ESCL_OFFERS))))
 
 
 def read_only(path: Path) -> Content | None:

@@ -11,6 +11,7 @@ from zope.interface import Interface
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.scan.jobstatus import JobStatus
 
@@ -70,6 +71,7 @@ class Content:
     instance: int | None = None
     own_jobs: tuple[OwnJob, ...] = ()
     escl_ports: tuple[tuple[str, int], ...] = ()
+    escl_offers: tuple[KeptOffer, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -158,6 +160,15 @@ class IStore(IClientSubscriptions):
 
     def escl_ports() -> Deferred[dict[str, int]]:
         """Returns the eSCL port of each scanner that ever got one, by name."""
+
+    def keep_escl_offer(offer: KeptOffer) -> Deferred[None]:
+        """Writes what a scanner offers by eSCL; replaces its former offer. Beyond `MAX_KEPT` the oldest are deleted."""
+
+    def forget_escl_offer(scanner: str) -> Deferred[None]:
+        """Deletes what a scanner has offered by eSCL."""
+
+    def escl_offers() -> Deferred[list[KeptOffer]]:
+        """Returns what scanners have offered by eSCL, the oldest first."""
 
     def retry() -> Deferred[None]:
         """Tries a file again that could not be used; fires when done."""

@@ -8,7 +8,7 @@ import pytest_twisted
 from twisted.internet.threads import deferToThread
 
 from tests.certificates import Certified
-from tests.loopback.escl.client import Client
+from tests.loopback.escl.client import Client, settings
 from tests.loopback.gateways import sample, section
 from tests.ports import free_port
 from tests.waiting import until
@@ -52,6 +52,14 @@ async def test_the_same_service_at_both_ports(secured, certified):
     [listener] = [one for one in service.escl_ports.listeners if one.identity is not None]
     assert sample(service, EXPIRY, endpoint="[escl]") == listener.identity.identity.expires.timestamp()
     assert service.escl_ports.url("front-desk") == f"http://127.0.0.1:{plain.port}/eSCL"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_closes_without_close_notify_gets_each_page_once(secured):
+    service = await secured(scanner={"feeder_pages": 5, "refill": False})
+    pages, status = await service.tls_client.pages(await service.tls_client.scan(settings("Feeder")))
+    assert (len(pages), status) == (5, 404)
+    assert len({one.body for one in pages}) == 5
 
 
 @pytest_twisted.ensureDeferred

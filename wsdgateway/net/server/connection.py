@@ -357,6 +357,8 @@ class ClientConnection(TwistedProtocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.gone = True
+            # With TLS, readConnectionLost is not called.
+            exchange.has_all = exchange.has_all or (getattr(self.transport, "is_ended", False) and not self.pending())
             if exchange.on_gone is not None:
                 exchange.on_gone()
         self._server.left(self)

@@ -27,10 +27,10 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProtocolFactory
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from wsdgateway.net.transport.errors import describe_error
+from wsdgateway.net.transport.tlsconnections import tls_factory
 from wsdgateway.tls.identity import CurrentIdentity
 
 RETRY_SECONDS = 5.0
@@ -79,7 +79,7 @@ class Listener(Service):
         self._reactor = reactor
         self.endpoint = endpoint
         self.identity = identity
-        self._factory = factory if identity is None else TLSMemoryBIOFactory(identity, False, factory)
+        self._factory = factory if identity is None else tls_factory(identity, factory)
         self._on_try = on_try
         self._attempt: Deferred[Any]  # in the states reserved and opening
         self._retry: IDelayedCall  # in the state waiting
