@@ -29,7 +29,7 @@ _UNKNOWN = ScannerStatus(None)
 class ReportedStatus:
     """The last known status of one scanner. `at` is the time of the last report in seconds, on the bridge's clock.
 
-    `changes` counts the changes, so that a reader notices them at no cost.
+    `changes` counts the changes, so that a reader notices them at no cost, and `answers` the answers.
     """
 
     def __init__(self) -> None:
@@ -37,6 +37,7 @@ class ReportedStatus:
         self._moment = -1
         self.at = -inf
         self.changes = 0
+        self.answers = 0
 
     @property
     def status(self) -> ScannerStatus:
@@ -67,6 +68,7 @@ class ReportedStatus:
     def answered(self, status: ScannerStatus, moment: int, at: float) -> None:
         """Learn from an answer to a request that was sent at this moment and time."""
         if moment > self._moment:
+            self.answers += 1
             self._learn(attrs.evolve(status, conditions=status.conditions or ()), moment, at)
 
     def notified(self, event: StatusEvent, moment: int, at: float) -> None:
