@@ -250,6 +250,8 @@ class BridgedScanner:
         can be ended before the scan service is known.
         """
         self._orphans.restore(held)
+        if subscriptions:
+            self.bridge.synthesis.restored(self._context.seconds())
         clock = self._context.subscription_clock
         self.subscribers.restore(attrs.evolve(one, expires_at=clock.from_wall(one.expires_at)) for one in subscriptions)
         if self._checking is None:

@@ -68,6 +68,7 @@ class Synthesis:
     def __init__(self, table: JobTable, *, poll_interval: float, max_age: float, enabled: bool) -> None:
         self._table = table
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
+        self._told_before = -inf
         self.adjust(poll_interval=poll_interval, max_age=max_age, enabled=enabled)
 
     def adjust(self, *, poll_interval: float, max_age: float, enabled: bool) -> None:
@@ -77,6 +78,14 @@ class Synthesis:
     def take_over(self, former: "Synthesis") -> None:
         """Go on with the table and the jobs of another object."""
         self._table, self._jobs = former._table, former._jobs
+
+    def restored(self, now: float) -> None:
+        """Go on with subscriptions of an earlier start.
+
+        Subscribers may know the state of a job that began before, so its first state here is not told, only its changes
+        and its end.
+        """
+        self._told_before = now + STALE
 
     # What becomes known.
 
@@ -106,7 +115,8 @@ class Synthesis:
         if job.status is not None and not _differs(job.status, status):
             self._told(job, merge(job.status, status))
             return ()
-        if status.final and job.status is None and now - job.sign >= STALE:
+        if job.status is None and (now - job.sign >= STALE if status.final else
+                                   not known.by_answer and now < self._told_before):
             self._told(job, status)
             return ()
         job.sign = now
