@@ -6,7 +6,16 @@ import pytest_twisted
 from tests.loopback.clients import shown
 from tests.loopback.events.subscribers import PATH, subscribed
 from tests.loopback.gateways import sample
-from tests.messages import create_scan_job, get_job_elements, get_scanner_elements, job_request, subscribe
+from tests.messages import (
+    create_scan_job,
+    created_job,
+    fault,
+    get_job_elements,
+    get_scanner_elements,
+    job_request,
+    listing,
+    subscribe,
+)
 from tests.peers import ask
 from tests.waiting import until
 from wsdgateway.scan.events import read_job_event
@@ -165,3 +174,115 @@ async def test_the_status_of_the_scanner_is_told_when_it_is_read_anyway(gateway,
     assert (status.state, status.state_reasons) == ("Stopped", ("MediaJam",))
     await ask(service.port, PATH, get_scanner_elements("wscn:ScannerStatus", "wscn:ScannerConfiguration"))
     assert len(listener.received) == 1
+
+
+class Forgetful:
+    """A scanner without events that no longer knows its job; `history` is its answer to GetJobHistory."""
+
+    def __init__(self, device, history=b""):
+        self.device, self.history, self.actions = device, history, []
+        device.handle = self.handle
+
+    def handle(self, asked):
+        message = read(asked.request.body)
+        name = message.action.rpartition("/")[2]
+        self.actions.append(name)
+        if name == "CreateScanJob":
+            asked.answer(created_job("7"))
+        elif name == "GetJobHistory" and self.history:
+            asked.answer(self.history)
+        elif name == "GetJobElements":
+            asked.answer(fault("wscn:ClientErrorJobIdNotFound"), b"400 Bad Request")
+        else:
+            asked.answer(fault("wsa:ActionNotSupported"), b"400 Bad Request")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_job_in_the_history_is_told(gateway, device, sink):
+    scanner = Forgetful(device, listing("GetJobHistory", "JobHistory", ("6", "Aborted", 0), ("7", "Completed", 3)))
+    service = await gateway(device.url, **FAST)
+    await settled(service, "none")
+    listener = await sink()
+    await subscribed(service, listener.url, events=["JobStatusEvent", "JobEndStateEvent"])
+    await ask(service.port, PATH, create_scan_job())
+    await until(lambda: len(listener.received) == 2)
+    assert told(listener) == [("JobStatusEvent", "Completed", 3), ("JobEndStateEvent", "Completed", 3)]
+    assert scanner.actions.count("GetJobHistory") == 1
+    assert service.scanner.polling.is_idle
+
+
+@pytest.mark.parametrize("history", [listing("GetJobHistory", "JobHistory", ("6", "Completed", 3)), b""])
+@pytest_twisted.ensureDeferred
+async def test_a_job_that_is_not_in_the_history_is_only_logged(gateway, device, sink, said, history):
+    scanner = Forgetful(device, history)
+    service = await gateway(device.url, **FAST)
+    await settled(service, "none")
+    listener = await sink()
+    await subscribed(service, listener.url, events=["JobStatusEvent", "JobEndStateEvent"])
+    await ask(service.port, PATH, create_scan_job())
+    await until(lambda: "GetJobHistory" in scanner.actions and service.scanner.polling.is_idle)
+    asked = list(scanner.actions)
+    assert (asked.count("GetJobHistory"), listener.received) == (1, [])
+    assert sum("no longer knows job 7" in line for line in said) == 1
+    service.scanner.polling.look()
+    assert service.scanner.polling.is_idle
+
+
+@pytest_twisted.ensureDeferred
+async def test_events_that_begin_to_arrive_take_over_without_doubles(gateway, virtual, sink):
+    scanner = await virtual(feeder_pages=3, events="silent")
+    service = await gateway(scanner.scan_url, **FAST)
+    await settled(service, "silent")
+    listener = await sink()
+    await subscribed(service, listener.url, events=["JobStatusEvent", "JobEndStateEvent"])
+    scan = await Scan(service).begin()
+    assert await scan.page()
+    await until(lambda: told(listener)[-1:] and told(listener)[-1][2] == 1)
+    scanner.device.subscribers.mode = "all"
+    for _ in range(2):
+        assert await scan.page()
+    assert not await scan.page()
+    await until(lambda: "JobEndStateEvent" in listener.events)
+    await service.scanner.subscribers.idle()
+    events = told_in_full(listener)
+    assert len(events) == len(set(events))
+    assert told(listener)[-2:] == [("JobStatusEvent", "Completed", 3), ("JobEndStateEvent", "Completed", 3)]
+    assert service.scanner.bridge.table.eventful
+    assert sample(service, "wsdgateway_events_total", event="JobEndStateEvent") == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_after_a_restart_a_running_job_is_told_to_its_end(gateway, virtual, sink, tmp_path, running):
+    scanner = await virtual(feeder_pages=2, events="none")
+    state = {"gateway": {"state": f"sqlite:{tmp_path}/g.sqlite", "name": "test"}}
+    service = await gateway(scanner.scan_url, **FAST, **state)
+    await settled(service, "none")
+    listener = await sink()
+    await subscribed(service, listener.url, events=["JobStatusEvent", "JobEndStateEvent"])
+    scan = await Scan(service).begin()
+    assert await scan.page()
+    await until(lambda: told(listener)[-1:] and told(listener)[-1][2] == 1)
+    await service.stopService()
+    scan.service = service = await gateway(scanner.scan_url, **FAST, **state)
+    await settled(service, "none")
+    before = scanner.soap.asked["GetJobElements"]
+    assert service.scanner.polling.is_idle
+    assert await scan.page()
+    await until(lambda: "JobEndStateEvent" in listener.events)
+    events = told_in_full(listener)
+    assert len(events) == len(set(events))
+    assert told(listener)[-2:] == [("JobStatusEvent", "Completed", 2), ("JobEndStateEvent", "Completed", 2)]
+    assert scanner.soap.asked["GetJobElements"] > before
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_whose_events_are_off_is_polled_for_its_listeners(gateway, virtual, sink):
+    scanner = await virtual(feeder_pages=1)
+    service = await gateway(scanner.scan_url, scanner={"events": "off"}, **FAST)
+    listener = await sink()
+    await subscribed(service, listener.url, events=["JobEndStateEvent"])
+    scan = await Scan(service).begin()
+    assert await scan.page()
+    await until(lambda: listener.received)
+    assert told(listener) == [("JobEndStateEvent", "Completed", 1)]
+    assert scanner.soap.asked["Subscribe"] == 0
