@@ -89,7 +89,7 @@ def _jobs(found: list[dict[str, Any]]) -> Table:
                    "Scanner", "Job", "State", "Reasons", "Pages", "Created", "Completed")
     for job in reversed(found[-MAX_JOBS:]):
         reasons = " ".join(reason for reason in job["reasons"] if reason != "None")
-        _row(table, job["scanner"], job["job_id"], "lost" if job["lost"] else job["state"], reasons,
+        _row(table, job["scanner"], job["job_id"], "lost" if job["lost"] else "no more images" if job.get("closing") else job["state"], reasons,
              job["scans_completed"], job["created"], job["completed"])
     return table
 
