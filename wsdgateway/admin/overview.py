@@ -221,9 +221,9 @@ class Overview:
     def _job(self, scanner: BridgedScanner, job: Job) -> dict[str, Any]:
         """Describe one job.
 
-        `state` is None until it is known. `lost` is true if the scanner restarted before the job ended. `closing` is true
-        if the job gives no more images and nobody has asked for its end. `timeline` has
-        the states that became known during this start of the gateway, each with its time.
+        `state` is None until it is known. `lost` is true if the scanner restarted before the job ended. `closing` is
+        true if the job gives no more images and nobody has asked for its end. `timeline` has the states that became
+        known during this start of the gateway, each with its time.
         """
         since_1970 = self.wall() - self.seconds()
         status = job.status or JobStatus(job.job_id, "")

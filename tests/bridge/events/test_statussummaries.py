@@ -19,7 +19,7 @@ class Scanner:
     def answers(self, status):
         self.moment += 1
         self.reported.answered(status, self.moment, float(self.moment))
-        made = self.summaries.learnt(self.reported)
+        made = self.summaries.learnt(self.reported.status, self.reported.answers)
         if made is None:
             return None
         made.reached.add(SINK)
@@ -40,7 +40,7 @@ def test_a_change_is_told_once(scanner):
     assert scanner.answers(IDLE) is None  # as is assumed at first
     assert scanner.answers(JAM) == ("Stopped", ("MediaJam",))
     assert scanner.answers(JAM) is None
-    assert scanner.summaries.learnt(scanner.reported) is None
+    assert scanner.summaries.learnt(JAM, scanner.reported.answers) is None
     assert scanner.answers(IDLE) == ("Idle", ())
 
 

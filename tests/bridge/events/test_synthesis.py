@@ -3,7 +3,7 @@
 import pytest
 
 from wsdgateway.bridge.events.sinks import Sink
-from wsdgateway.bridge.events.synthesis import CALM, MAX_JOBS, SLACK, STALE, Synthesis
+from wsdgateway.bridge.events.synthesis import CALM, MAX_FAILURES, MAX_JOBS, SLACK, STALE, Synthesis
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.soap.addressing import EndpointReference
@@ -89,6 +89,15 @@ def test_an_image_shows_that_a_job_exists(scanner):
     assert scanner.learnt() == []
     assert scanner.next == ("9", 0.0)
     assert scanner.answers("Completed", 1, job_id="9") == [(STATUS, "Completed", 1), (END, "Completed", 1)]
+
+
+def test_a_refused_image_shows_that_a_job_has_existed_unless_its_end_is_known(scanner):
+    scanner.table.remember([JobStatus("8", "Completed")])
+    for job_id, exists in (("7", False), ("8", True), ("9", True)):
+        scanner.table.out_of_images(job_id, exists=exists)
+    scanner.learnt()
+    assert scanner.next == ("9", 0.0)
+    assert scanner.answers("Aborted", 1, job_id="9") == [(STATUS, "Aborted", 1), (END, "Aborted", 1)]
 
 
 def test_a_reused_jobid_is_a_new_job(scanner):
@@ -203,6 +212,10 @@ def test_a_scanner_that_does_not_answer_is_asked_less_often(scanner):
         scanner.synthesis.asked("1", scanner.now)
         scanner.synthesis.answered("1", usable=False)
         assert scanner.next == ("1", pause + SLACK)
+    for _ in range(MAX_FAILURES - 6):
+        assert not scanner.synthesis.is_hopeless("1")
+        scanner.synthesis.answered("1", usable=False)
+    assert scanner.synthesis.is_hopeless("1")
     scanner.synthesis.answered("1", usable=True)
     assert scanner.next == ("1", POLL + SLACK)
 

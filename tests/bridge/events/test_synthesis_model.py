@@ -1,4 +1,4 @@
-"""A stateful model of made events: each subscriber is told each state of a job once, in order, and its end exactly once.
+"""A stateful model of made events: each subscriber is told each state of a job once, in order, and its end once.
 
 A truthful device has jobs. It sends no events, or its events arrive late, are lost, or begin to arrive in the middle of
 a job; it reboots, which may make it forget its jobs. Subscribers come and go, requests break off, and the gateway's
@@ -207,7 +207,7 @@ class SynthesisModel(RuleBasedStateMachine):
         self.read(data.draw(st.sampled_from(sorted(self.jobs))), breaks=breaks)
 
     def read(self, job_id, *, breaks):
-        """Asks for a job, as a client or as the gateway. Returns whether the device knows it; None without an answer."""
+        """Asks for a job. Returns whether the device knows it; None without an answer."""
         decision = self.ask(get_job_elements(job_id, message_id=self.new_id()))
         if not isinstance(decision, Forward):
             self.look()

@@ -181,6 +181,7 @@ class Forgetful:
 
     def __init__(self, device, history=b""):
         self.device, self.history, self.actions = device, history, []
+        self.has_elements = True
         device.handle = self.handle
 
     def handle(self, asked):
@@ -191,7 +192,7 @@ class Forgetful:
             asked.answer(created_job("7"))
         elif name == "GetJobHistory" and self.history:
             asked.answer(self.history)
-        elif name == "GetJobElements":
+        elif name == "GetJobElements" and self.has_elements:
             asked.answer(fault("wscn:ClientErrorJobIdNotFound"), b"400 Bad Request")
         else:
             asked.answer(fault("wsa:ActionNotSupported"), b"400 Bad Request")
@@ -225,6 +226,22 @@ async def test_a_job_that_is_not_in_the_history_is_only_logged(gateway, device, 
     assert (asked.count("GetJobHistory"), listener.received) == (1, [])
     assert sum("no longer knows job 7" in line for line in said) == 1
     service.scanner.polling.look()
+    assert service.scanner.polling.is_idle
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_without_get_job_elements_is_asked_once(gateway, device, sink, said):
+    scanner = Forgetful(device)
+    scanner.has_elements = False
+    service = await gateway(device.url, **FAST)
+    await settled(service, "none")
+    await subscribed(service, (await sink()).url, events=["JobStatusEvent", "JobEndStateEvent"])
+    await ask(service.port, PATH, create_scan_job())
+    await until(lambda: "GetJobElements" in scanner.actions and service.scanner.polling.is_idle)
+    assert scanner.actions.count("GetJobElements") == 1
+    assert sum("refuses GetJobElements (ActionNotSupported)" in line for line in said) == 1
+    service.clock.advance(60.0)
+    await ask(service.port, PATH, create_scan_job("urn:uuid:create-2"))
     assert service.scanner.polling.is_idle
 
 

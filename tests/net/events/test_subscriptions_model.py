@@ -334,7 +334,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(creates=st.booleans())
     def a_job_without_events_changes(self, creates):
-        """Changes a job of which only answers tell; its client has created it through the gateway, or an image passes."""
+        """Changes a job of which only answers tell; a client creates it through the gateway, or an image passes."""
         table = self.scanner.bridge.table
         if creates and not self.device.silent_changes:
             table.created(SILENT, table.moment())

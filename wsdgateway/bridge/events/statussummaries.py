@@ -7,7 +7,6 @@ the one that was told last. A scanner that has sent such an event since its boot
 import attrs
 
 from wsdgateway.bridge.events.sinks import Sink
-from wsdgateway.bridge.health.reported import ReportedStatus
 from wsdgateway.scan.scannerstatus import IDLE, ScannerStatus
 
 
@@ -28,12 +27,14 @@ class StatusSummaries:
         self._answers = 0
         self._is_announced = False
 
-    def learnt(self, reported: ReportedStatus) -> MadeSummary | None:
-        """The event to be made of what the scanner has answered since the last call."""
-        if reported.answers == self._answers:
+    def learnt(self, status: ScannerStatus, answers: int) -> MadeSummary | None:
+        """The event to be made of the status if the scanner has answered since the last call.
+
+        `answers` is the number of its answers that contained one.
+        """
+        if answers == self._answers:
             return None
-        self._answers = reported.answers
-        status = reported.status
+        self._answers = answers
         if self._is_announced or status.state is None or _said(status) == self._told:
             return None
         self._told = _said(status)

@@ -27,7 +27,7 @@ from wsdgateway.scan.operations import JOB_END_STATE, JOB_STATUS
 MAX_JOBS = 1000  # that are remembered
 CALM = 30.0  # a job that has not changed for a time is asked for after this fraction of it: every 10 s after 5 min
 STALE = 3600.0  # seconds after the last sign of a job, after which its end is no news any more
-MAX_FAILURES = 20  # that are counted
+MAX_FAILURES = 10  # questions without a status, after which a scanner that refuses them is asked no more
 SLACK = 0.01  # seconds by which a question comes later, so that the table finds the last answer too old
 
 
@@ -63,12 +63,16 @@ class _Job:
 
 
 class Synthesis:
-    """The events that the gateway makes for one scanner. `poll_interval` and `max_age` are in seconds."""
+    """The events that the gateway makes for one scanner. `poll_interval` and `max_age` are in seconds.
+
+    `is_unable` is set if the scanner does not support GetJobElements; it is not asked until one is answered.
+    """
 
     def __init__(self, table: JobTable, *, poll_interval: float, max_age: float, enabled: bool) -> None:
         self._table = table
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
         self._told_before = -inf
+        self.is_unable = False
         self.adjust(poll_interval=poll_interval, max_age=max_age, enabled=enabled)
 
     def adjust(self, *, poll_interval: float, max_age: float, enabled: bool) -> None:
@@ -106,6 +110,7 @@ class Synthesis:
             self._sign(job_id, known, now)
             return ()
         status, job = known.status, self._same(known)
+        self.is_unable = False
         if job is None:
             if status.final and not known.by_answer:
                 return ()  # it ended before it was known here
@@ -191,7 +196,7 @@ class Synthesis:
 
     def next(self, now: float) -> tuple[str, float] | None:
         """The job to be asked for next, and the seconds until then; None if no job is active."""
-        if not self.enabled:
+        if not self.enabled or self.is_unable:
             return None
         found = min(((self._due(job), job.job_id) for job in self._jobs.values() if job.active), default=None)
         return None if found is None else (found[1], max(0.0, found[0] - now))
@@ -215,6 +220,11 @@ class Synthesis:
         job = self._jobs.get(job_id)
         if job is not None:
             job.failures = 0 if usable else min(job.failures + 1, MAX_FAILURES)
+
+    def is_hopeless(self, job_id: str) -> bool:
+        """True if the questions for the job have been answered without its status too often."""
+        job = self._jobs.get(job_id)
+        return job is not None and job.failures >= MAX_FAILURES
 
     def is_active(self, job_id: str) -> bool:
         """True if the job's end is not known, or was not told."""

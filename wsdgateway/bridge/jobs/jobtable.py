@@ -283,11 +283,16 @@ class JobTable(JobRecords):
         elif accepted or not job.final:
             self._store(attrs.evolve(job, needed=moment, closed=moment if accepted else job.closed))
 
-    def out_of_images(self, job_id: str) -> None:
-        """Record that the device has no more images of this job. Its end is not known from that."""
+    def out_of_images(self, job_id: str, *, exists: bool = True) -> None:
+        """Record that the device has no more images of this job. Its end is not known from that.
+
+        `exists`: the device knows the job, which is news if no such job is known here.
+        """
         job = self.get(job_id)
         if job is not None and not job.final:
             self._store(attrs.evolve(job, closed=self.moment()))
+            self.touch(job_id)
+        elif job is None and exists and self._past.get(job_id) is None:
             self.touch(job_id)
 
     def gave_image(self, job_id: str) -> None:

@@ -20,6 +20,7 @@ from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import JOB_END_STATE, JOB_STATUS, SCANNER_STATUS_SUMMARY
 
+NOT_SUPPORTED = "ActionNotSupported"
 UNKNOWN_JOB = ("ClientErrorJobIdNotFound", "HTTP 404")
 
 
@@ -72,7 +73,8 @@ class JobPolling:
 
     def look_at_status(self) -> None:
         """Send the ScannerStatusSummaryEvent that follows from the last answer, if any does."""
-        made = self._bridge.summaries.learnt(self._bridge.reported)
+        reported = self._bridge.reported
+        made = self._bridge.summaries.learnt(reported.status, reported.answers)
         if made is not None and self._bridge.synthesis.enabled and self._subscribers.wants(SCANNER_STATUS_SUMMARY):
             self._count(SCANNER_STATUS_SUMMARY)
             self._subscribers.send(made_summary(made.status, made.reached, self._new_id()))
@@ -118,6 +120,14 @@ class JobPolling:
             answer is not None and answer.final)  # from the table, because the scanner does not know the job any more
         if is_unknown and synthesis.is_active(job_id):
             await self._look_into_history(job_id)
+        elif isinstance(answer, Refusal) and not answer.unreachable and (
+                answer.fault == NOT_SUPPORTED or synthesis.is_hopeless(job_id)):
+            if answer.fault == NOT_SUPPORTED:
+                synthesis.is_unable = True
+            synthesis.drop(job_id)
+            self.log.warn("{scanner}: the scanner refuses GetJobElements ({fault}), so subscribers get no events of "
+                          "job {job_id}{others}", scanner=self._bridge.name, fault=answer.fault, job_id=job_id,
+                          others=" and later ones" if synthesis.is_unable else "")
 
     async def _look_into_history(self, job_id: str) -> None:
         """Ask once whether a job that the scanner does not know has ended."""
