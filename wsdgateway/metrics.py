@@ -148,6 +148,8 @@ class Metrics:
                                     ("scanner",), registry=self.registry)
         self._events = Counter("wsdgateway_events", "Notifications received from scanners",
                                ("scanner", "event"), registry=self.registry)
+        self._made_events = Counter("wsdgateway_made_events", "Events made by the gateway for scanners without events",
+                                    ("scanner", "event"), registry=self.registry)
         self._deliveries = Counter("wsdgateway_deliveries", "Notifications delivered to clients",
                                    ("scanner", "outcome"), registry=self.registry)
         self._left_out = Counter("wsdgateway_events_left_out", "Notifications dropped because the scanner sent too "
@@ -225,6 +227,10 @@ class Metrics:
     def event(self, scanner: str, event: str) -> None:
         """Count a notification that was received."""
         self._events.labels(scanner, event).inc()
+
+    def made_event(self, scanner: str, event: str) -> None:
+        """Count an event that the gateway has made."""
+        self._made_events.labels(scanner, event).inc()
 
     def left_out(self, scanner: str) -> Callable[[int], None]:
         """The counter of a scanner's events that are not passed on to any subscriber."""

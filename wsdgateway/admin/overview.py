@@ -148,7 +148,8 @@ class Overview:
             "state": health.state,
             "status_reads": {"here": here, "there": there},
             "jobs": len(table.jobs()),
-            "active_jobs": sum(1 for job in table.jobs() if not job.final and not table.is_lost(job)),
+            "active_jobs": sum(
+                1 for job in table.jobs() if not job.final and not job.closing and not table.is_lost(job)),
         }
 
     def describe_spools(self, scanner: str = "") -> list[dict[str, Any]]:
@@ -224,22 +225,23 @@ class Overview:
         earlier = [{
             "scanner": job.scanner, "job_id": job.job_id, "state": job.state, "reasons": list(job.reasons),
             "scans_completed": job.scans_completed, "created": job.created, "completed": job.completed,
-            "final": True, "lost": False, "finished": _time(job.finished), "timeline": []}
+            "final": True, "lost": False, "closing": False, "finished": _time(job.finished), "timeline": []}
             for job in stored if not _is_among(job.status, known.get(job.job_id, []))]
         return [*earlier, *(self._job(scanner, job) for job in current)]
 
     def _job(self, scanner: BridgedScanner, job: Job) -> dict[str, Any]:
         """Describe one job.
 
-        `state` is None until it is known. `lost` is true if the scanner restarted before the job ended. `timeline` has
-        the states that became known during this start of the gateway, each with its time.
+        `state` is None until it is known. `lost` is true if the scanner restarted before the job ended. `closing` is
+        true if the job gives no more images and nobody has asked for its end. `timeline` has the states that became
+        known during this start of the gateway, each with its time.
         """
         since_1970 = self.wall() - self.seconds()
         status = job.status or JobStatus(job.job_id, "")
         return {"scanner": scanner.name, "job_id": job.job_id, "state": status.state or None,
                 "reasons": list(status.reasons), "scans_completed": status.scans_completed, "created": status.created,
                 "completed": status.completed, "final": job.final, "lost": scanner.bridge.table.is_lost(job),
-                "finished": None,
+                "closing": job.closing, "finished": None,
                 "timeline": [{"time": timestamp(since_1970 + at), "state": state} for at, state in job.timeline]}
 
     def describe_exchanges(self, *, scanner: str = "", operation: str = "", failed: bool = False,

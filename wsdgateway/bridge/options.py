@@ -39,11 +39,15 @@ class CacheSection(Protocol):
 
 
 class EventsSection(Protocol):
-    """The limit on subscriptions."""
+    """The limit on subscriptions, and whether the gateway makes events."""
 
     @property
     def max_subscriptions(self) -> int:
         """The largest number of clients' subscriptions to one scanner."""
+
+    @property
+    def synthesize(self) -> bool:
+        """True if the gateway makes the events of a scanner that has none."""
 
 
 class BridgeOptions(Protocol):

@@ -231,6 +231,7 @@ class ReplyObserver:
         job_id = job_id_of(question.envelope.body)
         if job_id is not None and _is_over(reply):
             self._quotas.job_ended(self._scanner, job_id)
+            self._table.out_of_images(job_id, exists=reply.status != 404 and reply.fault != JOB_NOT_FOUND)
 
     def image_ended(self, question: Question, now: float, *, whole: bool) -> None:
         """Record that an image of this job was relayed completely, or broke off.
@@ -243,6 +244,7 @@ class ReplyObserver:
         job_id = job_id_of(question.envelope.body)
         if job_id is not None:
             self._quotas.image_fetched(self._scanner, job_id, now)
+            self._table.gave_image(job_id)
         job = self._table.get(job_id) if job_id is not None else None
         if self._table.listening and job is not None and job.status is None:
             self.suspects_reboot = True

@@ -4,7 +4,7 @@ Together with `jobs.jobtable` and `replies` it keeps the guarantees of the job t
 out a `Forward` or a `Join`, and passes its outcome to `learn`, `fail` or `joined`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import attrs
 
@@ -27,7 +27,10 @@ from wsdgateway.bridge.decisions import (
     Subject,
 )
 from wsdgateway.bridge.events.intake import Notification, Unread
+from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.bridge.events.statussummaries import StatusSummaries
 from wsdgateway.bridge.events.subscriptions import Subscriptions
+from wsdgateway.bridge.events.synthesis import Synthesis
 from wsdgateway.bridge.health.causes import Cause
 from wsdgateway.bridge.health.reported import ReportedStatus
 from wsdgateway.bridge.jobs.answers import JobAnswers
@@ -38,7 +41,8 @@ from wsdgateway.bridge.options import BridgeOptions, CacheSection
 from wsdgateway.bridge.outgoing import Outgoing
 from wsdgateway.bridge.replies import ReplyObserver
 from wsdgateway.bridge.rewriting import relate_reply
-from wsdgateway.scan.operations import CREATE_SCAN_JOB, JOB_STATUS, SCANNER_STATUS_EVENTS
+from wsdgateway.scan.operations import CREATE_SCAN_JOB, JOB_STATUS, SCANNER_STATUS_EVENTS, SCANNER_STATUS_SUMMARY
+from wsdgateway.scan.scannerstatus import ScannerStatus
 from wsdgateway.scan.statusevents import read_status_event
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import temporary_error
@@ -62,6 +66,9 @@ class ScannerBridge:
         self.device: str | None = None
         self.missing: Cause | None = None
         self.table = JobTable(max_age=cache.max_age, poll_interval=cache.poll_interval, history=cache.history)
+        self.synthesis = Synthesis(self.table, poll_interval=cache.poll_interval, max_age=cache.max_age,
+                                   enabled=options.events.synthesize)
+        self.summaries = StatusSummaries()
         self.subscriptions = Subscriptions(options.events.max_subscriptions)
         self.off_panel: set[str] = set()
         self._new_id = new_id
@@ -111,6 +118,8 @@ class ScannerBridge:
         self._cache.adjust(_lifetimes(cache), enabled=options.section.cache)
         self._outcomes.lifetime = cache.poll_interval
         self.subscriptions.limit = options.events.max_subscriptions
+        self.synthesis.adjust(poll_interval=cache.poll_interval, max_age=cache.max_age,
+                              enabled=options.events.synthesize)
 
     def take_over(self, former: "ScannerBridge", device: str | None) -> None:
         """Take over the jobs of another bridge. `device` is the scan service's address, if it is known.
@@ -120,6 +129,8 @@ class ScannerBridge:
         self.device = device
         self.table = self._cache.table = self._answers.table = former.table
         self._observer.reported = former.reported
+        self.summaries = former.summaries
+        self.synthesis.take_over(former.synthesis)
         if device != former.device:
             self.rebooted()
 
@@ -289,6 +300,16 @@ class ScannerBridge:
         if notification.in_body != notification.event:
             self._cache.notified(notification.in_body)
 
+    def known_to(self, notification: Notification, now: float) -> Collection[Sink]:
+        """The sinks that were told the same by an event of the gateway's own. Called once for each event."""
+        known: set[Sink] | None = None
+        if notification.status is not None:
+            known = self.synthesis.announced(notification.event, notification.status, now)
+        elif notification.event == SCANNER_STATUS_SUMMARY:
+            told = read_status_event(notification.envelope.body)
+            known = self.summaries.announced(told) if isinstance(told, ScannerStatus) else None
+        return () if known is None else known  # which may be empty, as long as the gateway's event waits
+
     def sending(self, now: float) -> Sent:
         """The moment of a request from which only the scanner's status is learnt, and which is sent now."""
         return Sent(self.table.moment(), now)
@@ -304,6 +325,7 @@ class ScannerBridge:
     def unread(self, unread: Unread, now: float) -> None:
         """Record an event that could not be read, or was refused, and require that the scanner is asked."""
         self.table.unread(unread.jobs)
+        self.synthesis.hurry()
         self._cache.unread(now, *((Subject.JOBS,) if unread.job_event else Subject))
 
     def listens(self, listening: bool) -> None:
@@ -323,6 +345,7 @@ class ScannerBridge:
     def rebooted(self) -> None:
         """Record that the device restarted, or may have."""
         self._observer.rebooted()
+        self.summaries.rebooted()
 
     def forget_status(self) -> None:
         """Record that the device was away for so long that its state and conditions may be any others."""

@@ -94,9 +94,15 @@ def _jobs(found: list[dict[str, Any]]) -> Table:
                    "Scanner", "Job", "State", "Reasons", "Pages", "Created", "Completed")
     for job in reversed(found[-MAX_JOBS:]):
         reasons = " ".join(reason for reason in job["reasons"] if reason != "None")
-        _row(table, job["scanner"], job["job_id"], "lost" if job["lost"] else job["state"], reasons,
+        _row(table, job["scanner"], job["job_id"], _state(job), reasons,
              job["scans_completed"], job["created"], job["completed"])
     return table
+
+
+def _state(job: dict[str, Any]) -> Any:
+    if job["lost"]:
+        return "lost"
+    return "no more images" if job["closing"] else job["state"]
 
 
 def _subscriptions(found: list[dict[str, Any]], now: datetime) -> Table:

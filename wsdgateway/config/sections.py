@@ -142,6 +142,7 @@ class Events:
     max_subscriptions: int = _key(whole(1, 100000), 2000)
     scanner_silence: float = _key(seconds(_SHORTEST, _YEAR), 86400.0)
     check: float = _key(seconds(_SHORTEST, _DAY), 60.0)
+    synthesize: bool = _key(checks.flag, True)
 
 
 @attrs.frozen

@@ -10,7 +10,8 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 
-from wsdgateway.bridge.events.subscribing import events_unavailable
+from wsdgateway.bridge.events.fanout import Event
+from wsdgateway.bridge.events.subscribing import Unavailable, events_unavailable
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.escl.status import is_silent
@@ -39,6 +40,7 @@ from wsdgateway.net.events.distribution import Distribution
 from wsdgateway.net.events.eventingclient import EventingClient
 from wsdgateway.net.events.eventsink import EventSink
 from wsdgateway.net.events.eventsource import EventSource
+from wsdgateway.net.events.jobpolling import JobPolling
 from wsdgateway.net.events.notifier import Notifier, Recipient
 from wsdgateway.net.events.orphans import Orphans
 from wsdgateway.net.events.scandestinations import ScanDestinations
@@ -106,6 +108,9 @@ class BridgedScanner:
         self._reused = ReusedJobIds(context.reactor, self.name, context.on_given_again)
         forwarder = self._forwarder = Forwarder(self.bridge, self.device, context.metrics, seconds=context.seconds,
                               after_learning=self._learnt, on_trouble=self._in_trouble)
+        self.polling = JobPolling(context.reactor, self.bridge, self._job_requests(), self.subscribers, context.metrics,
+                                  seconds=context.seconds, new_id=context.new_id)
+        self.subscribers.on_change = self.polling.look
         authorization = Authorization(self.name, context.permission, accounting)
 
         self.own_jobs: EsclJobs | None = None
@@ -132,7 +137,7 @@ class BridgedScanner:
         self._checking: IDelayedCall | None = None
         self.watch.start(self.monitor)
         self._status_check = StatusCheck(self.bridge, requests.send, seconds=context.seconds, new_id=context.new_id,
-                                         learnt=self.watch.look)
+                                         learnt=self._status_learnt)
 
     def _offer_by_escl(self, shared: EsclContext, accounting: Accounting) -> None:
         """Make the eSCL service, and the jobs of its clients."""
@@ -251,7 +256,7 @@ class BridgedScanner:
                         send=partial(context.deliveries.send, self.name), on_give_up=on_give_up,
                         random=context.random)
 
-    def _make_distribution(self, listeners: Callable[[str], list[Recipient]]) -> Distribution:
+    def _make_distribution(self, listeners: Callable[[Event], list[Recipient]]) -> Distribution:
         context = self._context
         return Distribution(
             context.reactor, scanner=self.name, seconds=context.seconds, events=self.options.events,
@@ -262,11 +267,15 @@ class BridgedScanner:
         """The seconds for which the scanner has not answered; 0 if it answered its last request."""
         return 0.0 if self.device.reachable else self._context.seconds() - self.device.last_received
 
-    def _no_events(self) -> str | None:
+    def _is_refused(self) -> bool:
+        return self.subscription is not None and self.subscription.refused
+
+    def _no_events(self) -> Unavailable | None:
         return events_unavailable(
             is_subscribed_to=self.options.section.is_subscribed_to, silence=self._silence(),
             max_silence=self.options.events.scanner_silence,
-            is_refused=self.subscription is not None and self.subscription.refused)
+            is_refused=self._is_refused(),
+            synthesizes=self.options.events.synthesize)
 
     def _store_finished(self) -> None:
         given, finished = self.bridge.table.reused, self.bridge.table.newly_finished
@@ -286,6 +295,8 @@ class BridgedScanner:
         can be ended before the scan service is known.
         """
         self._orphans.restore(held)
+        if subscriptions:
+            self.bridge.synthesis.restored(self._context.seconds())
         clock = self._context.subscription_clock
         self.subscribers.restore(attrs.evolve(one, expires_at=clock.from_wall(one.expires_at)) for one in subscriptions)
         if self._checking is None:
@@ -296,8 +307,10 @@ class BridgedScanner:
 
     def _go_on_with(self, subscriptions: list[Subscription]) -> list[Deferred[None]]:
         """Renew the subscriptions that the scanner holds for these clients, and end all others of earlier starts."""
-        if not self.options.section.is_subscribed_to:
+        if not self.options.section.is_subscribed_to and not self.options.events.synthesize:
             return self.dismiss("The gateway no longer uses events of this scanner.")
+        if not self.options.section.is_subscribed_to:
+            return self._orphans.end_all()
         for one in subscriptions:
             if one.panel:
                 self.panel.restore(one, self._orphans.take(one.identifier))
@@ -319,6 +332,7 @@ class BridgedScanner:
     def hand_off(self) -> list[Held]:
         """Stop without ending the subscriptions at the scanner, and return them for the replacement."""
         self.watch.stop()
+        self.polling.stop()
         self.monitor.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()
@@ -331,10 +345,14 @@ class BridgedScanner:
 
         The scanner's subscriptions keep their duration until they are renewed, and a client's queue keeps its size.
         """
+        stopped = self.options.events.synthesize and not options.events.synthesize
         self.options = options
         for consumer in (self.device, self.bridge, self.sink, self.source, self.subscribers, self.monitor):
             consumer.adjust(options)
         self._context.repeats.clear()
+        if stopped and (self._is_refused() or not options.section.is_subscribed_to):
+            self.dismiss("The scanner provides no events, and the gateway no longer makes any.")
+        self.polling.look()
         self.subscribers.recheck(self._context.policy, self._context.permission)
 
     def start(self) -> None:
@@ -363,6 +381,7 @@ class BridgedScanner:
         self._checking = self._context.reactor.callLater(self.options.events.check, self._check_on)
         if not self.options.section.is_subscribed_to:
             self._go_on_with([])
+            self.polling.look()
             return
         self.panel.client = self._eventing_client(where)
         self.subscription = DeviceSubscription(
@@ -373,6 +392,7 @@ class BridgedScanner:
         else:
             self.subscription.start()
         self._go_on_with(self.bridge.subscriptions.all())
+        self.polling.look()
 
     def _doubted(self) -> None:
         """Check with the scanner that it still holds its subscriptions, and what it offers."""
@@ -419,12 +439,19 @@ class BridgedScanner:
 
     def _event_learnt(self) -> None:
         self._store_finished()
+        self.polling.look()
         if self.bridge.reported.is_doubtful:
             self._status_check.ask_anew()
         self.watch.look_at_status()
 
+    def _status_learnt(self) -> None:
+        self.polling.look_at_status()
+        self.watch.look()
+
     def _learnt(self) -> None:
         self._store_finished()
+        self.polling.look()
+        self.polling.look_at_status()
         self.watch.look_at_status()
         if self.bridge.suspects_reboot:
             self.bridge.suspects_reboot = False
@@ -464,6 +491,7 @@ class BridgedScanner:
         """End the gateway's jobs and subscriptions at the scanner, and close every connection."""
         await self.stop_own_jobs()
         self.watch.stop()
+        self.polling.stop()
         self.monitor.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()

@@ -26,9 +26,10 @@ class ScannerGauges:
         return {"device": held, "client": len(bridge.subscriptions)}
 
     def job_states(self) -> list[str]:
-        """The state of each job that is kept and has one."""
+        """The state of each job that is kept and has one that is known."""
         table = self._bridge.table
-        return [job.status.state for job in table.jobs() if job.status is not None and not table.is_lost(job)]
+        return [job.status.state for job in table.jobs()
+                if job.status is not None and not job.closing and not table.is_lost(job)]
 
     def waiting(self) -> int:
         """The number of requests that wait for a connection to the scanner, or for its rate."""

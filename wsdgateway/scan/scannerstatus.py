@@ -16,7 +16,7 @@ from wsdgateway.soap.parsing import text_of
 
 INPUT_TRAY_EMPTY = "InputTrayEmpty"
 STATES = ("Idle", "Processing", "Stopped")
-STOPPED = "Stopped"
+IDLE, STOPPED = "Idle", "Stopped"
 # The names of conditions and of reasons of a state; a condition that stops the scanner is given as both.
 CONDITIONS = ("Calibrating", "CoverOpen", INPUT_TRAY_EMPTY, "InterlockOpen", "InternalStorageFull", "LampError",
               "LampWarming", "MediaJam", "MultipleFeedError")

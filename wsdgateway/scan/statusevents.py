@@ -11,6 +11,7 @@ from lxml import etree
 from wsdgateway.scan.reading import attribute, child, in_current_namespace, tag, text
 from wsdgateway.scan.scannerconfiguration import MAX_VALUE
 from wsdgateway.scan.scannerstatus import DeviceCondition, ScannerStatus, read_condition, read_conditions, read_status
+from wsdgateway.soap.parsing import escape
 
 _SUMMARY, _CONDITION, _CLEARED = (
     "ScannerStatusSummaryEvent", "ScannerStatusConditionEvent", "ScannerStatusConditionClearedEvent")
@@ -24,6 +25,14 @@ class Cleared:
 
 
 StatusEvent = ScannerStatus | tuple[DeviceCondition, ...] | Cleared
+
+
+def write_status_summary(status: ScannerStatus) -> str:
+    """The StatusSummary element for a status with a state; the caller declares the prefix `wscn`."""
+    reasons = "".join(f"<wscn:ScannerStateReason>{escape(reason)}</wscn:ScannerStateReason>"
+                      for reason in status.state_reasons or ("None",))
+    return (f"<wscn:StatusSummary><wscn:ScannerState>{escape(status.state or '')}</wscn:ScannerState>"
+            f"<wscn:ScannerStateReasons>{reasons}</wscn:ScannerStateReasons></wscn:StatusSummary>")
 
 
 def read_status_event(body: etree._Element | None) -> StatusEvent | None:

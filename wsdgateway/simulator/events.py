@@ -40,7 +40,7 @@ MAX_SUBSCRIPTIONS = 100
 DELIVERY_TIMEOUT = 10.0
 
 _WSE = f"{{{WSE}}}"
-_ALLOWED = {"all": EVENTS, "jobs": (JOB_STATUS, JOB_END_STATE, SCAN_AVAILABLE), "none": ()}
+_ALLOWED = {"all": EVENTS, "jobs": (JOB_STATUS, JOB_END_STATE, SCAN_AVAILABLE), "silent": EVENTS, "none": ()}
 
 
 @attrs.define(eq=False)
@@ -57,7 +57,7 @@ class Subscription:
 
 
 class Subscribers:
-    """The subscriptions of the virtual scanner. `mode` selects the events that can be subscribed to."""
+    """The subscriptions of the virtual scanner. `mode` selects the events that can be subscribed to, and are sent."""
 
     log = Logger()
 
@@ -181,6 +181,8 @@ class Subscribers:
 
     def publish(self, event: str, body: str) -> int:
         """Queue an event for every subscriber to it, and return their number."""
+        if self.mode == "silent":
+            return 0
         self._expire()
         told = 0
         for subscription in list(self.held.values()):

@@ -18,7 +18,7 @@ from wsdgateway.config.wrong import Wrong, shown
 from wsdgateway.simulator.faults import ABORTED_FAULTS, BUSY_FAULTS
 from wsdgateway.tls.identity import BadIdentity, IdentityFiles, read_identity
 
-EVENT_MODES = ("all", "jobs", "none")
+EVENT_MODES = ("all", "jobs", "silent", "none")
 ABORT, WAIT = STOPPED_JOBS = ("abort", "wait")
 UUID = "4509a320-00a0-008f-00b6-002507510eca"
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -77,7 +77,8 @@ def _key(check: Callable[[Any], Any], default: Any) -> Any:
 class Settings:
     """The settings of a virtual scanner. Times are in seconds.
 
-    `events`: every event can be subscribed to (`all`), only job events (`jobs`), or nothing (`none`). `refill` puts
+    `events`: every event can be subscribed to (`all`), only job events (`jobs`), every event but
+    none is sent (`silent`), or nothing (`none`). `refill` puts
     `feeder_pages` new pages into the feeder when a job has emptied it. The feeder jams once, when a job requests the
     page that follows the first `jam_after`. `stopped_jobs`: a jam or other trouble that stops the scanner aborts
     running jobs (`abort`), or they wait until it is cleared (`wait`). The lamp warms up for `warm_up_seconds` after the

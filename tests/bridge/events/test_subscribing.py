@@ -12,6 +12,7 @@ from wsdgateway.bridge.events.subscribing import (
     FULL,
     UNKNOWN,
     Succession,
+    Unavailable,
     events_unavailable,
     find_named,
     granted_seconds,
@@ -71,9 +72,9 @@ def test_a_point_in_time_becomes_seconds_from_now(expires, lifetime):
     (subscribe(URL, destinations=NAMES), True, None)])
 def test_a_scanner_without_events_still_has_its_panel(message, has_panel, fault):
     if fault is None:
-        assert wanted(message, "It is off.", has_panel).panel
+        assert wanted(message, Unavailable("It is off."), has_panel).panel
     else:
-        found = fault_of(wanted, message, "It is off.", has_panel)
+        found = fault_of(wanted, message, Unavailable("It is off."), has_panel)
         assert (found.subcode, found.reason) == (fault, "It is off.")
 
 
@@ -181,10 +182,39 @@ def test_the_former_subscription_keeps_everything_but_the_panel(former, new):
     (True, 0.0, False, None),
     (True, 99.9, False, None),
     (True, 100.0, False, "The scanner has not responded for 100 s; switch it on, and subscribe again."),
-    (True, 0.0, True, "The scanner does not provide events; ask for job statuses with GetJobElements."),
+    (True, 0.0, True, "The scanner does not provide events; ask for job statuses with GetJobElements, or set [events] "
+     "synthesize = true on the gateway."),
     (True, 250.4, True, "The scanner has not responded for 250 s; switch it on, and subscribe again."),
     (False, 250.4, True,
-     'The gateway does not use events of this scanner (events = "off"); ask for job statuses with GetJobElements.')])
+     'The gateway does not use events of this scanner (events = "off"); ask for job statuses with GetJobElements, or '
+     "set [events] synthesize = true on the gateway.")])
 def test_why_a_scanner_has_no_events_for_clients(is_subscribed_to, silence, is_refused, reason):
-    assert events_unavailable(is_subscribed_to=is_subscribed_to, silence=silence, max_silence=100.0,
-                              is_refused=is_refused) == reason
+    found = events_unavailable(is_subscribed_to=is_subscribed_to, silence=silence, max_silence=100.0,
+                               is_refused=is_refused, synthesizes=False)
+    assert found == (None if reason is None else Unavailable(reason))
+
+
+@pytest.mark.parametrize(("is_subscribed_to", "silence", "is_refused", "made"), [
+    (True, 99.9, True, True), (False, 0.0, False, True), (True, 100.0, True, False), (False, 100.0, False, False)])
+def test_the_gateway_makes_events_for_a_scanner_that_answers(is_subscribed_to, silence, is_refused, made):
+    found = events_unavailable(is_subscribed_to=is_subscribed_to, silence=silence, max_silence=100.0,
+                               is_refused=is_refused, synthesizes=True)
+    assert found.made == (tuple(f"{SCAN}/{event}" for event in MADE) if made else ())
+
+
+MADE = ("JobStatusEvent", "JobEndStateEvent", "ScannerStatusSummaryEvent")
+
+
+@pytest.mark.parametrize(("events", "name"), [
+    (["JobStatusEvent"], None), (["JobEndStateEvent", "ScannerElementsChangeEvent"], None),
+    (["ScannerStatusSummaryEvent"], None), (None, None),
+    (["ScannerElementsChangeEvent"], "EventSourceUnableToProcess"),
+    (["ScanAvailableEvent", "JobStatusEvent"], "EventSourceUnableToProcess")])
+def test_events_that_the_gateway_makes_are_granted(events, name):
+    unavailable = Unavailable("None.", tuple(f"{SCAN}/{event}" for event in MADE))
+    message = read(subscribe("http://192.0.2.7/", events=events))
+    if name is None:
+        assert not read_wanted(message, NOW, unavailable=unavailable, has_panel=False).panel
+    else:
+        fault = fault_of(read_wanted, message, NOW, unavailable=unavailable, has_panel=False)
+        assert (fault.name, fault.status) == (name, 500)

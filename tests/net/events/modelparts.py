@@ -2,14 +2,17 @@
 
 from twisted.internet.defer import Deferred
 
-from tests.messages import envelope, fault
+from tests.messages import envelope, fault, get_job_elements, status_response
 from wsdgateway.bridge.decisions import Reply
-from wsdgateway.net.transport.errors import BadDevice, Unavailable
+from wsdgateway.bridge.scanjobs.scanjob import Refusal
+from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
+from wsdgateway.scan.jobelements import read_request, read_response
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSA, WSCN, WSE
 
 W, A, S = f"{{{WSE}}}", f"{{{WSA}}}", f"{{{WSCN}}}"
 GRANT = 600.0
+SILENT = "silent"  # the JobId of a job of which the scanner sends no events
 
 
 class Store:
@@ -44,6 +47,7 @@ class Device:
         self.renews = self.readable = True
         self.ends, self.unheard = {}, set()
         self.now = 0.0
+        self.silent_changes = 0  # of the job without events
 
     def expire(self, now):
         self.now = now
@@ -62,6 +66,12 @@ class Device:
         self.queue.append((done, body))
         return await done
 
+    def job_status(self, job_id):
+        """Answers with the status of the job without events, or of one whose only state was an event."""
+        if job_id != SILENT:
+            return status_response(job_id)
+        return status_response(job_id, "Processing", self.silent_changes, reasons=(f"m{self.silent_changes}",))
+
     def answer(self, place=0, *, arrives=True):
         done, body = self.queue.pop(place)
         reply = self.reply(body, is_heard=arrives and self.readable)
@@ -75,6 +85,8 @@ class Device:
     def reply(self, body, *, is_heard):
         message = read(body)
         name = message.action.rpartition("/")[2]
+        if name == "GetJobElements":
+            return Reply(200, b"application/soap+xml", self.job_status(read_request(message.body).job_id))
         if name == "Subscribe":
             self.count += 1
             identifier = f"d{self.count}"
@@ -103,6 +115,31 @@ class Device:
         else:
             return Reply(400, b"application/soap+xml", fault("wse:InvalidMessage"))
         return Reply(200, b"application/soap+xml", reply if self.readable else b"")
+
+
+class StatusReads:
+    """Asks the scanner for jobs on the queue of its other requests, unless the job table has the answer."""
+
+    def __init__(self, scanner, device, clock):
+        self.scanner, self.device, self.clock = scanner, device, clock
+
+    async def look_up(self, job_id, client):
+        table = self.scanner.bridge.table
+        known = table.readable(job_id, self.clock.seconds())
+        if known is not None:
+            return known
+        sent, at = table.moment(), self.clock.seconds()
+        try:
+            reply = await self.device.own("", None, get_job_elements(job_id))
+        except DeviceError:
+            return Refusal("", unreachable=True)
+        status = read_response(read(reply.body).body).status
+        table.answered(status, sent, at)
+        self.scanner.polling.look()
+        return status
+
+    async def history(self, client):
+        raise AssertionError("the scanner knows its jobs")
 
 
 class NotificationExchange:

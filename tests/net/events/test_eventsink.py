@@ -78,7 +78,7 @@ class Taken:
     def learn(self):
         self.learnt += 1
 
-    def publish(self, envelope, status):
+    def publish(self, envelope, status, *, known):
         self.published.append(envelope.action.rpartition("/")[2])
 
     def publish_to(self, identifier, envelope):

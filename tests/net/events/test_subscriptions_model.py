@@ -14,7 +14,7 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 
 from tests.messages import SCAN, envelope, manage, status_event, subscribe
-from tests.net.events.modelparts import GRANT, Device, NotificationExchange, Store
+from tests.net.events.modelparts import GRANT, SILENT, Device, NotificationExchange, StatusReads, Store
 from tests.options import scanner_options
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import no_quotas
@@ -66,6 +66,17 @@ class Client:
             event == "ScannerStatusSummaryEvent" and self.kind == "other")
 
 
+@attrs.frozen
+class LivingDevice:
+    """The device as one process reaches it; requests of a killed process have no effect."""
+
+    model: "Model"
+    life: Clock
+
+    def own(self, *request):
+        return self.model.device.own(*request) if self.life is self.model.clock else Deferred()
+
+
 class Model(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
@@ -73,6 +84,7 @@ class Model(RuleBasedStateMachine):
         self.clients, self.slow, self.events, self.now = [], [], 0, 0.0
         self.stored = set()
         self.secrets = 0
+        self.waiting_for_silent = []  # clients that must be told the last state of the job without events
         self.killed = []  # objects of a killed process must not act when they are collected
         self.boot()
 
@@ -96,6 +108,7 @@ class Model(RuleBasedStateMachine):
         self.scanner.requests.send_by = lambda _, *request: (
             self.device.own(*request) if life is self.clock else Deferred())
         self.scanner.device.peers = {"192.0.2.20"}
+        self.scanner.polling.requests = StatusReads(self.scanner, LivingDevice(self, life), self.clock)
         self.scanner.restore(self.kept.subscriptions().result, self.kept.held().result)
         self.scanner.start()
 
@@ -136,6 +149,8 @@ class Model(RuleBasedStateMachine):
         assert client.state not in ("over",), "notified after its end"
         assert client.state == "unsure" or client.state == "asking" or client.expires_at > self.wall()
         event = next(element.text for element in envelope.body.iter(f"{S}JobId", f"{S}ScanIdentifier"))
+        if event == SILENT:
+            event = envelope.body.findtext(f".//{S}JobStateReason")
         if client.sink == "ok":
             self.arrive(client, event, sending)
         elif client.sink == "dead":
@@ -317,6 +332,19 @@ class Model(RuleBasedStateMachine):
         if arrived and client.state == "live" and self.is_live(client):
             client.expected.append(name)
 
+    @rule(creates=st.booleans())
+    def a_job_without_events_changes(self, creates):
+        """Changes a job of which only answers tell; a client creates it through the gateway, or an image passes."""
+        table = self.scanner.bridge.table
+        if creates and not self.device.silent_changes:
+            table.created(SILENT, table.moment())
+        self.device.silent_changes += 1
+        if len(self.killed) == 1:  # a later process does not tell the state in which it finds the job
+            self.waiting_for_silent = [client for client in self.clients if client.state == "live" and self.is_live(
+                client) and client.wants("JobStatusEvent")]
+        table.gave_image(SILENT)
+        self.scanner.polling.look()
+
     @rule()
     def device_starts_again(self):
         self.device.held.clear()
@@ -352,6 +380,7 @@ class Model(RuleBasedStateMachine):
     def lose_events_in_transit(self):
         """Drops events in transit, which do not survive the process; clients without an answer become unsure."""
         self.slow.clear()
+        self.waiting_for_silent.clear()
         for client in self.clients:
             client.expected = list(client.received)
             client.failing_since = None
@@ -420,8 +449,9 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def events_arrive_in_order(self):
         for client in self.clients:
-            numbers = [int(event[1:]) for event in client.received]
-            assert numbers == sorted(numbers)
+            for kind in "em":
+                numbers = [int(event[1:]) for event in client.received if event.startswith(kind)]
+                assert numbers == sorted(numbers)
             if client.state == "live":
                 wanted = set(client.expected)
                 assert [event for event in client.received if event in wanted] == [
@@ -454,6 +484,8 @@ class Model(RuleBasedStateMachine):
         for client in self.clients:
             if client.state == "live":
                 assert set(client.expected) <= set(client.received), "an event is missing"
+                if client in self.waiting_for_silent:
+                    assert f"m{self.device.silent_changes}" in client.received, "a made event is missing"
         self.check_the_panel()
 
     def check_the_panel(self):

@@ -15,12 +15,13 @@ from wsdgateway.eventing.faults import invalid_message, unable_to_process
 from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.eventing.source import Lifetime, read_subscribe
 from wsdgateway.scan.destinations import MAX_DESTINATIONS, MAX_XML, Destinations, read_destinations
-from wsdgateway.scan.operations import EVENT_SPELLINGS
+from wsdgateway.scan.operations import EVENT_SPELLINGS, JOB_END_STATE, JOB_STATUS, SCANNER_STATUS_SUMMARY, action_of
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import Refused
 from wsdgateway.soap.fragments import fits
 
+MADE_EVENTS = (JOB_STATUS, JOB_END_STATE, SCANNER_STATUS_SUMMARY)  # by the gateway for a scanner without events
 UNKNOWN = invalid_message(
     "The subscription does not exist, or has ended; send a new Subscribe to the scan service.")
 FULL = unable_to_process("The limit of subscribers of this scanner is reached; end subscriptions that are not "
@@ -28,21 +29,32 @@ FULL = unable_to_process("The limit of subscribers of this scanner is reached; e
 TOO_MANY_NAMES = invalid_message(f"A Subscribe may contain at most {MAX_DESTINATIONS} ScanDestinations; send fewer.")
 
 
-def events_unavailable(*, is_subscribed_to: bool, silence: float, max_silence: float, is_refused: bool) -> str | None:
-    """Returns the reason why a scanner's events are not available to clients, or None.
+@attrs.frozen
+class Unavailable:
+    """The reason why a scanner's events are not available to clients; `made` are the events that the gateway makes."""
+
+    reason: str
+    made: tuple[str, ...] = ()
+
+
+def events_unavailable(*, is_subscribed_to: bool, silence: float, max_silence: float, is_refused: bool,
+                       synthesizes: bool) -> Unavailable | None:
+    """Returns why a scanner's events are not available to clients, or None.
 
     `silence` is the number of seconds for which the scanner has not answered, `max_silence` the accepted maximum;
-    `is_refused`: it has refused the gateway's own subscription.
+    `is_refused`: it has refused the gateway's own subscription; `synthesizes`: the gateway makes events instead.
     """
-    if not is_subscribed_to:
-        return (
-            'The gateway does not use events of this scanner (events = "off"); ask for job statuses with '
-            'GetJobElements.')
-    if silence >= max_silence:
-        return f"The scanner has not responded for {silence:.0f} s; switch it on, and subscribe again."
-    if is_refused:
-        return "The scanner does not provide events; ask for job statuses with GetJobElements."
-    return None
+    if silence >= max_silence and (is_subscribed_to or synthesizes):
+        return Unavailable(f"The scanner has not responded for {silence:.0f} s; switch it on, and subscribe again.")
+    if is_subscribed_to and not is_refused:
+        return None
+    why = ("The scanner does not provide events" if is_subscribed_to else
+           'The gateway does not use events of this scanner (events = "off")')
+    if synthesizes:
+        return Unavailable(f"{why}; name one of {', '.join(MADE_EVENTS)} in the Filter, which the gateway makes.",
+                           tuple(map(action_of, MADE_EVENTS)))
+    return Unavailable(f"{why}; ask for job statuses with GetJobElements, or set [events] synthesize = true on the "
+                       "gateway.")
 
 
 @attrs.frozen
@@ -57,11 +69,12 @@ class Wanted:
     destinations: Destinations | None
 
 
-def read_wanted(envelope: Envelope, now: datetime, *, unavailable: str | None, has_panel: bool) -> Wanted:
+def read_wanted(envelope: Envelope, now: datetime, *, unavailable: Unavailable | None, has_panel: bool) -> Wanted:
     """Reads a client's requests in a Subscribe. Raises `Refused`. `now` is the time on the wall clock.
 
-    `unavailable` is the reason why the scanner has no events, or None; even then, clients can register for its panel if
-    it `has_panel`. Whether the gateway may notify the sinks is not decided here, because that may take a name look-up.
+    `unavailable` is the reason why the scanner has no events, or None; even then, clients can subscribe to those that
+    the gateway makes, and register for its panel if it `has_panel`. Whether the gateway may notify the sinks is not
+    decided here, because that may take a name look-up.
     """
     request = read_subscribe(envelope, now, EVENT_SPELLINGS)
     assert envelope.body is not None
@@ -70,8 +83,8 @@ def read_wanted(envelope: Envelope, now: datetime, *, unavailable: str | None, h
             len(destinations.listed) > MAX_DESTINATIONS or not fits(destinations.xml, MAX_XML)):
         raise Refused(TOO_MANY_NAMES)
     panel = destinations is not None or request.filter.names(SCAN_AVAILABLE_ACTION)
-    if unavailable is not None and not (panel and has_panel):
-        raise Refused(unable_to_process(unavailable))
+    if unavailable is not None and not (has_panel if panel else any(map(request.filter.matches, unavailable.made))):
+        raise Refused(unable_to_process(unavailable.reason))
     for name, reference in (("NotifyTo", request.notify_to), ("EndTo", request.end_to)):
         try:
             if reference is not None:

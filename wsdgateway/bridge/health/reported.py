@@ -32,8 +32,8 @@ _UNKNOWN = ScannerStatus(None)
 class ReportedStatus:
     """The last known status of one scanner. `at` is the time of the last report in seconds, on the bridge's clock.
 
-    `changes` counts the changes, so that a reader notices them at no cost. `is_doubtful` is true after an event has
-    contradicted the last answer: only the next answer tells which of them is newer.
+    `changes` counts the changes, so that a reader notices them at no cost, and `answers` the answers. `is_doubtful` is true
+    after an event has contradicted the last answer: only the next answer tells which of them is newer.
     """
 
     def __init__(self) -> None:
@@ -43,6 +43,7 @@ class ReportedStatus:
         self.at = -inf
         self.changes = 0
         self.is_doubtful = False
+        self.answers = 0
 
     @property
     def status(self) -> ScannerStatus:
@@ -74,6 +75,7 @@ class ReportedStatus:
         """Learn from an answer to a request that was sent at this moment and time."""
         if moment > self._moment:
             self._answered_at = at
+            self.answers += 1
             self._learn(attrs.evolve(status, conditions=status.conditions or ()), moment, at)
 
     def notified(self, event: StatusEvent, moment: int, at: float) -> None:

@@ -21,7 +21,8 @@ class Job:
     before `needed`; it was last confirmed at the time `confirmed`. Answers to requests from before `floor` concern a
     former job with this JobId; `reused` is true if there was one, `former_created` is its JobCreatedTime, and
     `by_answer` is true if CreateScanJob's answer began the record. `asked` is the moment of the newest request that was
-    answered with a status, `asked_at` its time; unreadable events from before `asked` are settled. `extras` are
+    answered with a status, `asked_at` its time; unreadable events from before `asked` are settled. `closed` is the
+    moment at which the scanner refused an image because there are no more, or accepted a CancelJob. `extras` are
     ScanTicket and Documents as XML. `timeline` has each state that became known, with its time.
     """
 
@@ -35,6 +36,7 @@ class Job:
     confirmed: float = 0.0
     asked: int = NEVER
     asked_at: float = -inf
+    closed: int = NEVER
     former_created: str | None = None
     by_answer: bool = False
     reused: bool = False
@@ -45,6 +47,14 @@ class Job:
     def final(self) -> bool:
         """True if the job is known to have ended."""
         return self.status is not None and self.status.final
+
+    @property
+    def closing(self) -> bool:
+        """True if the job gives no more images and its end is not known, so that its state is no longer known, either.
+
+        A scanner without events is not asked for the end of a job while nobody wants to know it.
+        """
+        return not self.final and self.closed > self.as_of
 
 
 def with_timeline(job: Job) -> Job:

@@ -12,13 +12,16 @@ from wsdgateway.bridge.jobs.pastjobs import PastJobs
 from wsdgateway.scan.jobstatus import JobStatus
 
 MAX_ACTIVE = 1000
+MAX_TOUCHED = 1000
 
 
 class JobRecords:
     """The records of jobs; `history` is the number of finished jobs to keep.
 
     `changed` is the moment of the last known change that a list of jobs would show. `newly_finished` and `reused`
-    (JobIds that another, finished job had) are emptied by the caller that stores them.
+    (JobIds that another, finished job had) are emptied by the caller that stores them. `touched` has the JobIds that
+    requests and answers were about, in order and at most `MAX_TOUCHED`, with True if an answer contained the status;
+    the caller that makes events of it empties it.
     """
 
     def __init__(self, history: int) -> None:
@@ -33,6 +36,15 @@ class JobRecords:
         self.boot = 0
         self.newly_finished: list[Job] = []
         self.reused: list[str] = []
+        self.touched: dict[str, bool] = {}
+
+    def touch(self, job_id: str, *, confirmed: bool = False) -> None:
+        """Record that a request or an answer has told something of this job; `confirmed`: the answer had its status."""
+        if job_id in self.touched:
+            confirmed = self.touched.pop(job_id) or confirmed
+        elif len(self.touched) >= MAX_TOUCHED:
+            del self.touched[next(iter(self.touched))]
+        self.touched[job_id] = confirmed
 
     def limit(self, history: int) -> None:
         """Change the number of finished jobs to keep, and drop the oldest ones beyond it."""

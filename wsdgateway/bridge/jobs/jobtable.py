@@ -119,6 +119,7 @@ class JobTable(JobRecords):
         self._begin(Job(job_id, self.boot, since=moment, needed=needed, floor=moment, asked=sent, by_answer=True,
                         reused=former is not None or not alone,
                         former_created=former.status.created if former is not None and former.status else None))
+        self.touch(job_id)
         return True
 
     def announced(self, status: JobStatus, now: float) -> None:
@@ -213,6 +214,7 @@ class JobTable(JobRecords):
             self._jobs[status.job_id] = attrs.evolve(
                 job, asked=max(job.asked, sent), asked_at=max(job.asked_at, sent_at))
         self._unread.settle(status.job_id, sent)
+        self.touch(status.job_id, confirmed=True)
         return True
 
     def _take(self, status: JobStatus, sent: int, sent_at: float) -> bool:
@@ -279,7 +281,25 @@ class JobTable(JobRecords):
         if job is None:
             self._replace(Job(job_id, self.boot, since=NEVER, needed=moment))
         elif accepted or not job.final:
-            self._store(attrs.evolve(job, needed=moment))
+            self._store(attrs.evolve(job, needed=moment, closed=moment if accepted else job.closed))
+
+    def out_of_images(self, job_id: str, *, exists: bool = True) -> None:
+        """Record that the device has no more images of this job. Its end is not known from that.
+
+        `exists`: the device knows the job, which is news if no such job is known here.
+        """
+        job = self.get(job_id)
+        if job is not None and not job.final:
+            self._store(attrs.evolve(job, closed=self.moment()))
+            self.touch(job_id)
+        elif job is None and exists and self._past.get(job_id) is None:
+            self.touch(job_id)
+
+    def gave_image(self, job_id: str) -> None:
+        """Record that the device has sent an image of this job, so that it exists."""
+        job = self.get(job_id)
+        if job is None or not job.final:
+            self.touch(job_id)
 
     def distrust(self, job_id: str) -> None:
         """Require that the device is asked for a job of this boot before its status is shown again."""

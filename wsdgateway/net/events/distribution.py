@@ -32,7 +32,7 @@ class Recipient(Protocol):
 class Distribution:
     """Distributes the events of one scanner. `events` limits the rate.
 
-    `listeners` returns the recipients of an event with a given action. `when_begun` calls back, possibly at once, when
+    `listeners` returns the recipients of an event. `when_begun` calls back, possibly at once, when
     no delivery of this scanner waits to begin. `left_out` is called with the number of dropped events::
 
         idle ──publish──► distributing, or waiting where the rate does not allow it yet
@@ -45,7 +45,7 @@ class Distribution:
 
     def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], events: Events, slices: TimeSlices,
                  new_id: Callable[[], str], when_begun: Callable[[Callable[[], None]], None],
-                 listeners: Callable[[str], Sequence[Recipient]], left_out: Callable[[int], None]) -> None:
+                 listeners: Callable[[Event], Sequence[Recipient]], left_out: Callable[[int], None]) -> None:
         self._reactor = reactor
         self._scanner = scanner
         self._seconds = seconds
@@ -109,7 +109,7 @@ class Distribution:
 
     def _distribute(self, event: Event) -> Iterator[None]:
         try:
-            for number, recipient in enumerate(self.listeners(event.action), 1):
+            for number, recipient in enumerate(self.listeners(event), 1):
                 recipient.post(QueuedEvent(event, self._new_id()))
                 if not number % A_STEP:
                     yield

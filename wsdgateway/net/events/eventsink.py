@@ -153,7 +153,8 @@ class EventSink:
         if effect is Effect.ENDED:
             subscription.ended()
         elif effect is Effect.PUBLISHED:
-            self._subscribers.publish(notification.envelope, notification.status)
+            known = self._bridge.known_to(notification, self._seconds())
+            self._subscribers.publish(notification.envelope, notification.status, known=known)
 
     def _take_for_panel(self, subscription: NotifiedSubscription, notification: Notification) -> None:
         """Processes a notification to the subscription for a client's names.

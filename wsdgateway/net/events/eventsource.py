@@ -17,6 +17,7 @@ from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.decisions import Answer, Pass, Refuse, Reply
 from wsdgateway.bridge.events.subscribing import (
     UNKNOWN,
+    Unavailable,
     find_named,
     granted_seconds,
     makes_room,
@@ -67,7 +68,7 @@ class _Declined(Exception):
 class EventSource:
     """Answers clients' requests about one scanner's events.
 
-    `unavailable` returns the reason why the scanner has no events, or None. `wall` returns seconds since 1970, `now`
+    `unavailable` returns why the scanner has no events, or None. `wall` returns seconds since 1970, `now`
     the time on the clock for the duration of subscriptions, and `secret` the given number of random bytes.
     """
 
@@ -82,7 +83,7 @@ class EventSource:
     now: SubscriptionClock
     new_id: Callable[[], str]
     secret: Callable[[int], bytes]
-    unavailable: Callable[[], str | None]
+    unavailable: Callable[[], Unavailable | None]
     log = Logger()
 
     def adjust(self, options: ScannerOptions) -> None:

@@ -4,7 +4,7 @@ WS-Eventing 2004/08, sections 3.4 and 3.5. Ending a subscription removes its row
 the subscription held for it at the scanner. `bridge.events.lifetimes` decides when one ends.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,8 +14,9 @@ from twisted.logger import Logger
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.events.deliveryqueue import QueuedEvent
 from wsdgateway.bridge.events.earlyevents import EarlyEvents
-from wsdgateway.bridge.events.fanout import MAX_EVENT, prepare
+from wsdgateway.bridge.events.fanout import MAX_EVENT, Event, prepare
 from wsdgateway.bridge.events.lifetimes import endings, recheck, seconds_to_next_check
+from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription, Subscriptions
 from wsdgateway.config.sections import Events
 from wsdgateway.eventing.source import DELIVERY_FAILURE, SOURCE_CANCELING, write_subscription_end
@@ -25,7 +26,7 @@ from wsdgateway.net.events.scandestinations import ScanDestinations
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.scan.operations import SUBSCRIBE
+from wsdgateway.scan.operations import SUBSCRIBE, action_of
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.storage.store import IClientSubscriptions
 
@@ -35,6 +36,7 @@ class Subscribers:
 
     `silence` returns the seconds since the last message from the scanner; after `scanner_silence` (a key of `events`,
     the configuration's section), every subscription ends. `now` is the clock for the duration of subscriptions.
+    `on_change` is called after a subscription was added or changed.
     """
 
     log = Logger()
@@ -42,7 +44,7 @@ class Subscribers:
     def __init__(self, reactor: Any, *, scanner: str, subscriptions: Subscriptions, panel: ScanDestinations,
                  store: IClientSubscriptions,
                  make_notifier: Callable[[Callable[[str], None]], Notifier],
-                 make_distribution: Callable[[Callable[[str], list[Recipient]]], Distribution],
+                 make_distribution: Callable[[Callable[[Event], list[Recipient]]], Distribution],
                  now: Callable[[], float], new_id: Callable[[], str], silence: Callable[[], float],
                  events: Events) -> None:
         self._reactor = reactor
@@ -58,6 +60,7 @@ class Subscribers:
         self._running = True
         self._leaving: set[Deferred[None]] = set()
         self._early = EarlyEvents()
+        self.on_change: Callable[[], None] = lambda: None
         self.notifier = make_notifier(self._gave_up)
         self.distribution = make_distribution(self._listeners)
 
@@ -180,6 +183,7 @@ class Subscribers:
     def _look_soon(self) -> None:
         """Schedules the next check for the time when a subscription may end."""
         self._forget_timer()
+        self.on_change()
         pause = seconds_to_next_check(self._subscriptions, now=self._now(), silence=self._silence(),
                                       max_silence=self._events.scanner_silence)
         if self._running and pause is not None:
@@ -213,22 +217,34 @@ class Subscribers:
 
     # Events.
 
-    def publish(self, envelope: Envelope, status: JobStatus | None) -> None:
-        """Sends an event to every subscriber that wants it.
+    def wants(self, *events: str) -> bool:
+        """True if a client listens to one of the events with these names."""
+        return len(self._subscriptions) > 0 and any(
+            self._subscriptions.listening(action_of(event), self._now()) for event in events)
+
+    def publish(self, envelope: Envelope, status: JobStatus | None, *, known: Collection[Sink] = ()) -> None:
+        """Sends an event to every subscriber that wants it, except to the sinks to which it is `known`.
 
         Changes the envelope; `status` is the status of the job in it.
         """
-        if not len(self._subscriptions):
-            return
-        event = prepare(envelope, status)
+        if len(self._subscriptions):
+            self.send(prepare(envelope, status, known=known))
+
+    def send(self, event: Event) -> None:
+        """Sends an event to every subscriber that wants it."""
         if event.is_too_large:
             self._too_large(len(self._subscriptions.listening(event.action, self._now())))
         else:
             self.distribution.publish(event)
 
-    def _listeners(self, action: str) -> list[Recipient]:
-        """Returns the recipients of an event with that action."""
-        found = (self.notifier.recipient(one.identifier) for one in self._subscriptions.listening(action, self._now()))
+    def _listeners(self, event: Event) -> list[Recipient]:
+        """Returns the recipients of an event."""
+        listening = self._subscriptions.listening(event.action, self._now())
+        if event.known:
+            listening = [one for one in listening if one.notify_to not in event.known]
+        if event.reached is not None:
+            event.reached.update(one.notify_to for one in listening)
+        found = (self.notifier.recipient(one.identifier) for one in listening)
         return [recipient for recipient in found if recipient is not None]
 
     def _too_large(self, listeners: int) -> None:

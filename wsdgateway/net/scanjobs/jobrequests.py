@@ -34,13 +34,13 @@ from wsdgateway.scan.operations import (
     CANCEL_JOB,
     CREATE_SCAN_JOB,
     GET_JOB_ELEMENTS,
+    GET_JOB_HISTORY,
     GET_SCANNER_ELEMENTS,
     RETRIEVE_IMAGE,
     Operation,
     action_of,
 )
 from wsdgateway.scan.scannerelements import write_elements_request
-from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, compose, read
 from wsdgateway.soap.faults import fault_of, reason_of
 from wsdgateway.soap.fragments import write_fragment
@@ -48,6 +48,7 @@ from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import Malformed
 
 _FIELDS = [(b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")]
+_OWN = "http://gateway"
 MAX_TEXT = 500  # characters of a fault's reason that are kept
 
 
@@ -113,6 +114,11 @@ class JobRequests:
         status = None if elements is None else elements.status
         return status if status is not None and status.job_id == job_id else None
 
+    async def history(self, client: str) -> Refusal | None:
+        """Have the job table learn from GetJobHistory. Returns the refusal if there was one."""
+        answer = await self._ask(GET_JOB_HISTORY, "<wscn:GetJobHistoryRequest/>", client)
+        return answer if isinstance(answer, Refusal) else None
+
     async def elements(self, names: tuple[str, ...], client: str) -> Envelope | Refusal:
         """Elements of the scanner, as the answer cache keeps them for all clients."""
         return await self._ask(GET_SCANNER_ELEMENTS, write_elements_request(*names), client)
@@ -164,11 +170,13 @@ class JobRequests:
         return request
 
     def _question(self, operation: Operation, body: str, client: str) -> Question:
-        raw = compose(action=action_of(operation.name), message_id=self._new_id(), to=self._bridge.device or ANONYMOUS,
-                      body=body, namespaces={"wscn": WSCN}, is_request=True)
+        # Only a request to the gateway's own address shares its answer with clients; the bridge writes the scanner's.
+        to = f"{_OWN}/{self._bridge.name}/scan"
+        raw = compose(action=action_of(operation.name), message_id=self._new_id(), to=to, body=body,
+                      namespaces={"wscn": WSCN}, is_request=True)
         envelope = read(raw)
         wanted = read_request(envelope.body) if operation is GET_JOB_ELEMENTS else None
-        read_of = common_read(operation, envelope) if operation is GET_SCANNER_ELEMENTS else None
+        read_of = common_read(operation, envelope) if operation.common else None
         return Question(envelope, raw, operation, client, b"", wanted, read_of, list(_FIELDS))
 
     # Images.

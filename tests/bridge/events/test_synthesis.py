@@ -1,0 +1,255 @@
+"""Tests of bridge.events.synthesis: which job is asked for when, and which events are made of the answers."""
+
+import pytest
+
+from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.bridge.events.synthesis import CALM, MAX_FAILURES, MAX_JOBS, SLACK, STALE, Synthesis
+from wsdgateway.bridge.jobs.jobtable import JobTable
+from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.soap.addressing import EndpointReference
+
+POLL, MAX_AGE = 1.0, 30.0
+SINK = Sink(EndpointReference("http://192.0.2.7/"), "192.0.2.7")
+STATUS, END = "JobStatusEvent", "JobEndStateEvent"
+
+
+class Scanner:
+    """A job table and the events made of it; `now` is in seconds."""
+
+    def __init__(self):
+        self.table = JobTable(max_age=MAX_AGE, poll_interval=POLL, history=10)
+        self.synthesis = Synthesis(self.table, poll_interval=POLL, max_age=MAX_AGE, enabled=True)
+        self.now = 100.0
+
+    def creates(self, job_id="1"):
+        self.table.created(job_id, self.table.moment())
+        return self.learnt()
+
+    def answers(self, state, scans=0, *, job_id="1", **more):
+        """Answers a status read at the current time; returns event, state and scans of the events made."""
+        self.table.answered(JobStatus(job_id, state, scans_completed=scans, **more), self.table.moment(), self.now)
+        return self.learnt()
+
+    def learnt(self):
+        made = self.synthesis.learnt(self.now)
+        for one in made:
+            one.reached.add(SINK)
+        return [(one.name, one.status.state, one.status.scans_completed) for one in made]
+
+    def sends(self, event, state, scans=0, *, job_id="1", **more):
+        """Sends an event of its own; returns whether those who got the made one get it, too."""
+        status = JobStatus(job_id, state, scans_completed=scans, ended=event == END, **more)
+        self.table.events_seen = True
+        self.table.announced(status, self.now)
+        return SINK not in (self.synthesis.announced(event, status, self.now) or ())
+
+    @property
+    def next(self):
+        found = self.synthesis.next(self.now)
+        return None if found is None else (found[0], pytest.approx(found[1]))
+
+
+@pytest.fixture
+def scanner():
+    return Scanner()
+
+
+# Events.
+
+def test_each_state_is_told_once_and_the_end_twice(scanner):
+    assert scanner.creates() == []
+    assert scanner.answers("Pending") == [(STATUS, "Pending", 0)]
+    assert scanner.answers("Pending") == []
+    assert scanner.answers("Processing") == [(STATUS, "Processing", 0)]
+    assert scanner.answers("Processing", 1) == [(STATUS, "Processing", 1)]
+    assert scanner.answers("Processing", 1, reasons=("JobTransferring",)) == [(STATUS, "Processing", 1)]
+    assert scanner.answers("Processing", 1, vendor=("<x/>",), created="2026-11-22T10:00:00Z") == []
+    assert scanner.answers("Completed", 2) == [(STATUS, "Completed", 2), (END, "Completed", 2)]
+    assert scanner.answers("Completed", 2) == []
+
+
+@pytest.mark.parametrize("state", ["Completed", "Canceled", "Aborted"])
+def test_a_created_job_whose_first_known_state_is_its_end_is_told(scanner, state):
+    scanner.creates()
+    assert scanner.answers(state, 1) == [(STATUS, state, 1), (END, state, 1)]
+
+
+def test_a_job_that_ended_before_it_was_known_is_not_told(scanner):
+    assert scanner.answers("Completed", 2) == []
+    assert scanner.next is None
+
+
+def test_a_job_that_was_not_created_here_is_told_from_the_first_answer_that_passes_by(scanner):
+    assert scanner.answers("Processing", 1) == [(STATUS, "Processing", 1)]
+    assert scanner.next == ("1", POLL + SLACK)
+
+
+def test_an_image_shows_that_a_job_exists(scanner):
+    scanner.table.gave_image("9")
+    assert scanner.learnt() == []
+    assert scanner.next == ("9", 0.0)
+    assert scanner.answers("Completed", 1, job_id="9") == [(STATUS, "Completed", 1), (END, "Completed", 1)]
+
+
+def test_a_refused_image_shows_that_a_job_has_existed_unless_its_end_is_known(scanner):
+    scanner.table.remember([JobStatus("8", "Completed")])
+    for job_id, exists in (("7", False), ("8", True), ("9", True)):
+        scanner.table.out_of_images(job_id, exists=exists)
+    scanner.learnt()
+    assert scanner.next == ("9", 0.0)
+    assert scanner.answers("Aborted", 1, job_id="9") == [(STATUS, "Aborted", 1), (END, "Aborted", 1)]
+
+
+def test_a_reused_jobid_is_a_new_job(scanner):
+    scanner.creates()
+    scanner.answers("Completed", 1)
+    scanner.creates()
+    assert scanner.answers("Pending") == [(STATUS, "Pending", 0)]
+    assert scanner.answers("Completed", 1) == [(STATUS, "Completed", 1), (END, "Completed", 1)]
+
+
+def test_an_end_long_after_the_last_sign_of_a_job_is_no_news(scanner):
+    scanner.creates()
+    scanner.now += STALE
+    assert scanner.answers("Completed", 1) == []
+    assert scanner.next is None
+
+
+def test_after_a_restart_the_first_state_of_a_job_is_known_to_subscribers(scanner):
+    scanner.synthesis.restored(scanner.now)
+    scanner.table.gave_image("9")
+    scanner.learnt()
+    assert scanner.answers("Processing", 1, job_id="9") == []
+    assert scanner.answers("Processing", 2, job_id="9") == [(STATUS, "Processing", 2)]
+    scanner.creates()
+    assert scanner.answers("Pending") == [(STATUS, "Pending", 0)]
+
+
+def test_after_a_reboot_a_job_that_goes_on_is_not_told_again(scanner):
+    scanner.creates()
+    scanner.answers("Processing", 1)
+    scanner.table.rebooted()
+    assert scanner.answers("Processing", 1) == []
+    assert scanner.answers("Completed", 1) == [(STATUS, "Completed", 1), (END, "Completed", 1)]
+
+
+def test_without_synthesis_nothing_is_made_or_asked(scanner):
+    scanner.synthesis.adjust(poll_interval=POLL, max_age=MAX_AGE, enabled=False)
+    assert scanner.creates() == scanner.answers("Processing") == []
+    assert scanner.sends(STATUS, "Processing")
+    assert scanner.next is None
+
+
+# The scanner's own events.
+
+def test_an_event_that_repeats_a_made_one_is_not_sent_again(scanner):
+    scanner.creates()
+    scanner.answers("Processing", 1)
+    assert not scanner.sends(STATUS, "Processing", 1)
+    assert not scanner.sends(STATUS, "Pending")  # late
+    assert scanner.sends(STATUS, "Processing", 2)
+    assert scanner.sends(STATUS, "Processing", 2)  # the scanner's own repetition
+    assert scanner.answers("Processing", 2) == []
+
+
+def test_the_end_is_not_told_twice(scanner):
+    scanner.creates()
+    scanner.answers("Completed", 2)
+    assert not scanner.sends(STATUS, "Completed", 2)
+    assert not scanner.sends(END, "Completed", 2)
+    assert not scanner.sends(END, "Completed", None)
+    assert scanner.sends(END, "Aborted", 2)  # a contradiction is passed on
+
+
+def test_a_lost_event_is_made_up_for(scanner):
+    scanner.table.listening = True
+    assert scanner.sends(STATUS, "Pending")
+    assert scanner.answers("Processing", 1) == [(STATUS, "Processing", 1)]
+    assert scanner.sends(STATUS, "Completed", 2)
+    assert scanner.sends(END, "Completed", 2)
+    assert scanner.next is None
+
+
+# When to ask.
+
+def test_a_created_job_is_asked_for_at_once_if_the_scanner_has_no_events(scanner):
+    scanner.creates()
+    assert scanner.next == ("1", 0.0)
+    scanner.synthesis.asked("1", scanner.now)
+    assert scanner.next == ("1", POLL + SLACK)
+
+
+def test_a_scanner_that_granted_a_subscription_has_time_to_send_events(scanner):
+    scanner.table.listening = True
+    scanner.creates()
+    assert scanner.next == ("1", POLL)
+    scanner.sends(STATUS, "Pending")
+    scanner.synthesis.asked("1", scanner.now)
+    assert scanner.next == ("1", MAX_AGE + SLACK)
+
+
+def test_a_client_that_asks_serves_the_listeners(scanner):
+    scanner.creates()
+    scanner.answers("Pending")
+    scanner.now += 0.4
+    assert scanner.next == ("1", POLL + SLACK - 0.4)
+
+
+def test_a_job_that_does_not_change_is_asked_for_less_often(scanner):
+    scanner.creates()
+    scanner.answers("Pending")
+    for seconds, pause in ((10.0, POLL), (10 * CALM, 10.0), (1000 * CALM, MAX_AGE)):
+        scanner.now = 100.0 + seconds
+        scanner.answers("Pending")
+        assert scanner.next == ("1", pause + SLACK)
+    scanner.answers("Processing")
+    assert scanner.next == ("1", POLL + SLACK)
+
+
+def test_a_scanner_that_does_not_answer_is_asked_less_often(scanner):
+    scanner.creates()
+    for pause in (2.0, 4.0, 8.0, 16.0, MAX_AGE, MAX_AGE):
+        scanner.synthesis.asked("1", scanner.now)
+        scanner.synthesis.answered("1", usable=False)
+        assert scanner.next == ("1", pause + SLACK)
+    for _ in range(MAX_FAILURES - 6):
+        assert not scanner.synthesis.is_hopeless("1")
+        scanner.synthesis.answered("1", usable=False)
+    assert scanner.synthesis.is_hopeless("1")
+    scanner.synthesis.answered("1", usable=True)
+    assert scanner.next == ("1", POLL + SLACK)
+
+
+@pytest.mark.parametrize("doubt", [
+    lambda scanner: scanner.synthesis.hurry(), lambda scanner: scanner.table.out_of_images("1")])
+def test_a_doubt_makes_the_next_question_earlier(scanner, doubt):
+    scanner.table.listening = True
+    scanner.sends(STATUS, "Processing")
+    scanner.answers("Processing")
+    assert scanner.next == ("1", MAX_AGE + SLACK)
+    doubt(scanner)
+    scanner.learnt()
+    assert scanner.next == ("1", POLL + SLACK)
+
+
+def test_the_history_is_asked_once_unless_the_job_turns_up_again(scanner):
+    scanner.creates()
+    assert scanner.synthesis.takes_history("1")
+    assert not scanner.synthesis.takes_history("1")
+    scanner.answers("Processing")
+    assert scanner.synthesis.takes_history("1")
+    scanner.synthesis.seek_history("1")  # it could not be asked
+    assert scanner.synthesis.takes_history("1")
+    scanner.synthesis.drop("1")
+    assert not scanner.synthesis.is_active("1")
+    assert not scanner.synthesis.takes_history("1")
+    assert scanner.next is None
+
+
+def test_the_number_of_jobs_is_bounded(scanner):
+    scanner.creates("0")
+    for number in range(1, MAX_JOBS + 1):
+        scanner.creates(str(number))
+        scanner.answers("Completed", job_id=str(number))
+    assert scanner.synthesis.is_active("0")
+    assert scanner.next[0] == "0"

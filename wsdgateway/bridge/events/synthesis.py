@@ -1,0 +1,270 @@
+"""Makes the job events of one scanner that has none: decides which jobs are asked for, and when an event is due.
+
+WS-Scan, JobStatusEvent and JobEndStateEvent. What the scanner answers is compared with what subscribers were told last,
+by the scanner or by the gateway, so that each state is told once. A job's record here::
+
+    CreateScanJob, an image, an active status ──► active ── the end was told ──► told
+                                                    │
+                                                    └── neither the scanner nor its GetJobHistory knows it ──► dropped
+
+Only active jobs are asked for, and only while somebody listens (`net.events.jobpolling`). A scanner's own event is not
+sent again to those who got the same from the gateway. The job table judges which status is newer.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from math import inf
+
+import attrs
+
+from wsdgateway.bridge.events.sinks import Sink
+from wsdgateway.bridge.jobs.job import NEVER, Job
+from wsdgateway.bridge.jobs.jobtable import JobTable
+from wsdgateway.bridge.jobs.precedence import Verdict, compare, is_other_job, merge
+from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.scan.operations import JOB_END_STATE, JOB_STATUS
+
+MAX_JOBS = 1000  # that are remembered
+CALM = 30.0  # a job that has not changed for a time is asked for after this fraction of it: every 10 s after 5 min
+STALE = 3600.0  # seconds after the last sign of a job, after which its end is no news any more
+MAX_FAILURES = 10  # questions without a status, after which a scanner that refuses them is asked no more
+SLACK = 0.01  # seconds by which a question comes later, so that the table finds the last answer too old
+
+
+@attrs.frozen(eq=False)
+class MadeEvent:
+    """An event to be made of a job's status. `reached` collects the sinks that it is sent to."""
+
+    name: str
+    status: JobStatus
+    reached: set[Sink] = attrs.field(factory=set)
+
+
+@attrs.define(eq=False)
+class _Job:
+    """A job, and what subscribers were told of it.
+
+    `made` are the gateway's events about `status`, by name; empty if the scanner's own event told it. `since` is the
+    first moment of the record in the job table. Times are in seconds: `sign` of the last change, `asked_at` of the last
+    question, `earliest` of the next one.
+    """
+
+    job_id: str
+    since: int
+    sign: float
+    earliest: float
+    status: JobStatus | None = None
+    made: dict[str, MadeEvent] = attrs.field(factory=dict)
+    active: bool = True
+    asked_at: float = -inf
+    failures: int = 0
+    is_urgent: bool = False
+    seeks_history: bool = True
+
+
+class Synthesis:
+    """The events that the gateway makes for one scanner. `poll_interval` and `max_age` are in seconds.
+
+    `is_unable` is set if the scanner does not support GetJobElements; it is not asked until one is answered.
+    """
+
+    def __init__(self, table: JobTable, *, poll_interval: float, max_age: float, enabled: bool) -> None:
+        self._table = table
+        self._jobs: OrderedDict[str, _Job] = OrderedDict()
+        self._told_before = -inf
+        self.is_unable = False
+        self.adjust(poll_interval=poll_interval, max_age=max_age, enabled=enabled)
+
+    def adjust(self, *, poll_interval: float, max_age: float, enabled: bool) -> None:
+        """Change the intervals; if not `enabled`, no event is made."""
+        self._poll_interval, self._max_age, self.enabled = poll_interval, max_age, enabled
+
+    def take_over(self, former: "Synthesis") -> None:
+        """Go on with the table and the jobs of another object."""
+        self._table, self._jobs = former._table, former._jobs
+
+    def restored(self, now: float) -> None:
+        """Go on with subscriptions of an earlier start.
+
+        Subscribers may know the state of a job that began before, so its first state here is not told, only its changes
+        and its end.
+        """
+        self._told_before = now + STALE
+
+    # What becomes known.
+
+    def learnt(self, now: float) -> list[MadeEvent]:
+        """Learn what the table has learnt from requests and answers. Returns the events to be sent, in order."""
+        if not self._table.touched:
+            return []
+        touched, self._table.touched = self._table.touched, {}
+        made: list[MadeEvent] = []
+        if self.enabled:
+            for job_id, confirmed in touched.items():
+                made.extend(self._touched(job_id, confirmed, now))
+        return made
+
+    def _touched(self, job_id: str, confirmed: bool, now: float) -> Iterable[MadeEvent]:
+        known = self._table.get(job_id)
+        if known is None or known.status is None or not confirmed:
+            self._sign(job_id, known, now)
+            return ()
+        status, job = known.status, self._same(known)
+        self.is_unable = False
+        if job is None:
+            if status.final and not known.by_answer:
+                return ()  # it ended before it was known here
+            job = self._begin(known.job_id, known, now)
+        job.since, job.asked_at = known.since, max(job.asked_at, known.asked_at)
+        job.is_urgent, job.seeks_history = False, True
+        if job.status is not None and not _differs(job.status, status):
+            self._told(job, merge(job.status, status))
+            return ()
+        if job.status is None and (now - job.sign >= STALE if status.final else
+                                   not known.by_answer and now < self._told_before):
+            self._told(job, status)
+            return ()
+        job.sign = now
+        self._told(job, status)
+        names = (JOB_STATUS, JOB_END_STATE) if status.final else (JOB_STATUS,)
+        job.made = {name: MadeEvent(name, status) for name in names}
+        return job.made.values()
+
+    def _sign(self, job_id: str, known: Job | None, now: float) -> None:
+        """Take note that the job exists, or that its end may be near."""
+        job = self._jobs.get(job_id) if known is None else self._same(known)
+        if job is None:
+            job = self._begin(job_id, known, now)
+        if known is not None:
+            job.since = known.since
+        if job.active:
+            job.sign = now
+            if known is not None and known.closing:
+                job.is_urgent, job.earliest = True, self._earliest(now)
+
+    def announced(self, event: str | None, status: JobStatus, now: float) -> set[Sink] | None:
+        """Learn from an event of the scanner that the table has learnt from.
+
+        Returns the sinks that got the same, or something newer, from the gateway, and need no repeat.
+        """
+        if not self.enabled:
+            return None
+        known = self._table.get(status.job_id)
+        job = self._jobs.get(status.job_id) if known is None else self._same(known)
+        if job is None or job.status is None:
+            job = job or self._begin(status.job_id, known, now)
+        elif _repeats(job.status, status):
+            made = job.made.get(event or "")
+            return None if made is None else made.reached
+        elif compare(job.status, status) is not Verdict.NEWER:
+            return None
+        job.sign, job.made = now, {}
+        self._told(job, status if job.status is None else merge(job.status, status))
+        return None
+
+    def hurry(self) -> None:
+        """Ask for every active job as soon as `poll_interval` allows: an event could not be read."""
+        for job in self._jobs.values():
+            job.is_urgent = job.active
+
+    def _told(self, job: _Job, status: JobStatus) -> None:
+        job.status, job.active = status, not status.final
+
+    def _same(self, known: Job) -> _Job | None:
+        """The record here of the job with that record in the table; None if it is another job with the JobId."""
+        job = self._jobs.get(known.job_id)
+        if job is None or job.since in (known.since, NEVER):
+            return job
+        is_other = known.by_answer or (job.status is not None and known.status is not None and (
+            is_other_job(job.status, known.status) or (job.status.final and not known.status.final)))
+        return None if is_other else job
+
+    def _begin(self, job_id: str, known: Job | None, now: float) -> _Job:
+        job = _Job(job_id, NEVER if known is None else known.since, now, self._earliest(now))
+        self._jobs.pop(job_id, None)
+        self._jobs[job_id] = job
+        if len(self._jobs) > MAX_JOBS:
+            oldest = next((one.job_id for one in self._jobs.values() if not one.active), next(iter(self._jobs)))
+            del self._jobs[oldest]
+        return job
+
+    def _earliest(self, now: float) -> float:
+        """The time of the first question: a scanner that may send events is given time to do so."""
+        return now + self._poll_interval if self._table.listening else now
+
+    # Whom to ask.
+
+    def next(self, now: float) -> tuple[str, float] | None:
+        """The job to be asked for next, and the seconds until then; None if no job is active."""
+        if not self.enabled or self.is_unable:
+            return None
+        found = min(((self._due(job), job.job_id) for job in self._jobs.values() if job.active), default=None)
+        return None if found is None else (found[1], max(0.0, found[0] - now))
+
+    def _due(self, job: _Job) -> float:
+        pause = self._poll_interval
+        if not job.is_urgent:
+            ceiling = max(self._max_age, pause)
+            calm = (job.asked_at - job.sign) / CALM
+            pause = ceiling if self._table.eventful else min(ceiling, max(pause, calm, pause * 2.0 ** job.failures))
+        return max(job.earliest, job.asked_at + pause + SLACK)
+
+    def asked(self, job_id: str, now: float) -> None:
+        """Record that the job is asked for now, or that the table had the answer."""
+        job = self._jobs.get(job_id)
+        if job is not None:
+            job.asked_at, job.is_urgent = now, False
+
+    def answered(self, job_id: str, *, usable: bool) -> None:
+        """Record whether the answer contained the status; if not, the pauses grow up to `max_age`."""
+        job = self._jobs.get(job_id)
+        if job is not None:
+            job.failures = 0 if usable else min(job.failures + 1, MAX_FAILURES)
+
+    def is_hopeless(self, job_id: str) -> bool:
+        """True if the questions for the job have been answered without its status too often."""
+        job = self._jobs.get(job_id)
+        return job is not None and job.failures >= MAX_FAILURES
+
+    def is_active(self, job_id: str) -> bool:
+        """True if the job's end is not known, or was not told."""
+        job = self._jobs.get(job_id)
+        return job is not None and job.active
+
+    def takes_history(self, job_id: str) -> bool:
+        """True if GetJobHistory is to be asked for a job that the scanner does not know; once, unless it turns up."""
+        job = self._jobs.get(job_id)
+        if job is None or not job.seeks_history:
+            return False
+        job.seeks_history = False
+        return True
+
+    def seek_history(self, job_id: str) -> None:
+        """Let GetJobHistory be asked again for a job: it could not be asked."""
+        job = self._jobs.get(job_id)
+        if job is not None:
+            job.seeks_history = True
+
+    def drop(self, job_id: str) -> None:
+        """Forget a job that the scanner no longer knows; no event is made, since its end is not known."""
+        self._jobs.pop(job_id, None)
+
+
+def _differs(told: JobStatus, status: JobStatus) -> bool:
+    """True if a status of the same job is news to those who were told the other one."""
+    if told.final and status.final:
+        return told.state != status.state
+    both = merge(told, status)
+    return (both.state != told.state or _reasons(both) != _reasons(told)
+            or (both.scans_completed or 0) != (told.scans_completed or 0))
+
+
+def _reasons(status: JobStatus) -> set[str]:
+    return set(status.reasons) - {"None"}
+
+
+def _repeats(told: JobStatus, status: JobStatus) -> bool:
+    """True if an event is late: it announces what was told, or an earlier state."""
+    if told.final or status.final:
+        return told.final and (not status.final or told.state == status.state)
+    return compare(told, status) is not Verdict.NEWER or not _differs(told, status)
