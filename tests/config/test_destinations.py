@@ -1,5 +1,7 @@
 """Tests of config.destinations and config.destinationchecks: the sections [[destination]]."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.config.configurations import LISTEN, SCANNER, problems
@@ -24,7 +26,9 @@ def test_the_defaults():
     assert config().destination == ()
 
 
-def test_every_key():
+def test_every_key(cwd):
+    (cwd / "token").write_text("Authorization: Token 0123456789\n")
+    (cwd / "token").chmod(0o640)
     [one] = config({
         **FOLDER, **UPLOAD, "scanners": ["front-*"], "upload_field": "file", "upload_header_file": "token",
         "command": ["/bin/after", "{path}", "{scanner}", "{destination}", "{pages}"], "command_timeout": 5,
@@ -118,3 +122,22 @@ def test_remarks(keys, scanner, said):
     [remark] = remarks(found)
     assert said in remark.text
     assert remarks(config(FOLDER)) == []
+
+
+@pytest.mark.parametrize(("state", "folder"), [
+    ("sqlite:gateway.sqlite", "uploads"), ("sqlite:/var/lib/w/g.sqlite", "/var/lib/w/uploads"), ("memory:", "uploads")])
+def test_the_upload_queue_is_beside_the_store(state, folder):
+    found = config(gateway={"state": state})
+    assert found.upload_folder == found.folder / folder
+    assert config(uploads={"folder": "/srv/queue"}).upload_folder == Path("/srv/queue")
+    assert (found.uploads.size, found.uploads.age) == (1073741824, 604800.0)
+
+
+@pytest.mark.parametrize(("keys", "said"), [
+    ({"size": 1000}, "[uploads] size = 1000: must be a whole number between 1048576 and "),
+    ({"age": 1}, "[uploads] age = 1: must be a number of seconds between 60 and "),
+    ({"folder": ""}, '[uploads] folder = "": must be a non-empty text'),
+    ({"files": 1}, "[uploads] files: unknown key; ")])
+def test_mistakes_in_uploads(keys, said):
+    [problem] = problems(uploads=keys)
+    assert said in problem

@@ -22,11 +22,12 @@ from wsdgateway.config.sections import (
     LimitsConfig,
     Listen,
     ScannerConfig,
+    UploadsConfig,
 )
 
 SECTIONS = {"gateway": Gateway, "listen": Listen, "scanner": ScannerConfig, "cache": Cache, "events": Events,
             "discovery": Discovery, "limits": LimitsConfig, "allow": Allow, "exchange_log": ExchangeLog,
-            "admin": Admin, "escl": Escl, "destination": Destination}
+            "admin": Admin, "escl": Escl, "destination": Destination, "uploads": UploadsConfig}
 NUMBERS = [(name, field) for name, kind in SECTIONS.items() for field in attrs.fields(kind)
            if re.search(r"\b(int|float)\b", str(field.type)) and "bool" not in str(field.type)]
 

@@ -15,6 +15,7 @@ from wsdgateway.config.checks import NAME
 from wsdgateway.config.destinations import check_destinations
 from wsdgateway.config.endpoints import listening_place
 from wsdgateway.config.esclports import check_escl
+from wsdgateway.config.headerfile import check_header_files
 from wsdgateway.config.positions import EMPTY, TomlPath, find_positions, position_of
 from wsdgateway.config.sections import (
     Admin,
@@ -30,6 +31,7 @@ from wsdgateway.config.sections import (
     LimitsConfig,
     Listen,
     ScannerConfig,
+    UploadsConfig,
 )
 from wsdgateway.config.wrong import Section, Wrong, shown
 from wsdgateway.discovery.identity import identity_of
@@ -45,7 +47,7 @@ class ConfigError(Exception):
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _TABLES = {"gateway": Gateway, "cache": Cache, "events": Events, "discovery": Discovery, "limits": LimitsConfig,
-           "exchange_log": ExchangeLog, "admin": Admin, "escl": Escl}
+           "exchange_log": ExchangeLog, "admin": Admin, "escl": Escl, "uploads": UploadsConfig}
 _ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow,
            "destination": Destination}
 _SECTIONS = {**{name: f"[{name}]" for name in _TABLES}, **{name: f"[[{name}]]" for name in _ARRAYS}}
@@ -194,6 +196,7 @@ def make_config(data: dict[str, Any], path: str, lines: Mapping[TomlPath, int] =
     check_escl(values, reading)
     check_destinations(values, reading)
     folder = Path(path).resolve().parent
+    check_header_files(values, folder, reading.wrong)
     check_tls(values, folder, reading.wrong)
     if reading.problems:
         raise ConfigError(reading.problems)

@@ -261,6 +261,15 @@ class Destination:
 
 
 @attrs.frozen
+class UploadsConfig:
+    """`[uploads]`"""
+
+    folder: str | None = _key(checks.text, None)
+    size: int = _key(whole(1 << 20, 1 << 44), 1 << 30)
+    age: float = _key(seconds(60.0, _YEAR), 604800.0)
+
+
+@attrs.frozen
 class Config:
     """A whole configuration. Relative paths are relative to `folder`; `file` is the file named in messages."""
 
@@ -277,6 +286,7 @@ class Config:
     exchange_log: ExchangeLog = ExchangeLog()
     admin: Admin = Admin()
     escl: Escl | None = None
+    uploads: UploadsConfig = UploadsConfig()
     file: str = ""
 
     @property
@@ -284,5 +294,13 @@ class Config:
         """The folder for pages of own scan jobs: that of `[escl] spool`, else `spool` beside the file of the store."""
         if self.escl is not None and self.escl.spool is not None:
             return self.folder / self.escl.spool
+        return self._beside_store("spool")
+
+    @property
+    def upload_folder(self) -> Path:
+        """The folder of the upload queue: that of `[uploads] folder`, else `uploads` beside the file of the store."""
+        return self._beside_store("uploads") if self.uploads.folder is None else self.folder / self.uploads.folder
+
+    def _beside_store(self, name: str) -> Path:
         kind, _, where = self.gateway.state.partition(":")
-        return (self.folder / where).parent / "spool" if kind == "sqlite" else self.folder / "spool"
+        return (self.folder / where).parent / name if kind == "sqlite" else self.folder / name

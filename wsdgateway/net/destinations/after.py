@@ -19,11 +19,15 @@ class WrittenFile:
 class IAfterScan(Protocol):
     """Uploads files and runs commands after destinations have written files."""
 
-    def refusal(self, destination: str) -> str | None:
+    def refusal(self, destination: str, scanner: str) -> str | None:
         """Return a sentence that says why a scan to `destination` must be refused before CreateScanJob, or None."""
 
-    def upload_folder(self) -> Path:
-        """Return the folder for files of destinations without `folder`, on the same file system as the upload queue."""
+    def upload_folder(self, destination: str, scanner: str) -> Path:
+        """Return the folder for files of a destination without `folder`, on the file system of the upload queue.
+
+        A complete file in it is uploaded after the next start if the process ends before `written` was called. Raises
+        `OSError`.
+        """
 
     def written(self, file: WrittenFile) -> None:
         """Upload `file` and run the command for it, as the destination's settings say; returns at once."""
