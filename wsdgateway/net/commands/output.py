@@ -18,6 +18,9 @@ class Output:
 
     def received(self, stream: str, data: bytes) -> None:
         """Take a piece of the output."""
+        if self._lines >= MAX_LINES:
+            self.left_out += data.count(b"\n")  # at the speed of any flood
+            return
         *lines, rest = data.split(b"\n")
         for line in lines:
             self._add(stream, line)

@@ -41,11 +41,15 @@ class _Readable:
 
     def __init__(self, descriptor: int, read: Callable[[], Any]) -> None:
         self._descriptor = descriptor
-        self.doRead = read
+        self._read = read
 
     def fileno(self) -> int:
         """Return the descriptor."""
         return self._descriptor
+
+    def doRead(self) -> None:
+        """Read; the reactor takes any other result for an error."""
+        self._read()
 
     def logPrefix(self) -> str:
         """Return the name in Twisted's messages."""
