@@ -12,6 +12,7 @@ import attrs
 
 from wsdgateway.config.certificates import check_tls
 from wsdgateway.config.checks import NAME
+from wsdgateway.config.destinations import check_destinations
 from wsdgateway.config.endpoints import listening_place
 from wsdgateway.config.esclports import check_escl
 from wsdgateway.config.positions import EMPTY, TomlPath, find_positions, position_of
@@ -20,6 +21,7 @@ from wsdgateway.config.sections import (
     Allow,
     Cache,
     Config,
+    Destination,
     Discovery,
     Escl,
     Events,
@@ -44,7 +46,8 @@ class ConfigError(Exception):
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _TABLES = {"gateway": Gateway, "cache": Cache, "events": Events, "discovery": Discovery, "limits": LimitsConfig,
            "exchange_log": ExchangeLog, "admin": Admin, "escl": Escl}
-_ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow}
+_ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow,
+           "destination": Destination}
 _SECTIONS = {**{name: f"[{name}]" for name in _TABLES}, **{name: f"[[{name}]]" for name in _ARRAYS}}
 _SYNTAX = re.compile(r"\(at line (\d+), column")
 MAX_FILE = 1 << 20  # bytes
@@ -189,6 +192,7 @@ def make_config(data: dict[str, Any], path: str, lines: Mapping[TomlPath, int] =
     _check_together(reading, data)
     _check_ports(reading, values)
     check_escl(values, reading)
+    check_destinations(values, reading)
     folder = Path(path).resolve().parent
     check_tls(values, folder, reading.wrong)
     if reading.problems:

@@ -29,7 +29,7 @@ class Remark:
 def remarks(config: Config) -> list[Remark]:
     """Returns a remark for each setting that is risky, or has no effect as it is."""
     return [*_scanner_remarks(config), *_access_remarks(config), *_discovery_remarks(config), *_overlaps(config),
-            *_escl_remarks(config)]
+            *_escl_remarks(config), *_destination_remarks(config)]
 
 
 def _scanner_remarks(config: Config) -> Iterator[Remark]:
@@ -113,6 +113,24 @@ def _escl_remarks(config: Config) -> Iterator[Remark]:
         return
     if not bridged:
         yield Remark(("escl",), "[escl] has no effect without a [[scanner]]")
+
+
+def _destination_remarks(config: Config) -> Iterator[Remark]:
+    """Remarks about destinations that no panel shows, and about their keys without effect."""
+    scanners = [one for one in config.scanner if one.bridge]
+    for position, one in enumerate(config.destination):
+        section, where = f'[[destination]] "{one.name}"', ("destination", position)
+        if not config.discovery.adopt:
+            yield from (Remark((*where, "scanners"), f"{section} scanners: pattern {pattern} matches no [[scanner]]")
+                        for pattern in one.scanners
+                        if not any(fnmatchcase(scanner.name, pattern) for scanner in scanners))
+        yield from (Remark((*where, "scanners"), (
+            f'{section}: the panel of {scanner.name} does not show it, since [[scanner]] {scanner.name} has '
+            'events = "off"')) for scanner in scanners if one.is_for(scanner.name) and not scanner.is_subscribed_to)
+        if one.upload is None:
+            yield from (Remark((*where, key), f"{section} {key} has no effect without upload")
+                        for key in ("upload_field", "upload_header_file")
+                        if getattr(one, key) != getattr(attrs.fields(type(one)), key).default)
 
 
 def _address(url: str) -> tuple[str, int, str]:

@@ -8,7 +8,7 @@ import attrs
 
 @attrs.frozen
 class WrittenFile:
-    """A complete file of a destination: where it is, the names of the scanner and the destination, its number of pages."""
+    """A complete file of a destination: its path, the names of scanner and destination, and the number of its pages."""
 
     path: Path
     scanner: str
@@ -23,7 +23,7 @@ class IAfterScan(Protocol):
         """Return a sentence that says why a scan to `destination` must be refused before CreateScanJob, or None."""
 
     def upload_folder(self) -> Path:
-        """Return the folder for files of destinations without `folder`; it is on the file system of the upload queue."""
+        """Return the folder for files of destinations without `folder`, on the same file system as the upload queue."""
 
     def written(self, file: WrittenFile) -> None:
         """Upload `file` and run the command for it, as the destination's settings say; returns at once."""
