@@ -1,7 +1,7 @@
 """A stand-in for Paperless-ngx: `POST /api/documents/post_document/` with a token, and trouble in front of it.
 
-As documented: 200 with the UUID of a task in JSON, 400 with an object of errors, 401 without a valid token. The file is in
-the form field `document`.
+As documented: 200 with the UUID of a task in JSON, 400 with an object of errors, 401 without a valid token. The file is
+in the form field `document`.
 """
 
 import json
@@ -40,7 +40,7 @@ class Answer:
 
 @attrs.frozen
 class Received:
-    """A request with a whole body: the fields of its head, and the form field, file name, type and bytes of the file."""
+    """A request with a whole body: its head, and the form field, file name, type and bytes of the file."""
 
     head: bytes
     fields: dict

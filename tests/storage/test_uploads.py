@@ -57,7 +57,7 @@ def test_everything_is_private(folder, scan):
     before = os.umask(0)
     try:
         put(folder, upload_of(scan))
-        copied = folder.scan_folder("Paperless", "s")
+        copied = folder.scan_folder("Paperless")
     finally:
         os.umask(before)
     assert [mode(one) for one in (folder.folder, folder.failed, folder.incoming, copied)] == [0o700] * 4
@@ -88,7 +88,7 @@ def test_a_file_of_another_file_system_is_copied(folder, scan, monkeypatch):
 
 
 def test_a_scan_in_the_folder_is_moved(folder):
-    path = folder.scan_folder("Paperless", "s") / "scan.pdf"
+    path = folder.scan_folder("Paperless") / "scan.pdf"
     path.write_bytes(b"%PDF scan")
     put(folder, upload_of(path))
     assert not path.exists() and folder.path_of(upload_of(path)).read_bytes() == b"%PDF scan"
@@ -149,13 +149,13 @@ def test_ended_after_the_file_was_given_up(folder, scan, moved):
 
 
 def test_ended_while_scans_were_written(folder):
-    scans = folder.scan_folder("Paperless \u20ac/..", "s")
+    scans = folder.scan_folder("Paperless \u20ac/..")
     (scans / "done.pdf").write_bytes(b"%PDF")
     (scans / ".half.pdf.part").write_bytes(b"%P")
-    assert reopened(folder).scans == [("Paperless \u20ac/..", "s", scans / "done.pdf")]
-    assert [one.name for one in scans.iterdir()] == ["done.pdf"]
-    assert folder.scan_folder("Paperless \u20ac/..", "s") == scans
-    assert folder.scan_folder("Paperless \u20ac/..", "t") != scans
+    assert reopened(folder).scans == [("Paperless \u20ac/..", scans / "done.pdf")]
+    assert sorted(one.name for one in scans.iterdir()) == [".half.pdf.part", "done.pdf"]
+    assert folder.scan_folder("Paperless \u20ac/..") == scans
+    assert folder.scan_folder("Paperless") != scans
     assert folder.give_up_scan(scans / "done.pdf") == folder.failed / "done.pdf"
 
 

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.uploads.queue import Limits
 from wsdgateway.config.sections import Config, Destination
+from wsdgateway.metrics import FAILED, Metrics
 from wsdgateway.net.commands.commands import Command, Commands
 from wsdgateway.net.destinations.after import WrittenFile
 from wsdgateway.net.uploads.request import Sender, Target
@@ -93,30 +94,36 @@ class AfterScan:
         return next((one for one in self._config.destination if one.name == destination and one.is_for(scanner)), None)
 
     def _target_of(self, destination: str, scanner: str) -> Target | None:
+        if not scanner:
+            targets = {self._target(one) for one in self._config.destination if one.name == destination}
+            return targets.pop() if len(targets) == 1 else None
         section = self._section(destination, scanner)
-        if section is None or section.upload is None:
+        return None if section is None else self._target(section)
+
+    def _target(self, section: Destination) -> Target | None:
+        if section.upload is None:
             return None
         header = section.upload_header_file
         return Target(section.upload, section.upload_field, None if header is None else self._config.folder / header)
 
     # IAfterScan.
 
-    def refusal(self, destination: str, scanner: str) -> str | None:
-        """Return a sentence that says why a scan must be refused before CreateScanJob, or None."""
-        if self._target_of(destination, scanner) is None:
+    def refusal(self, destination: str) -> str | None:
+        """Return why a scan must be refused before CreateScanJob, as a clause, or None."""
+        if not any(one.upload is not None for one in self._config.destination if one.name == destination):
             return None
         if self._uploads is None:
-            return f"Nothing can be uploaded: {self._problem}"
+            return f"nothing can be uploaded: {self._problem}"
         refusal = self._uploads.refusal()
         return None if refusal is None else (
-            f"Nothing more can be uploaded: {refusal}; see to it that the upload server accepts files, remove those in "
+            f"{refusal}; see to it that the upload server accepts files, remove those in "
             "failed/, or raise the size")
 
-    def upload_folder(self, destination: str, scanner: str) -> Path:
+    def upload_folder(self, destination: str) -> Path:
         """Return the folder for files of a destination without `folder`. Raises `OSError`."""
         if self._uploads is None:
-            raise OSError(f"Nothing can be uploaded: {self._problem}")
-        return self._uploads.folder.scan_folder(destination, scanner)
+            raise OSError(f"nothing can be uploaded: {self._problem}")
+        return self._uploads.folder.scan_folder(destination)
 
     def written(self, file: WrittenFile) -> None:
         """Upload a file and run the command for it, as its destination says; returns at once.
@@ -149,9 +156,8 @@ class AfterScan:
         await stopping
 
 
-def open_after_scan(reactor: Any, config: Config, wall: Callable[[], float],
-                    failed: Callable[[str], None]) -> AfterScan:
+def open_after_scan(reactor: Any, config: Config, metrics: Metrics, wall: Callable[[], float]) -> AfterScan:
     """Return uploads and commands for a configuration, to be started. Raises `UploadsUnusable`."""
-    after = AfterScan(reactor, config, wall, failed)
+    after = AfterScan(reactor, config, wall, lambda destination: metrics.destination_files(destination, FAILED))
     after.open()
     return after

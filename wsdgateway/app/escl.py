@@ -47,14 +47,18 @@ class SpoolUnusable(Exception):
     """The spool's folder cannot be used; the text says why."""
 
 
-def open_spool(reactor: Any, config: Config, metrics: Metrics) -> EsclContext | None:
+def make_spool(config: Config) -> tuple[Spool, Room]:
+    """The spool of the gateway's own scan jobs, which is not open yet, and the room in it."""
+    return Spool(config.spool), Room((config.escl or Escl()).spool_size)
+
+
+def open_spool(config: Config, spool: Spool, room: Room, converter: Converter, metrics: Metrics) -> EsclContext | None:
     """Open the spool, and delete the pages of an earlier start; returns None without `[escl]`.
 
     Raises `SpoolUnusable`.
     """
     if config.escl is None:
         return None
-    spool, room = Spool(config.spool), Room(config.escl.spool_size)
     try:
         deleted = spool.open()
     except StoreError as error:
@@ -63,7 +67,7 @@ def open_spool(reactor: Any, config: Config, metrics: Metrics) -> EsclContext | 
         Logger().info("{folder}: deleted {count} page(s) of an earlier start from the spool", folder=str(spool.folder),
                       count=deleted)
     metrics.watch_spool(lambda: room.unfetched)
-    return EsclContext(spool, room, Converter(reactor), set(host_names(config)), lambda: str(uuid.uuid4()))
+    return EsclContext(spool, room, converter, set(host_names(config)), lambda: str(uuid.uuid4()))
 
 
 def is_for_escl(path: bytes) -> bool:

@@ -291,7 +291,7 @@ class Config:
 
     @property
     def spool(self) -> Path:
-        """The folder for pages of own scan jobs: that of `[escl] spool`, else `spool` beside the file of the store."""
+        """The folder of the eSCL jobs' pages: that of `[escl] spool`, else `spool` beside the file of the store."""
         if self.escl is not None and self.escl.spool is not None:
             return self.folder / self.escl.spool
         return self._beside_store("spool")

@@ -10,6 +10,7 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 
+from wsdgateway.bridge.destinations.registering import is_own
 from wsdgateway.bridge.events.subscribing import events_unavailable
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
@@ -27,6 +28,8 @@ from wsdgateway.net.clients.proxy import Proxy
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.reusedjobids import ReusedJobIds
 from wsdgateway.net.context import Context, EsclContext
+from wsdgateway.net.destinations.service import PanelDestinations
+from wsdgateway.net.destinations.shared import SharedDestinations
 from wsdgateway.net.escl.jobs import EsclJobs
 from wsdgateway.net.escl.offer import OfferReader
 from wsdgateway.net.escl.service import EsclService, ScannerView
@@ -61,7 +64,8 @@ from wsdgateway.storage.spool import Spool
 class BridgedScanner:
     """A bridged scanner, from `start` to `stop`."""
 
-    def __init__(self, options: ScannerOptions, context: Context) -> None:
+    def __init__(self, options: ScannerOptions, context: Context,
+                 destinations: SharedDestinations | None = None) -> None:
         self.options = options
         self.name = options.name
         self._context = context
@@ -79,7 +83,8 @@ class BridgedScanner:
             self.name, self.device, context.metrics, accounting, on_broken=self.bridge.was_away)
         listed = WallTimeStore(context.store, context.subscription_clock)
         self.panel = ScanDestinations(context.reactor, self.bridge, listed, context.secret, self.check)
-        self.gauges = ScannerGauges(self.bridge, self.panel, self.device, lambda: self.health)
+        self.gauges = ScannerGauges(self.bridge, lambda: len(self.panel) + self._on_panel(), self.device,
+                                    lambda: self.health)
         self._orphans = Orphans(
             context.reactor, make_client=self.device.beside, eventing_client=self._eventing_client,
             request=lambda *request: requests.send_by(*request), on_ending=self.panel.add_ending)
@@ -103,6 +108,12 @@ class BridgedScanner:
                               after_learning=self._learnt, on_trouble=self._in_trouble)
         authorization = Authorization(self.name, context.permission, accounting)
 
+        self._leftovers = Leftovers(context.reactor, self.bridge, self._job_requests(), context.store,
+                                    seconds=context.seconds)
+        self._execution: ScanJobExecution | None = None
+        self.destinations: PanelDestinations | None = None
+        if destinations is not None:
+            self._show_destinations(destinations)
         self.own_jobs: EsclJobs | None = None
         self.escl: EsclService | None = None
         self.offers: OfferReader | None = None
@@ -132,7 +143,7 @@ class BridgedScanner:
     def _offer_by_escl(self, shared: EsclContext, accounting: Accounting) -> None:
         """Make the eSCL service, and the jobs of its clients."""
         context, bridge = self._context, self.bridge
-        execution, self._leftovers = self.make_scan_jobs(shared.spool, shared.room, shared.new_job_id)
+        execution = self._own_execution(shared.spool, shared.room, shared.new_job_id)
         self.own_jobs = EsclJobs(context.reactor, execution, context.seconds)
         view = ScannerView(
             self.name, lambda: self.monitor.labels, self.escl_endpoint,
@@ -145,6 +156,24 @@ class BridgedScanner:
         self.escl = EsclService(context.reactor, view, self.own_jobs, self.offers, shared, context.permission,
                                 accounting, context.metrics)
 
+    def _own_execution(self, spool: Spool, room: Room, new_job_id: Callable[[], str]) -> ScanJobExecution:
+        """The gateway's own scan jobs, which eSCL clients and destinations share."""
+        if self._execution is None:
+            self._execution = self.make_scan_jobs(spool, room, new_job_id)[0]
+        return self._execution
+
+    def _show_destinations(self, shared: SharedDestinations) -> None:
+        """Make the destinations of this scanner."""
+        self.destinations = PanelDestinations(
+            self.name, shared, self.panel, self._job_requests(),
+            lambda: self._own_execution(shared.spool, shared.room, shared.new_id),
+            conditions=lambda: self.bridge.reported.conditions, clients=self.bridge.subscriptions.all,
+            on_lost=self.check)
+        self.sink.own_press = self.destinations.press_for
+
+    def _on_panel(self) -> int:
+        return 0 if self.destinations is None else len(self.destinations.registration)
+
     def escl_endpoint(self) -> str | None:
         """What the uuid of the eSCL scanner is made from: the scanner's own uuid, or its address if that is fixed."""
         section = self.options.section
@@ -152,15 +181,18 @@ class BridgedScanner:
 
     def end_own_jobs(self, jobs: Iterable[OwnJob]) -> None:
         """End the gateway's own jobs of an earlier start that may still run at the scanner."""
-        if self.own_jobs is not None:
-            self._leftovers.end(jobs)
+        self._leftovers.end(jobs)
 
     async def stop_own_jobs(self) -> None:
         """Cancel the gateway's own jobs."""
         own, self.own_jobs = self.own_jobs, None
+        self._leftovers.stop()
         if own is not None:
-            self._leftovers.stop()
             await own.stop()
+        if self._execution is not None:
+            await self._execution.stop()
+        if self.destinations is not None:
+            await self.destinations.scans.stop()
 
     @property
     def health(self) -> Health:
@@ -256,6 +288,9 @@ class BridgedScanner:
         for one in subscriptions:
             if one.panel:
                 self.panel.restore(one, self._orphans.take(one.identifier))
+        if self.destinations is not None:
+            own = [one for one in self._orphans.identifiers() if is_own(one)]
+            self.destinations.begin([held for one in own if (held := self._orphans.take(one)) is not None])
         return self._orphans.end_all()
 
     def succeed(self, former: "BridgedScanner") -> None:
@@ -279,7 +314,8 @@ class BridgedScanner:
             self._checking.cancel()
         own, self.subscription = self.subscription, None
         held = own.hand_off() if own is not None else None
-        return [*([held] if held is not None else []), *self.panel.hand_off()]
+        shown = [] if self.destinations is None else self.destinations.registration.hand_off()
+        return [*([held] if held is not None else []), *shown, *self.panel.hand_off()]
 
     def adjust(self, options: ScannerOptions) -> None:
         """Apply other options; the scanner's address and name must be the same.
@@ -289,6 +325,8 @@ class BridgedScanner:
         self.options = options
         for consumer in (self.device, self.bridge, self.sink, self.source, self.subscribers, self.monitor):
             consumer.adjust(options)
+        if self.destinations is not None:
+            self.destinations.configure()
         self._context.repeats.clear()
         self.subscribers.recheck(self._context.policy, self._context.permission)
 
@@ -333,7 +371,12 @@ class BridgedScanner:
         """Check with the scanner that it still holds its subscriptions."""
         if self.subscription is not None:
             self.subscription.recovered(was_away=True)
-        self.panel.recovered(was_away=True)
+        self._panel_recovered(was_away=True)
+
+    def _panel_recovered(self, *, was_away: bool) -> None:
+        if self.destinations is not None:
+            self.destinations.registration.recovered(was_away=was_away)
+        self.panel.recovered(was_away=was_away)
 
     def dismiss(self, reason: str) -> list[Deferred[None]]:
         """End every subscription of clients, with the reason, and those that the scanner holds for them.
@@ -349,6 +392,8 @@ class BridgedScanner:
         self.bridge.rebooted()
         self.stand_in.metadata.forget()
         self.panel.doubt()
+        if self.destinations is not None:
+            self.destinations.rebooted()
 
     def recovered(self, was_open: bool) -> None:
         """Handle the first answer after a failure; without a subscription, assume that the scanner has rebooted."""
@@ -359,7 +404,7 @@ class BridgedScanner:
             self.stand_in.metadata.forget()
         if self.subscription is not None:
             self.subscription.recovered(was_away=was_open)
-        self.panel.recovered(was_away=was_open)
+        self._panel_recovered(was_away=was_open)
 
     def _subscription_changed(self, listening: bool) -> None:
         self.bridge.listens(listening)
@@ -392,6 +437,8 @@ class BridgedScanner:
         """
         if self.subscription is None or not self.subscription.listening:
             self.panel.probe(usual=usual)
+            if self.destinations is not None and not len(self.panel):
+                self.destinations.registration.probe(usual=usual)
         elif usual:
             self.subscription.checked()
         else:
@@ -400,8 +447,10 @@ class BridgedScanner:
     def _check_on(self) -> None:
         """Check periodically, since a scanner announces neither that it reboots nor that it is switched off."""
         interval, silent = self.options.events.check, self.monitor.silent_for()
-        if len(self.bridge.subscriptions):
+        if len(self.bridge.subscriptions) or self._on_panel():
             self.check(usual=True)
+        if self.destinations is not None:
+            self.destinations.check_names()
         if self.options.announced and silent > interval:
             self.stand_in.metadata.check()
             silent = 0.0  # it is being asked
@@ -419,6 +468,8 @@ class BridgedScanner:
             self._checking.cancel()
         await self.subscribers.stop()
         leaving = [Deferred.fromCoroutine(self.panel.stop())]
+        if self.destinations is not None:
+            leaving.append(Deferred.fromCoroutine(self.destinations.registration.stop()))
         if self.subscription is not None:
             self.subscription.give_up()
             leaving.append(self.subscription.stop())

@@ -5,9 +5,9 @@ then `ID.file` is made from it by a rename, a hard link or a copy. A record whos
 again. A record that says `sent` or `failed` has its file deleted or moved, whatever has been done of that already. So
 the process may end at any moment: a file that its server has not accepted is sent again, and nothing else is deleted.
 
-`incoming/` has a folder for each destination without one of its own, with the scans that are being written, and a file
-with the names of the destination and the scanner beside it. `failed/` has the files that were given up; the gateway
-never deletes anything there.
+`incoming/` has a folder for each destination without one of its own, with the scans that are being written, whose names
+begin with a dot, and a file with the name of the destination beside it. `failed/` has the files that were given up; the
+gateway never deletes anything there.
 """
 
 import fcntl
@@ -38,11 +38,11 @@ _COPIED = 1 << 20  # bytes at a time
 class Found:
     """What an earlier start has left: the files that wait, those without a record, and a line for each oddity.
 
-    `scans` are complete scans in `incoming/`, each with the names of its destination and scanner.
+    `scans` are complete scans in `incoming/`, each with the name of its destination.
     """
 
     uploads: list[Upload]
-    scans: list[tuple[str, str, Path]]
+    scans: list[tuple[str, Path]]
     remarks: list[str]
 
 
@@ -129,14 +129,11 @@ class UploadFolder:
     def _recover_scans(self, folder: Path, found: Found) -> None:
         try:
             with folder.with_suffix(".json").open("rb") as file:
-                destination, scanner = json.loads(file.read(MAX_RECORD))
-        except (OSError, ValueError, TypeError):
-            destination = scanner = ""
-        for path in folder.iterdir():
-            if path.name.startswith("."):
-                path.unlink(missing_ok=True)
-            elif path.is_file():
-                found.scans.append((str(destination), str(scanner), path))
+                destination = str(json.loads(file.read(MAX_RECORD)))
+        except (OSError, ValueError, RecursionError):
+            destination = ""
+        found.scans.extend((destination, path) for path in folder.iterdir()
+                           if not path.name.startswith(".") and path.is_file())
 
     def _recover_record(self, name: str, found: Found) -> None:
         try:
@@ -231,13 +228,13 @@ class UploadFolder:
 
     # The folders for scans and for files that were given up.
 
-    def scan_folder(self, destination: str, scanner: str) -> Path:
-        """The folder in which the scans of a scanner for a destination without a folder are written."""
-        names = json.dumps([destination, scanner])
-        folder = self.incoming / hashlib.sha256(names.encode()).hexdigest()[:32]  # names may have any character
+    def scan_folder(self, destination: str) -> Path:
+        """The folder in which the scans of a destination without a folder are written."""
+        name = hashlib.sha256(destination.encode()).hexdigest()[:32]  # a destination's may have any character
+        folder = self.incoming / name
         if not folder.is_dir():
-            folder.with_suffix(".json").write_text(names)
-            folder.mkdir(0o700)
+            folder.with_suffix(".json").write_text(json.dumps(destination))
+            folder.mkdir(0o700, exist_ok=True)
         return folder
 
     def give_up_scan(self, path: Path) -> Path:

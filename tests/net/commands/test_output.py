@@ -17,7 +17,8 @@ def lines_of(*pieces, stream="stdout"):
 
 @pytest.mark.parametrize(("data", "lines"), [
     (b"", []), (b"\n\n", []), (b"a\nb", ["a", "b"]), (b"a\r\nb \n", ["a", "b"]),
-    ("\u00e4\u20ac\n".encode(), ["\u00e4\u20ac"]), (b"\xff\n", ["\ufffd"]), (b"\x1b[31mred\x00\n", ["\ufffd[31mred\ufffd"]),
+    ("\u00e4\u20ac\n".encode(), ["\u00e4\u20ac"]), (b"\xff\n", ["\ufffd"]),
+    (b"\x1b[31mred\x00\n", ["\ufffd[31mred\ufffd"]),
     (b"a\tb\n", ["a\tb"]),
     (b"x" * MAX_LINE + b"\n", ["x" * MAX_LINE]), (b"x" * 3 * MAX_LINE + b"\ny\n", ["x" * MAX_LINE + " ...", "y"])])
 def test_lines_whole_and_byte_by_byte(data, lines):

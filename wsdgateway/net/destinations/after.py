@@ -19,10 +19,10 @@ class WrittenFile:
 class IAfterScan(Protocol):
     """Uploads files and runs commands after destinations have written files."""
 
-    def refusal(self, destination: str, scanner: str) -> str | None:
-        """Return a sentence that says why a scan to `destination` must be refused before CreateScanJob, or None."""
+    def refusal(self, destination: str) -> str | None:
+        """Return why a scan to `destination` must be refused before CreateScanJob, as a clause, or None."""
 
-    def upload_folder(self, destination: str, scanner: str) -> Path:
+    def upload_folder(self, destination: str) -> Path:
         """Return the folder for files of a destination without `folder`, on the file system of the upload queue.
 
         A complete file in it is uploaded after the next start if the process ends before `written` was called. Raises

@@ -26,7 +26,10 @@ GONE = "the scan that was to be sent is gone"
 
 
 class Uploads:
-    """The upload queue at work. `target_of` returns the server for a destination and a scanner, None without one.
+    """The upload queue at work.
+
+    `target_of` returns the server for a destination and a scanner, None without one; the scanner is "" for a scan that
+    was complete when the process ended.
 
     `send` sends a file to a target under a name, `wall` is the time in seconds since 1970, `new_id` returns 32 random
     hex digits, and `failed` is called with the name of the destination for each file that is given up.
@@ -61,11 +64,11 @@ class Uploads:
         for one in found.uploads:
             if not self.folder.path_of(one).exists():
                 self._tasks.run(self._take(one))
-        for destination, scanner, path in found.scans:
-            if self._target_of(destination, scanner) is None:
+        for destination, path in found.scans:
+            if self._target_of(destination, "") is None:
                 self._give_up_scan(path)
             else:
-                self.put(path, scanner, destination, 0)
+                self.put(path, "", destination, 0)
         if waiting:
             self.log.info("Upload queue: {count} file(s) of an earlier start wait", count=waiting)
         self._report_without_server()
@@ -148,8 +151,8 @@ class Uploads:
         except OSError as error:
             self.log.error("Upload queue: {path} cannot be moved: {problem}", path=str(path), problem=error.strerror)
             return
-        self.log.error("Upload queue: the destination of a scan of an earlier start is not in the configuration any "
-                       "more; the file is {path} now", path=str(moved))
+        self.log.error("Upload queue: a scan of an earlier start is not uploaded, because its destination is not in "
+                       "the configuration any more, or is there twice; the file is {path} now", path=str(moved))
 
     # Sending.
 
