@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IProtocol, IProtocolFactory
+from twisted.internet.interfaces import IProtocol
 from twisted.internet.ssl import optionsForClientTLS, platformTrust
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.client import URI
@@ -36,8 +36,9 @@ class _Endpoint:
         self._endpoint = endpoint
         self._connected = connected
 
-    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+    def connect(self, factory: Any) -> Deferred[IProtocol]:
         """Connect (`IStreamClientEndpoint`)."""
+        factory.noisy = False
         limiting: Any = WrappingFactory(factory)
         limiting.protocol = _Limited
         limiting.noisy = False
