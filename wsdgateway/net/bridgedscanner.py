@@ -110,7 +110,7 @@ class BridgedScanner:
 
         self._leftovers = Leftovers(context.reactor, self.bridge, self._job_requests(), context.store,
                                     seconds=context.seconds)
-        self._execution: ScanJobExecution | None = None
+        self.own_execution: ScanJobExecution | None = None
         self.destinations: PanelDestinations | None = None
         if destinations is not None:
             self._show_destinations(destinations)
@@ -158,9 +158,9 @@ class BridgedScanner:
 
     def _own_execution(self, spool: Spool, room: Room, new_job_id: Callable[[], str]) -> ScanJobExecution:
         """The gateway's own scan jobs, which eSCL clients and destinations share."""
-        if self._execution is None:
-            self._execution = self.make_scan_jobs(spool, room, new_job_id)[0]
-        return self._execution
+        if self.own_execution is None:
+            self.own_execution = self.make_scan_jobs(spool, room, new_job_id)[0]
+        return self.own_execution
 
     def _show_destinations(self, shared: SharedDestinations) -> None:
         """Make the destinations of this scanner."""
@@ -187,10 +187,12 @@ class BridgedScanner:
         """Cancel the gateway's own jobs."""
         own, self.own_jobs = self.own_jobs, None
         self._leftovers.stop()
+        if self.destinations is not None:
+            self.destinations.scans.close()
         if own is not None:
             await own.stop()
-        if self._execution is not None:
-            await self._execution.stop()
+        if self.own_execution is not None:
+            await self.own_execution.stop()
         if self.destinations is not None:
             await self.destinations.scans.stop()
 

@@ -20,5 +20,5 @@ def cause_of(end: End, conditions: tuple[str, ...] = ()) -> str:
     if end.reason in (Reason.STOPPED_AT_DEVICE, Reason.FAILED, Reason.REFUSED) and found:
         return words_of(found[0])
     said = _WORDS.get(end.reason, end.reason.value)
-    detail = end.text or (end.fault or "")
+    detail = end.text.rstrip(" .") or (end.fault or "")
     return f"{said}: {detail}" if detail and end.reason is not Reason.CANCELED_AT_DEVICE else said

@@ -1,8 +1,8 @@
 """Keeps the gateway's own destinations on the panel of one scanner.
 
-WS-Scan, ScanDestinations, DestinationResponses. `bridge.destinations.registering` decides on the subscriptions. One that
-an earlier start has left, or whose destinations have changed, is ended before the next one is made, so that the panel
-never shows a name twice::
+WS-Scan, ScanDestinations, DestinationResponses. `bridge.destinations.registering` decides on the subscriptions. One
+that an earlier start has left, or whose destinations have changed, is ended before the next one is made, so that the
+panel never shows a name twice::
 
     together ──refused, or not all registered──► singly: one after the other, each when the former is held
 """

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from wsdgateway.bridge.destinations.outcomes import cause_of
@@ -36,6 +36,7 @@ ASK_SECONDS = 10.0  # for the scanner's elements, and for its opinion of the tic
 PATIENCE_SECONDS = 60.0  # for which a busy scanner is asked again
 FINISH_SECONDS = 8.0  # for the files of scans when the gateway stops; the next start makes the others
 _ELEMENTS = ("ScannerConfiguration", "DefaultScanTicket", SCANNER_STATUS)
+_STOPPING = "the gateway is stopping"
 _NOT_THERE = ("ActionNotSupported", "HTTP 404", "HTTP 405", "HTTP 501")  # answers of scanners without an operation
 
 
@@ -93,6 +94,8 @@ class Scans:
             while not self._stopped and (waiting := self.presses.take()) is not None:
                 try:
                     await self._scan(waiting)
+                except CancelledError:
+                    raise  # the next start finishes what is in the folder
                 except Exception:  # the next press must not suffer from it
                     self._shared.metrics.destination_files(waiting.entry.name, FAILED)
                     self.log.failure("{scanner}: the scan to {destination} failed", scanner=self._scanner,
@@ -176,6 +179,9 @@ class Scans:
         press = Press(waiting.press.identifier, self._tokens(context))
         order = Order.without_client(plan.tickets, plan.images, settings.name, feeder=plan.feeder,
                                      patience=PATIENCE_SECONDS, press=press)
+        if self._stopped:
+            self._refuse(settings.name, _STOPPING)
+            return None
         self._active.append((context, press))
         numbers = iter(range(1, 1 << 30))
         try:
@@ -234,11 +240,14 @@ class Scans:
         self.log.warn("{scanner}: the scan to {destination} has failed: {cause}; {kept}", scanner=self._scanner,
                       destination=settings.name, cause=cause, kept=kept)
 
-    async def stop(self) -> None:
-        """Wait for the files of scans, whose jobs must have been stopped; takes at most about `FINISH_SECONDS`."""
+    def close(self) -> None:
+        """Start no more scans, because the gateway is stopping."""
         self._stopped = True
         while (waiting := self.presses.take()) is not None:
-            self._refuse(waiting.entry.name, "the gateway is stopping")
+            self._refuse(waiting.entry.name, _STOPPING)
+
+    async def stop(self) -> None:
+        """Wait for the files of scans, whose jobs must have been stopped; takes at most about `FINISH_SECONDS`."""
         await first_of(self._shared.reactor, FINISH_SECONDS, self._tasks.idle())
         self._tasks.cancel()
 
