@@ -141,3 +141,14 @@ def test_the_upload_queue_is_beside_the_store(state, folder):
 def test_mistakes_in_uploads(keys, said):
     [problem] = problems(uploads=keys)
     assert said in problem
+
+
+@pytest.mark.parametrize(("url", "is_remarked"), [
+    ("http://192.0.2.9/", True), ("http://paperless.example/", True), ("https://paperless.example/", False),
+    ("http://localhost:8000/", False), ("http://127.0.0.1:8000/", False), ("http://[::1]:8000/", False)])
+def test_a_secret_that_is_sent_unencrypted(cwd, url, is_remarked):
+    (cwd / "token").write_text("Authorization: Token 0123456789\n")
+    (cwd / "token").chmod(0o640)
+    found = remarks(config({**UPLOAD, "upload": url, "upload_header_file": "token"}))
+    assert [remark.path for remark in found] == [("destination", 0, "upload")] * is_remarked
+    assert all("are sent unencrypted" in remark.text and "0123456789" not in remark.text for remark in found)

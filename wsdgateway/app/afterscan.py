@@ -63,7 +63,7 @@ class AfterScan:
             if self._has_uploads():
                 raise UploadsUnusable(self._problem) from None
             return
-        self._uploads = Uploads(self._reactor, folder, self._limits(), self._target_of, self._sender.send, self._wall,
+        self._uploads = Uploads(self._reactor, folder, self._limits(), self.target_of, self._sender.send, self._wall,
                                 lambda: uuid.uuid4().hex, self._failed)
 
     def start(self) -> None:
@@ -76,7 +76,7 @@ class AfterScan:
         """Use another configuration; new upload servers and header files count from the next request on."""
         self._config = config
         if self._uploads is not None:
-            self._uploads.configure(self._limits(), self._target_of)
+            self._uploads.configure(self._limits(), self.target_of)
             return
         try:
             self.open()
@@ -93,7 +93,11 @@ class AfterScan:
     def _section(self, destination: str, scanner: str) -> Destination | None:
         return next((one for one in self._config.destination if one.name == destination and one.is_for(scanner)), None)
 
-    def _target_of(self, destination: str, scanner: str) -> Target | None:
+    def target_of(self, destination: str, scanner: str) -> Target | None:
+        """Return the upload server for a scanner's destination, None without one.
+
+        With "" for the scanner, it is the server of every destination with that name, None if they differ.
+        """
         if not scanner:
             targets = {self._target(one) for one in self._config.destination if one.name == destination}
             return targets.pop() if len(targets) == 1 else None

@@ -18,7 +18,7 @@ from wsdgateway.tls.identity import read_identity
 def host_remarks(config: Config) -> list[Remark]:
     """The remarks about what the configuration needs of this host and its current user."""
     return [*_network(config), *_expiring(config), *_unwritable(config), *_spool(config), *_uploads(config),
-            *_taken(config)]
+            *_commands(config), *_taken(config)]
 
 
 def _listeners(config: Config) -> Iterator[tuple[str, tuple[str | int, ...], Listening]]:
@@ -65,6 +65,15 @@ def _spool(config: Config) -> Iterator[Remark]:
     problem = None if config.escl is None else problem_with_spool(config.spool)
     if problem is not None:
         yield Remark(("escl", "spool"), f"[escl] spool: {problem}")
+
+
+def _commands(config: Config) -> Iterator[Remark]:
+    """Remarks about commands of destinations that cannot be run."""
+    for position, one in enumerate(config.destination):
+        if one.command and not (os.path.isfile(one.command[0]) and os.access(one.command[0], os.X_OK)):
+            yield Remark(("destination", position, "command"), (
+                f'[[destination]] "{one.name}" command: {one.command[0]} must be a file that the user who runs this '
+                "check can execute"))
 
 
 def _uploads(config: Config) -> Iterator[Remark]:

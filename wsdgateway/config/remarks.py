@@ -127,6 +127,10 @@ def _destination_remarks(config: Config) -> Iterator[Remark]:
         yield from (Remark((*where, "scanners"), (
             f'{section}: the panel of {scanner.name} does not show it, since [[scanner]] {scanner.name} has '
             'events = "off"')) for scanner in scanners if one.is_for(scanner.name) and not scanner.is_subscribed_to)
+        if one.upload is not None and one.upload_header_file is not None and not _is_encrypted(one.upload):
+            yield Remark((*where, "upload"), (
+                f"{section} upload = {one.upload}: the pages and the line of upload_header_file are sent unencrypted; "
+                "use an https address"))
         if one.upload is None:
             yield from (Remark((*where, key), f"{section} {key} has no effect without upload")
                         for key in ("upload_field", "upload_header_file")
@@ -137,6 +141,16 @@ def _address(url: str) -> tuple[str, int, str]:
     """The parts of a URL that say what it leads to."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), parts.path.rstrip("/")
+
+
+def _is_encrypted(url: str) -> bool:
+    """True if nobody else on the network can read what is sent to a URL."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        return parts.scheme == "https" or ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def is_loopback(endpoint: str) -> bool:

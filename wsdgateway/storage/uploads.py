@@ -164,9 +164,13 @@ class UploadFolder:
     def write(self, upload: Upload) -> None:
         """Write the record; the one before is replaced as a whole."""
         temporary = self._path(upload.id, "tmp")
-        temporary.write_text(json.dumps(as_record(upload)), encoding="utf-8")
-        temporary.chmod(0o600)
-        temporary.rename(self._path(upload.id, "json"))
+        try:
+            temporary.write_text(json.dumps(as_record(upload)), encoding="utf-8")
+            temporary.chmod(0o600)
+            temporary.rename(self._path(upload.id, "json"))
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def take(self, upload: Upload) -> int | None:
         """Make the file from its source without waiting for the disk.
