@@ -20,6 +20,7 @@ SILENT = "silent"  # reads everything and answers nothing
 ENDLESS = "endless"  # 200 with a body that has no end
 ENDLESS_HEAD = "endless head"
 HALF_BODY = "half a body"  # 500 with a body that stops
+HALF_ACCEPTED = "200 and half a body"
 BROKEN = "broken"  # closes the connection instead of an answer
 
 
@@ -112,8 +113,9 @@ class _Connection(Protocol):
         elif answer == ENDLESS_HEAD:
             self.transport.write(b"HTTP/1.1 200 X\r\n")
             self.transport.registerProducer(_Endless(self.transport, b"A: b\r\n" * 5000), False)
-        elif answer == HALF_BODY:
-            self.transport.write(b"HTTP/1.1 500 X\r\nContent-Length: 1000\r\n\r\nno room")
+        elif answer in (HALF_BODY, HALF_ACCEPTED):
+            status = b"500" if answer == HALF_BODY else b"200"
+            self.transport.write(b"HTTP/1.1 " + status + b" X\r\nContent-Length: 1000\r\n\r\nno room")
         elif answer != SILENT:
             self.transport.write(answer.write())
 

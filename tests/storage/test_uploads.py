@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import stat
+from pathlib import Path
 
 import attrs
 import pytest
@@ -237,3 +238,74 @@ def test_no_folder(tmp_path):
 def test_a_folder_in_order_has_no_problem(folder, scan):
     put(folder, upload_of(scan))
     assert problem_with_uploads(folder.folder) is None
+
+
+class Crash(BaseException):
+    """The process has ended; nothing that it does later has an effect."""
+
+
+class Crashing:
+    """Ends the process before its nth operation on files."""
+
+    def __init__(self, patch, nth):
+        self._left = nth
+        for owner, name in ((os, "fsync"), (os, "link"), (os, "open"), (Path, "rename"), (Path, "unlink"),
+                            (Path, "write_text"), (Path, "mkdir"), (os, "fchmod")):
+            patch.setattr(owner, name, self._wrapped(getattr(owner, name)))
+
+    def _wrapped(self, function):
+        def call(*arguments, **more):
+            if self._left == 0:
+                raise Crash
+            self._left -= 1
+            return function(*arguments, **more)
+        return call
+
+    @property
+    def is_over(self):
+        return self._left == 0
+
+
+def copied(*_, **__):
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
+@pytest.mark.parametrize("state", [SENT, FAILED])
+@pytest.mark.parametrize("way", ["link", "copy", "move"])
+def test_ended_before_any_operation(tmp_path, monkeypatch, state, way):
+    """Whichever operation is the last one, the file is found afterwards, unless the server has accepted it."""
+    for nth in range(100):
+        folder = UploadFolder(tmp_path / str(nth))
+        folder.open()
+        scan = (folder.scan_folder("Paperless") if way == "move" else tmp_path) / f"{nth}.pdf"
+        scan.write_bytes(b"%PDF scan")
+        upload, was_accepted = upload_of(scan), False
+        with monkeypatch.context() as patch:
+            if way == "copy":
+                patch.setattr(os, "link", copied)
+            crashing = Crashing(patch, nth)
+            try:
+                put(folder, upload)
+                was_accepted = state == SENT
+                folder.finish(attrs.evolve(upload, state=state))
+            except Crash:
+                pass
+            is_over = crashing.is_over
+        folder.close()
+        again = UploadFolder(folder.folder)
+        found = again.open()
+        for one in found.uploads:
+            again.secure(one, again.take(one))
+        kept = [*(again.path_of(one) for one in found.uploads), *(path for _, path in found.scans),
+                *(one for one in again.failed.iterdir() if one.suffix != ".json")]
+        contents = [path.read_bytes() for path in kept if path.stat().st_size]
+        if way != "move" and not kept:
+            contents = [scan.read_bytes()]  # it has not been taken over yet, or is not needed any more
+        assert contents == [b"%PDF scan"] or (was_accepted and contents == []), nth
+        assert was_accepted or state == SENT or not is_over or contents, nth
+        again.close()
+        if not is_over:
+            assert nth > 8
+            break
+    else:
+        raise AssertionError("the process never came to its end")

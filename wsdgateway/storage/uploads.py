@@ -132,8 +132,9 @@ class UploadFolder:
                 destination = str(json.loads(file.read(MAX_RECORD)))
         except (OSError, ValueError, RecursionError):
             destination = ""
-        found.scans.extend((destination, path) for path in folder.iterdir()
-                           if not path.name.startswith(".") and path.is_file())
+        recorded = {upload.source for upload in found.uploads}
+        found.scans.extend((destination, path) for path in folder.iterdir() if not (
+            path.name.startswith(".") or str(path) in recorded) and path.is_file())
 
     def _recover_record(self, name: str, found: Found) -> None:
         try:

@@ -8,7 +8,7 @@ from twisted.internet.ssl import Certificate, trustRootFromCertificates
 
 from tests.certificates import Certified
 from tests.loopback.uploads.conftest import to
-from tests.paperless import BROKEN, ENDLESS, ENDLESS_HEAD, HALF_BODY, SILENT, TOKEN, Answer
+from tests.paperless import BROKEN, ENDLESS, ENDLESS_HEAD, HALF_ACCEPTED, HALF_BODY, SILENT, TOKEN, Answer
 from tests.waiting import until
 from wsdgateway.net.destinations.after import WrittenFile
 from wsdgateway.net.uploads import connecting, request, uploads
@@ -218,6 +218,17 @@ async def test_a_stop_during_an_upload(queue, paperless, monkeypatch):
     queue.start(to(paperless, folder="scans"))
     await queue.empty()
     assert paperless.names == ["scan.pdf"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_after_the_status_and_before_the_end_of_the_answer(queue, paperless, monkeypatch):
+    monkeypatch.setattr(uploads, "STOP_SECONDS", 0.3)
+    paperless.script.append(HALF_ACCEPTED)
+    queue.start(to(paperless, folder="scans"))
+    queue.write()
+    await until(lambda: paperless.heads)
+    await queue.stop()
+    assert queue.left == [] and queue.given_up == []
 
 
 @pytest_twisted.ensureDeferred

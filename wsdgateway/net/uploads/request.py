@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import Agent, FileBodyProducer
 from twisted.web.http_headers import Headers
 
-from wsdgateway.bridge.uploads.answers import Again, Outcome, Rejected, outcome_of
+from wsdgateway.bridge.uploads.answers import Accepted, Again, Outcome, Rejected, outcome_of
 from wsdgateway.config.headerfile import read_header
 from wsdgateway.http.urls import address_of
 from wsdgateway.net.transport.errors import describe_error
@@ -111,7 +111,12 @@ class Sender:
         deadline.stop()
         retry_after = response.headers.getRawHeaders(b"Retry-After", [None])[0]
         outcome = outcome_of(response.code, (retry_after or b"").decode("latin-1"), self._wall())
-        return _explained(outcome, await self._excerpt(response), secret)
+        try:
+            return _explained(outcome, await self._excerpt(response), secret)
+        except CancelledError:
+            if isinstance(outcome, Accepted):
+                return outcome  # the server has the file, whatever else it would say
+            raise
 
     async def _excerpt(self, response: Any) -> bytes:
         excerpt = _Excerpt()
