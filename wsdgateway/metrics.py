@@ -20,6 +20,7 @@ from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_ELEMENTS, GET_JO
 LOCAL, DEVICE, REFUSED = "local", "device", "refused"
 OK, FAULT, ERROR = "ok", "fault", "error"
 RULE, RATE, JOBS, CONNECTIONS, TLS = "rule", "rate", "jobs", "connections", "tls"  # reasons for refusing a client
+FAILED = "failed"
 KEPT, SHARED, ASKED = "kept", "shared", "asked"
 
 _READS = frozenset(one.name for one in (GET_JOB_ELEMENTS, GET_ACTIVE_JOBS, GET_JOB_HISTORY, GET_SCANNER_ELEMENTS))
@@ -165,6 +166,9 @@ class Metrics:
                                                       ("scanner", "reason"), registry=self.registry)
         self._captures = Counter("wsdgateway_captures", "Exchanges captured, or dropped",
                                  ("outcome",), registry=self.registry)
+        self._destination_files = Counter(
+            "wsdgateway_destination_files", "Files of destinations that were written, and scans, uploads and commands "
+            "that failed", ("destination", "outcome"), registry=self.registry)
         self._build = Gauge("wsdgateway_build_info", "The version of the gateway, as a label", ("version",),
                             registry=self.registry)
         self._reload_succeeded = Gauge(
@@ -251,6 +255,15 @@ class Metrics:
     def captures(self, outcome: str, count: int) -> None:
         """Count exchanges whose captures were `written` or `dropped`."""
         self._captures.labels(outcome).inc(count)
+
+    def destination_files(self, destination: str, outcome: str) -> None:
+        """Count a file that was written (`OK`), or a scan, an upload or a command that failed (`FAILED`)."""
+        self._destination_files.labels(destination, outcome).inc()
+
+    def begin_destination(self, destination: str) -> None:
+        """Show the counters of a destination before anything has been counted."""
+        for outcome in (OK, FAILED):
+            self._destination_files.labels(destination, outcome)
 
     def deliveries(self, scanner: str) -> "Deliveries":
         """The counters of one scanner's deliveries to clients."""

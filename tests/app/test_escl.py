@@ -5,7 +5,7 @@ from ipaddress import ip_interface
 
 import pytest
 
-from wsdgateway.app.escl import SpoolUnusable, host_names, open_spool
+from wsdgateway.app.escl import SpoolUnusable, host_names, make_spool, open_spool
 from wsdgateway.app.escladdresses import addresses_to_open
 from wsdgateway.config.reading import make_config
 from wsdgateway.metrics import Metrics
@@ -21,6 +21,10 @@ def config(*endpoints, escl=None, folder=None, **sections):
     file = "g.toml" if folder is None else str(folder / "g.toml")
     return make_config({"listen": [{"endpoint": one} for one in endpoints or ("tcp:5357",)],
                         "escl": {"announce": False, **(escl or {})}, **sections}, file)
+
+
+def opened(config, metrics):
+    return open_spool(config, *make_spool(config), None, metrics)
 
 
 SIDES = {"device_interfaces": ["eth1"], "client_interfaces": ["eth0"]}
@@ -58,15 +62,15 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path):
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool" / "letter.odt").write_text("x")
     with pytest.raises(SpoolUnusable, match=r"letter\.odt"):
-        open_spool(None, config(folder=tmp_path), Metrics())
+        opened(config(folder=tmp_path), Metrics())
     assert (tmp_path / "spool" / "letter.odt").exists()
 
 
 def test_the_spool_is_counted(tmp_path):
     metrics = Metrics()
-    shared = open_spool(None, config(folder=tmp_path), metrics)
+    shared = opened(config(folder=tmp_path), metrics)
     shared.room.unfetched = 7
     assert b"\nwsdgateway_spool_bytes 7.0\n" in metrics.render()
     assert b"\nwsdgateway_spool_size_bytes 2.147483648e+09\n" in metrics.render()
     shared.spool.close()
-    assert open_spool(None, make_config({"listen": [{"endpoint": "tcp:1"}]}, "g.toml"), metrics) is None
+    assert opened(make_config({"listen": [{"endpoint": "tcp:1"}]}, "g.toml"), metrics) is None

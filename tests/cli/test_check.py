@@ -174,3 +174,20 @@ def test_check_reports_an_escl_spool_and_a_port_that_cannot_be_used(check, tmp_p
         port = taken.getsockname()[1]
         [line] = [line for line in check(f"{text}escl_port = {port}\n")[1] if "escl_port" in line]
     assert line.startswith(f"warning: g.toml:8: [[scanner]] a escl_port = {port}: the port is in use at the moment")
+
+
+def test_check_reports_uploads_and_commands_that_cannot_work(check, tmp_path):
+    program, folder = tmp_path / "after", tmp_path / "uploads"
+    text = (f"{LISTEN}[[scanner]]\nname = 'a'\nscan = 'http://192.0.2.9/'\n[[destination]]\nname = 'Mail'\n"
+            f"folder = '.'\nupload = 'https://192.0.2.8/'\ncommand = ['{program}']\n")
+    [line] = [line for line in check(text)[1] if "must be" in line]
+    assert line == ('warning: g.toml:10: [[destination]] "Mail" command: after must be a file that the user who runs '
+                    "this check can execute")
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert not [line for line in check(text)[1] if "must be" in line]
+    folder.mkdir()
+    (folder / "letter.odt").write_text("x")
+    [line] = [line for line in check(text)[1] if "must be" in line]
+    assert line.startswith("warning: g.toml: [uploads] folder: uploads: the upload queue must be a folder of its own, ")
+    assert "'letter.odt'" in line

@@ -13,6 +13,7 @@ from wsdgateway.config.sections import (
     Allow,
     Cache,
     Config,
+    Destination,
     Discovery,
     Escl,
     Events,
@@ -21,11 +22,12 @@ from wsdgateway.config.sections import (
     LimitsConfig,
     Listen,
     ScannerConfig,
+    UploadsConfig,
 )
 
 SECTIONS = {"gateway": Gateway, "listen": Listen, "scanner": ScannerConfig, "cache": Cache, "events": Events,
             "discovery": Discovery, "limits": LimitsConfig, "allow": Allow, "exchange_log": ExchangeLog,
-            "admin": Admin, "escl": Escl}
+            "admin": Admin, "escl": Escl, "destination": Destination, "uploads": UploadsConfig}
 NUMBERS = [(name, field) for name, kind in SECTIONS.items() for field in attrs.fields(kind)
            if re.search(r"\b(int|float)\b", str(field.type)) and "bool" not in str(field.type)]
 
@@ -35,6 +37,8 @@ def with_number(section, key, value):
     whole = {"listen": [LISTEN], "scanner": [SCANNER]}
     if section in ("listen", "scanner"):
         return {**whole, section: [{**whole[section][0], key: value}]}
+    if section == "destination":
+        return {**whole, section: [{"name": "Mail", "folder": "scans", key: value}]}
     return {**whole, section: {**({"announce": False} if section == "escl" else {}), key: value}}
 
 

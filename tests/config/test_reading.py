@@ -49,7 +49,8 @@ def test_a_listener_is_needed(data, message):
     ({"scaner": [SCANNER]}, "[scaner]: unknown section; did you mean [[scanner]]?"),
     ({"chache": {}}, "[chache]: unknown section; did you mean [cache]?"),
     ({"nonsense": {}}, "[nonsense]: unknown section; the sections are [gateway], [cache], [events], [discovery], "
-                       "[limits], [exchange_log], [admin], [escl], [[listen]], [[scanner]], [[allow]]"),
+                       "[limits], [exchange_log], [admin], [escl], [uploads], [[listen]], [[scanner]], [[allow]], "
+                        "[[destination]]"),
     ({"scanner": SCANNER}, "[scanner]: must be written as a section [[scanner]], in double brackets"),
     ({"allow": 5}, "allow = 5: must be written as a section [[allow]], in double brackets"),
     ({"cache": 5}, "cache = 5: must be a section that begins with [cache]"),

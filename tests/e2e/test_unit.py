@@ -15,7 +15,30 @@ from tests.e2e import sandbox
 from tests.e2e.conftest import USER, program, skip_or_fail
 from tests.e2e.subnets import CLIENTS, GATEWAY, Network, missing
 from wsdgateway.conversion.worker import MAX_MEMORY
+from wsdgateway.net.commands.process import KILL_SECONDS
 
+COMMANDS = """
+import json
+from pathlib import Path
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from wsdgateway.net.commands import process
+from wsdgateway.storage.uploads import UploadFolder
+
+process.KILL_SECONDS = 0.2
+output = []
+
+async def run():
+    script = "echo $(id -u); trap '' TERM; while :; do sleep 60; done"
+    ended = await process.run_process(reactor, ["/bin/sh", "-c", script], 1.0, lambda _, data: output.append(data),
+                                      lambda _: None)
+    UploadFolder(Path("uploads").absolute()).open()
+    print(json.dumps([ended.status, ended.timed_out, b"".join(output).decode()]))
+    reactor.stop()
+
+Deferred.fromCoroutine(run()).addErrback(lambda failure: (failure.printTraceback(), reactor.stop()))
+reactor.run()
+"""
 UNIT = Path(__file__).parents[2] / "config" / "wsdgateway.service"
 MOST = 12  # tenths of systemd-analyze's exposure level, from 0 (nothing is exposed) to 10
 UUID = "4509a320-00a0-008f-00b6-002507510eca"
@@ -65,7 +88,8 @@ def test_the_exposure_level_is_low():
 
 def test_the_stop_timeout_exceeds_the_gateways():
     [seconds] = sandbox.read_unit(UNIT)["TimeoutStopSec"]
-    assert int(seconds) > 10 + 15  # limits.stop_timeout, and the additional time of a stop
+    # limits.stop_timeout, the additional time of a stop, and that of commands, which are ended last
+    assert int(seconds) > 10 + 15 + KILL_SECONDS
 
 
 @pytest.fixture
@@ -157,3 +181,13 @@ def test_the_gateway_works_in_the_sandbox(within, folder, until):
     assert any("RetrieveImage" in path.name for path in written)
     written.append(folder / "gateway.sqlite")
     assert {(path.owner(), path.stat().st_mode & 0o037) for path in written} == {(USER, 0)}
+
+
+@pytest.mark.netns
+def test_commands_and_the_upload_queue_work_in_the_sandbox(within, folder):
+    done = subprocess.run([*within, sys.executable, "-c", COMMANDS], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "PYTHONPATH": str(UNIT.parents[1])}, cwd=folder)
+    assert done.stderr == ""
+    status, timed_out, said = json.loads(done.stdout)
+    assert (status, timed_out) == (-9, True) and said.strip().isdecimal()
+    assert (folder / "uploads" / "failed").is_dir()

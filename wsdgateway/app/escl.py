@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from wsdgateway.app.esclannouncements import announced_hosts
 from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.scanjobs.room import CLIENT_SHARE, Room
-from wsdgateway.config.sections import Config
+from wsdgateway.config.sections import Config, Escl
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.context import EsclContext
@@ -24,15 +24,19 @@ class SpoolUnusable(Exception):
     """The spool's folder cannot be used; the text says why."""
 
 
-def open_spool(reactor: Any, config: Config, metrics: Metrics) -> EsclContext | None:
+def make_spool(config: Config) -> tuple[Spool, Room]:
+    """The spool of the gateway's own scan jobs, which is not open yet, and the room in it."""
+    size = (config.escl or Escl()).spool_size
+    return Spool(config.spool), Room(size, int(size * CLIENT_SHARE), client_of)
+
+
+def open_spool(config: Config, spool: Spool, room: Room, converter: Converter, metrics: Metrics) -> EsclContext | None:
     """Open the spool, and delete the pages of an earlier start; returns None without `[escl]`.
 
     Raises `SpoolUnusable`.
     """
     if config.escl is None:
         return None
-    size = config.escl.spool_size
-    spool, room = Spool(config.spool), Room(size, int(size * CLIENT_SHARE), client_of)
     try:
         deleted = spool.open()
     except StoreError as error:
@@ -41,7 +45,7 @@ def open_spool(reactor: Any, config: Config, metrics: Metrics) -> EsclContext | 
         Logger().info("{folder}: deleted {count} page(s) of an earlier start from the spool", folder=str(spool.folder),
                       count=deleted)
     metrics.watch_spool(lambda: room.unfetched, lambda: room.limit)
-    return EsclContext(spool, room, Converter(reactor), set(host_names(config)), lambda: str(uuid.uuid4()))
+    return EsclContext(spool, room, converter, set(host_names(config)), lambda: str(uuid.uuid4()))
 
 
 async def restore_offers(shared: EsclContext, store: IStore, scanners: list[BridgedScanner]) -> None:

@@ -13,6 +13,7 @@ from wsdgateway.metrics import Metrics
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.context import Context
+from wsdgateway.net.destinations.shared import SharedDestinations
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobstatus import JobStatus
@@ -23,6 +24,8 @@ NOT_BRIDGED = "The gateway no longer bridges this scanner."
 
 class BridgedScanners:
     """Holds the bridged scanners in `scanners`. `context` must be set before the first one is added.
+
+    `destinations` are the gateway's own, for their panels.
 
     `on_added` is called with each scanner that is added, `on_started` with each one that is started after `start`, and
     `on_removed` with each one that is removed or replaced.
@@ -36,6 +39,7 @@ class BridgedScanners:
         self._metrics = metrics
         self._router = router
         self.context: Context
+        self.destinations: SharedDestinations | None = None
         self.on_added: Callable[[BridgedScanner], None] = lambda scanner: None
         self.on_started: Callable[[BridgedScanner], None] = lambda scanner: None
         self.on_removed: Callable[[BridgedScanner], None] = lambda scanner: None
@@ -57,7 +61,7 @@ class BridgedScanners:
 
     def bridge(self, section: ScannerConfig) -> BridgedScanner:
         """Add a scanner, and route requests to it."""
-        scanner = BridgedScanner(self._options(section), self.context)
+        scanner = BridgedScanner(self._options(section), self.context, self.destinations)
         self.scanners.append(scanner)
         self._metrics.scanners.append(scanner.gauges)
         self._router.add(scanner)

@@ -18,8 +18,10 @@ from twisted.python.failure import Failure
 from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
+from wsdgateway.app.afterscan import open_after_scan
+from wsdgateway.app.destinations import Destinations
 from wsdgateway.app.discovery import DiscoveryService
-from wsdgateway.app.escl import host_names, is_for_escl, open_spool, restore_offers, with_both
+from wsdgateway.app.escl import host_names, is_for_escl, make_spool, open_spool, restore_offers, with_both
 from wsdgateway.app.esclannouncements import EsclAnnouncements
 from wsdgateway.app.esclports import EsclPorts
 from wsdgateway.app.exchangelog import ExchangeLogging
@@ -133,7 +135,10 @@ class GatewayService(MultiService):
         self.deliveries = Deliveries(reactor, self._files // 2, self._slices)
         self.sink_policy = SinkPolicy(
             reactor, config.events.client_networks, lambda: self._ports.own_addresses())
-        self.escl = open_spool(reactor, config, self.metrics)
+        spool, room = make_spool(config)
+        self.after_scan = open_after_scan(reactor, config, self.metrics, wall)
+        self.destinations = Destinations(reactor, config, spool, room, self.metrics, self.after_scan, wall)
+        self.escl = open_spool(config, spool, room, self.destinations.shared.converter, self.metrics)
         self.bridged = BridgedScanners(reactor, config, self.metrics, self.router)
         self.scanners = self.bridged.scanners
         discovery = DiscoveryEndpoint(lambda: self.scanners, directed, self._permission, accounting, new_id)
@@ -153,6 +158,7 @@ class GatewayService(MultiService):
             lambda device, zone: self._ports.events_base(device, zone), self._finished,
             lambda *given: self.store.supersede(*given), self._slices, random.random, secrets.token_bytes,
             escl=self.escl, sockets=sockets, writes=writes, repeats=self.repeats)
+        self.bridged.destinations = self.destinations.shared
         for scanner in config.scanner:
             if scanner.bridge:
                 self.bridged.bridge(scanner)
@@ -227,6 +233,8 @@ class GatewayService(MultiService):
         if self.escl is not None:
             await restore_offers(self.escl, self.store, self.scanners)
         await self.escl_ports.load()
+        if self.running:
+            self.after_scan.start()
         if self.escl is not None and self.running:
             self.announcements.start()
         for listener in (*self.listeners, self.admin):
@@ -281,6 +289,8 @@ class GatewayService(MultiService):
         self.site.connections.limits = admin_limits(config, self._files)
         self.site.access.change(config.admin.token, config.admin.hosts)
         self.recording.use(config)
+        self.after_scan.configure(config)
+        self.destinations.configure(config)
         if "cache" in changes.sections:
             limiting = self.store.limit(config.cache.history)
             limiting.addErrback(lambda failure: self.logger.failure("Deleting old jobs from the store failed", failure))
@@ -317,6 +327,7 @@ class GatewayService(MultiService):
         if not self._started and all(listener.tried for listener in self.listeners) and any(
                 listener.port is not None for listener in self.listeners):
             self._started = True
+            self.destinations.start()
             self.bridged.start()
             if self.config.discovery.is_on:
                 self.discovery.setServiceParent(self)
@@ -368,6 +379,7 @@ class GatewayService(MultiService):
             *(Deferred.fromCoroutine(scanner.stop_own_jobs()) for scanner in scanners)])
         await gatherResults([Deferred.fromCoroutine(self.bridged.settled()),
                              *(Deferred.fromCoroutine(scanner.stop()) for scanner in scanners)])
+        await self.destinations.stop()
         self.deliveries.stop()
         self._slices.stop()
         await self.server.close_all()
@@ -375,8 +387,8 @@ class GatewayService(MultiService):
         await self.admin.stopService()
         await self.recording.stop()
         await self.store.close()
+        await self.destinations.shared.converter.stop()
         if self.escl is not None:
-            await self.escl.converter.stop()
             self.escl.spool.close()
         self.resolver.stop()
 

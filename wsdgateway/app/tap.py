@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
+from wsdgateway.app.afterscan import UploadsUnusable
 from wsdgateway.app.demo import Demo
 from wsdgateway.app.escl import SpoolUnusable
 from wsdgateway.app.memory import keep_freed_memory
@@ -85,6 +86,8 @@ def makeService(options: Options) -> IService:
             service = GatewayService(reactor, config, configure_log=log.configure, on_failure=exit_with_failure)
     except SpoolUnusable as error:
         raise SystemExit(f"{places_in(config.file)(('escl', 'spool'))}: [escl] spool: {error}") from None
+    except UploadsUnusable as error:
+        raise SystemExit(f"{places_in(config.file)(('uploads', 'folder'))}: [uploads] folder: {error}") from None
     except StoreError as error:
         raise SystemExit(f"{places_in(config.file)(STATE)}: [gateway] state: {error}") from None
     if options.user is not None:

@@ -61,7 +61,9 @@ class Outgoing:
 
     def _token(self, question: Question) -> str | Refuse | None:
         """The scanner's current DestinationToken for the client's, if it has changed; None to leave it unchanged."""
-        given = token_of(question.envelope.body) if question.operation is CREATE_SCAN_JOB else None
+        # The gateway's own requests have no client, and the scanner's tokens.
+        is_mapped = question.operation is CREATE_SCAN_JOB and question.client != ""
+        given = token_of(question.envelope.body) if is_mapped else None
         found = self._subscriptions.token(given) if given is not None else None
         if found is None:
             return None

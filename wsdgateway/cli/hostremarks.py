@@ -11,12 +11,14 @@ from wsdgateway.config.remarks import EVERY, Remark
 from wsdgateway.config.sections import Config
 from wsdgateway.net.transport.interfaces import read_interfaces
 from wsdgateway.storage.spool import problem_with_spool
+from wsdgateway.storage.uploads import problem_with_uploads
 from wsdgateway.tls.identity import read_identity
 
 
 def host_remarks(config: Config) -> list[Remark]:
     """The remarks about what the configuration needs of this host and its current user."""
-    return [*_network(config), *_expiring(config), *_unwritable(config), *_spool(config), *_taken(config)]
+    return [*_network(config), *_expiring(config), *_unwritable(config), *_spool(config), *_uploads(config),
+            *_commands(config), *_taken(config)]
 
 
 def _listeners(config: Config) -> Iterator[tuple[str, tuple[str | int, ...], Listening]]:
@@ -67,6 +69,23 @@ def _spool(config: Config) -> Iterator[Remark]:
     problem = None if config.escl is None else problem_with_spool(config.spool)
     if problem is not None:
         yield Remark(("escl", "spool"), f"[escl] spool: {problem}")
+
+
+def _commands(config: Config) -> Iterator[Remark]:
+    """Remarks about commands of destinations that cannot be run."""
+    for position, one in enumerate(config.destination):
+        if one.command and not (os.path.isfile(one.command[0]) and os.access(one.command[0], os.X_OK)):
+            yield Remark(("destination", position, "command"), (
+                f'[[destination]] "{one.name}" command: {one.command[0]} must be a file that the user who runs this '
+                "check can execute"))
+
+
+def _uploads(config: Config) -> Iterator[Remark]:
+    """A remark about a folder for uploads that the gateway could not use; it would not start then."""
+    if any(one.upload is not None for one in config.destination):
+        problem = problem_with_uploads(config.upload_folder)
+        if problem is not None:
+            yield Remark(("uploads", "folder"), f"[uploads] folder: {problem}")
 
 
 def _taken(config: Config) -> Iterator[Remark]:

@@ -2,10 +2,20 @@
 
 import attrs
 
-from wsdgateway.config.sections import Admin, Config, Discovery, Escl, Gateway, Listen, ScannerConfig
+from wsdgateway.config.sections import (
+    Admin,
+    Config,
+    Discovery,
+    Escl,
+    Gateway,
+    Listen,
+    ScannerConfig,
+    UploadsConfig,
+)
 
 _IDENTIFYING = tuple(field.name for field in attrs.fields(ScannerConfig) if field.metadata.get("identifies"))
 _FILES = ("certificate", "key", "client_ca")
+_Section = Gateway | Discovery | Escl | UploadsConfig
 _AFTER_RESTART = "this takes effect after a restart"
 
 
@@ -51,14 +61,16 @@ def compare(old: Config, new: Config) -> Changes:
         admin = attrs.evolve(new.admin, **{key: getattr(old.admin, key) for key in ("endpoint", *_FILES)})
         key = "endpoint" if old.admin.endpoint != new.admin.endpoint else "certificate"
         later.append(f"[admin] {key} has changed; {_AFTER_RESTART}")
-    config = attrs.evolve(new, gateway=gateway, listen=listen, discovery=discovery, admin=admin,
+    uploads = attrs.evolve(new.uploads, folder=old.uploads.folder)
+    later += _later("uploads", uploads, new.uploads)
+    config = attrs.evolve(new, gateway=gateway, uploads=uploads, listen=listen, discovery=discovery, admin=admin,
                           escl=escl)
     sections = [field.name for field in attrs.fields(Config) if getattr(old, field.name) != getattr(config, field.name)]
     return Changes(config, added, changed, tuple(name for name in before if name not in after), tuple(later),
                    tuple(sections))
 
 
-def _later(section: str, old: Gateway | Discovery | Escl, new: Gateway | Discovery | Escl) -> list[str]:
+def _later(section: str, old: _Section, new: _Section) -> list[str]:
     return [f"[{section}] {field.name} has changed; {_AFTER_RESTART}" for field in attrs.fields(type(new))
             if getattr(old, field.name) != getattr(new, field.name)]
 

@@ -12,14 +12,17 @@ import attrs
 
 from wsdgateway.config.certificates import check_tls
 from wsdgateway.config.checks import NAME
+from wsdgateway.config.destinations import check_destinations
 from wsdgateway.config.endpoints import listening_place
 from wsdgateway.config.esclports import check_escl
+from wsdgateway.config.headerfile import check_header_files
 from wsdgateway.config.positions import EMPTY, TomlPath, find_positions, position_of
 from wsdgateway.config.sections import (
     Admin,
     Allow,
     Cache,
     Config,
+    Destination,
     Discovery,
     Escl,
     Events,
@@ -28,6 +31,7 @@ from wsdgateway.config.sections import (
     LimitsConfig,
     Listen,
     ScannerConfig,
+    UploadsConfig,
 )
 from wsdgateway.config.wrong import Section, Wrong, shown
 from wsdgateway.discovery.identity import identity_of
@@ -43,8 +47,9 @@ class ConfigError(Exception):
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _TABLES = {"gateway": Gateway, "cache": Cache, "events": Events, "discovery": Discovery, "limits": LimitsConfig,
-           "exchange_log": ExchangeLog, "admin": Admin, "escl": Escl}
-_ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow}
+           "exchange_log": ExchangeLog, "admin": Admin, "escl": Escl, "uploads": UploadsConfig}
+_ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow,
+           "destination": Destination}
 _SECTIONS = {**{name: f"[{name}]" for name in _TABLES}, **{name: f"[[{name}]]" for name in _ARRAYS}}
 _SYNTAX = re.compile(r"\(at line (\d+), column")
 MAX_FILE = 1 << 20  # bytes
@@ -189,7 +194,9 @@ def make_config(data: dict[str, Any], path: str, lines: Mapping[TomlPath, int] =
     _check_together(reading, data)
     _check_ports(reading, values)
     check_escl(values, reading)
+    check_destinations(values, reading)
     folder = Path(path).resolve().parent
+    check_header_files(values, folder, reading.wrong)
     check_tls(values, folder, reading.wrong)
     if reading.problems:
         raise ConfigError(reading.problems)

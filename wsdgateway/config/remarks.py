@@ -29,7 +29,7 @@ class Remark:
 def remarks(config: Config) -> list[Remark]:
     """Returns a remark for each setting that is risky, or has no effect as it is."""
     return [*_scanner_remarks(config), *_access_remarks(config), *_discovery_remarks(config), *_overlaps(config),
-            *_escl_remarks(config)]
+            *_escl_remarks(config), *_destination_remarks(config)]
 
 
 def _scanner_remarks(config: Config) -> Iterator[Remark]:
@@ -115,10 +115,42 @@ def _escl_remarks(config: Config) -> Iterator[Remark]:
         yield Remark(("escl",), "[escl] has no effect without a [[scanner]]")
 
 
+def _destination_remarks(config: Config) -> Iterator[Remark]:
+    """Remarks about destinations that no panel shows, and about their keys without effect."""
+    scanners = [one for one in config.scanner if one.bridge]
+    for position, one in enumerate(config.destination):
+        section, where = f'[[destination]] "{one.name}"', ("destination", position)
+        if not config.discovery.adopt:
+            yield from (Remark((*where, "scanners"), f"{section} scanners: pattern {pattern} matches no [[scanner]]")
+                        for pattern in one.scanners
+                        if not any(fnmatchcase(scanner.name, pattern) for scanner in scanners))
+        yield from (Remark((*where, "scanners"), (
+            f'{section}: the panel of {scanner.name} does not show it, since [[scanner]] {scanner.name} has '
+            'events = "off"')) for scanner in scanners if one.is_for(scanner.name) and not scanner.is_subscribed_to)
+        if one.upload is not None and one.upload_header_file is not None and not _is_encrypted(one.upload):
+            yield Remark((*where, "upload"), (
+                f"{section} upload = {one.upload}: the pages and the line of upload_header_file are sent unencrypted; "
+                "use an https address"))
+        if one.upload is None:
+            yield from (Remark((*where, key), f"{section} {key} has no effect without upload")
+                        for key in ("upload_field", "upload_header_file")
+                        if getattr(one, key) != getattr(attrs.fields(type(one)), key).default)
+
+
 def _address(url: str) -> tuple[str, int, str]:
     """The parts of a URL that say what it leads to."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), parts.path.rstrip("/")
+
+
+def _is_encrypted(url: str) -> bool:
+    """True if nobody else on the network can read what is sent to a URL."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        return parts.scheme == "https" or ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def is_loopback(endpoint: str) -> bool:

@@ -6,6 +6,7 @@ scanner, so `config.changes` has it replaced. A key that `bridge` uses is declar
 
 import socket
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import attrs
 
 from wsdgateway.bridge.access.permission import Rule
 from wsdgateway.bridge.discovery.adoption import Exclusion
-from wsdgateway.config import checks
+from wsdgateway.config import checks, destinationchecks
 from wsdgateway.config.endpoints import MAX_PORT
 from wsdgateway.config.numbers import rate, seconds, whole
 from wsdgateway.scan.quirks import LENIENT, STRICT, Quirks
@@ -238,6 +239,38 @@ class Escl:
 
 
 @attrs.frozen
+class Destination:
+    """`[[destination]]`"""
+
+    name: str = _key(destinationchecks.panel_name)
+    scanners: tuple[str, ...] = _key(checks.scanner_patterns, ("*",))
+    folder: str | None = _key(checks.text, None)
+    upload: str | None = _key(checks.http_url, None)
+    upload_field: str = _key(destinationchecks.form_field, "document")
+    upload_header_file: str | None = _key(checks.text, None)
+    command: tuple[str, ...] = _key(destinationchecks.command, ())
+    command_timeout: float = _key(seconds(_SHORTEST, _DAY), 60.0)
+    file: str = _key(destinationchecks.file_name, "{scanner}-{date}-{time}-{number}")
+    format: str = _key(destinationchecks.file_format, "pdf")
+    source: str = _key(destinationchecks.source, "auto")
+    resolution: int | None = _key(whole(10, 9600), None)
+    color: str | None = _key(destinationchecks.color, None)
+
+    def is_for(self, scanner: str) -> bool:
+        """True if the panel of the scanner with that name shows the destination."""
+        return any(fnmatchcase(scanner, pattern) for pattern in self.scanners)
+
+
+@attrs.frozen
+class UploadsConfig:
+    """`[uploads]`"""
+
+    folder: str | None = _key(checks.text, None)
+    size: int = _key(whole(1 << 20, 1 << 44), 1 << 30)
+    age: float = _key(seconds(60.0, _YEAR), 604800.0)
+
+
+@attrs.frozen
 class Config:
     """A whole configuration. Relative paths are relative to `folder`; `file` is the file named in messages."""
 
@@ -245,6 +278,7 @@ class Config:
     listen: tuple[Listen, ...]
     scanner: tuple[ScannerConfig, ...] = ()
     allow: tuple[Allow, ...] = ()
+    destination: tuple[Destination, ...] = ()
     gateway: Gateway = Gateway()
     cache: Cache = Cache()
     events: Events = Events()
@@ -253,6 +287,7 @@ class Config:
     exchange_log: ExchangeLog = ExchangeLog()
     admin: Admin = Admin()
     escl: Escl | None = None
+    uploads: UploadsConfig = UploadsConfig()
     file: str = ""
 
     @property
@@ -260,5 +295,13 @@ class Config:
         """The folder of the eSCL jobs' pages: that of `[escl] spool`, else `spool` beside the file of the store."""
         if self.escl is not None and self.escl.spool is not None:
             return self.folder / self.escl.spool
+        return self._beside_store("spool")
+
+    @property
+    def upload_folder(self) -> Path:
+        """The folder of the upload queue: that of `[uploads] folder`, else `uploads` beside the file of the store."""
+        return self._beside_store("uploads") if self.uploads.folder is None else self.folder / self.uploads.folder
+
+    def _beside_store(self, name: str) -> Path:
         kind, _, where = self.gateway.state.partition(":")
-        return (self.folder / where).parent / "spool" if kind == "sqlite" else self.folder / "spool"
+        return (self.folder / where).parent / name if kind == "sqlite" else self.folder / name

@@ -10,6 +10,7 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 
+from wsdgateway.bridge.destinations.registering import is_own
 from wsdgateway.bridge.events.fanout import Event
 from wsdgateway.bridge.events.subscribing import Unavailable, events_unavailable
 from wsdgateway.bridge.events.subscriptions import Subscription
@@ -31,6 +32,8 @@ from wsdgateway.net.clients.proxy import Proxy
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.reusedjobids import ReusedJobIds
 from wsdgateway.net.context import Context, EsclContext
+from wsdgateway.net.destinations.service import PanelDestinations
+from wsdgateway.net.destinations.shared import SharedDestinations
 from wsdgateway.net.escl.jobs import EsclJobs
 from wsdgateway.net.escl.offer import OfferReader
 from wsdgateway.net.escl.offerkeeper import OfferKeeper
@@ -67,7 +70,8 @@ from wsdgateway.storage.spool import Spool
 class BridgedScanner:
     """A bridged scanner, from `start` to `stop`."""
 
-    def __init__(self, options: ScannerOptions, context: Context) -> None:
+    def __init__(self, options: ScannerOptions, context: Context,
+                 destinations: SharedDestinations | None = None) -> None:
         self.options = options
         self.name = options.name
         self._context = context
@@ -86,7 +90,8 @@ class BridgedScanner:
             self.name, self.device, context.metrics, accounting, on_broken=self.bridge.was_away)
         listed = WallTimeStore(context.store, context.subscription_clock)
         self.panel = ScanDestinations(context.reactor, self.bridge, listed, context.secret, self.check)
-        self.gauges = ScannerGauges(self.bridge, self.panel, self.device, lambda: self.health)
+        self.gauges = ScannerGauges(self.bridge, lambda: len(self.panel) + self._on_panel(), self.device,
+                                    lambda: self.health)
         self._orphans = Orphans(
             context.reactor, make_client=self.device.beside, eventing_client=self._eventing_client,
             request=lambda *request: requests.send_by(*request), on_ending=self.panel.add_ending)
@@ -113,6 +118,12 @@ class BridgedScanner:
         self.subscribers.on_change = self.polling.look
         authorization = Authorization(self.name, context.permission, accounting)
 
+        self._leftovers = Leftovers(context.reactor, self.bridge, self._job_requests(), context.store,
+                                    seconds=context.seconds)
+        self.own_execution: ScanJobExecution | None = None
+        self.destinations: PanelDestinations | None = None
+        if destinations is not None:
+            self._show_destinations(destinations)
         self.own_jobs: EsclJobs | None = None
         self.escl: EsclService | None = None
         self.offers: OfferReader | None = None
@@ -142,7 +153,7 @@ class BridgedScanner:
     def _offer_by_escl(self, shared: EsclContext, accounting: Accounting) -> None:
         """Make the eSCL service, and the jobs of its clients."""
         context, bridge = self._context, self.bridge
-        execution, self._leftovers = self.make_scan_jobs(shared.spool, shared.room, shared.new_job_id)
+        execution = self._own_execution(shared.spool, shared.room, shared.new_job_id)
         self.own_jobs = EsclJobs(context.reactor, execution, context.seconds)
         view = ScannerView(
             self.name, self.escl_labels, self.escl_endpoint, self.monitor.read_endpoint,
@@ -181,6 +192,24 @@ class BridgedScanner:
         """The scanner's names; those from before the start until it answers."""
         return self.monitor.labels if self.offer_keeper is None else self.offer_keeper.labels
 
+    def _own_execution(self, spool: Spool, room: Room, new_job_id: Callable[[], str]) -> ScanJobExecution:
+        """The gateway's own scan jobs, which eSCL clients and destinations share."""
+        if self.own_execution is None:
+            self.own_execution = self.make_scan_jobs(spool, room, new_job_id)[0]
+        return self.own_execution
+
+    def _show_destinations(self, shared: SharedDestinations) -> None:
+        """Make the destinations of this scanner."""
+        self.destinations = PanelDestinations(
+            self.name, shared, self.panel, self._job_requests(),
+            lambda: self._own_execution(shared.spool, shared.room, shared.new_id),
+            conditions=lambda: self.bridge.reported.conditions, clients=self.bridge.subscriptions.all,
+            on_lost=self.check)
+        self.sink.own_press = self.destinations.press_for
+
+    def _on_panel(self) -> int:
+        return 0 if self.destinations is None else len(self.destinations.registration)
+
     def escl_endpoint(self) -> str | None:
         """What the uuid of the eSCL scanner is made from: the scanner's own uuid, or its address if that is fixed.
 
@@ -195,20 +224,25 @@ class BridgedScanner:
 
     def end_own_jobs(self, jobs: Iterable[OwnJob]) -> None:
         """End the gateway's own jobs of an earlier start that may still run at the scanner."""
-        if self.own_jobs is not None:
-            self._leftovers.end(jobs)
+        self._leftovers.end(jobs)
 
     @property
     def scan_jobs(self) -> list[ScanJob]:
         """The gateway's own jobs, oldest first, the finished ones of the last minutes included."""
-        return [] if self.own_jobs is None else self.own_jobs.execution.jobs
+        return [] if self.own_execution is None else self.own_execution.jobs
 
     async def stop_own_jobs(self) -> None:
         """Cancel the gateway's own jobs."""
         own, self.own_jobs = self.own_jobs, None
+        self._leftovers.stop()
+        if self.destinations is not None:
+            self.destinations.scans.close()
         if own is not None:
-            self._leftovers.stop()
             await own.stop()
+        if self.own_execution is not None:
+            await self.own_execution.stop()
+        if self.destinations is not None:
+            await self.destinations.scans.stop()
 
     @property
     def health(self) -> Health:
@@ -314,6 +348,9 @@ class BridgedScanner:
         for one in subscriptions:
             if one.panel:
                 self.panel.restore(one, self._orphans.take(one.identifier))
+        if self.destinations is not None:
+            own = [one for one in self._orphans.identifiers() if is_own(one)]
+            self.destinations.begin([held for one in own if (held := self._orphans.take(one)) is not None])
         return self._orphans.end_all()
 
     def succeed(self, former: "BridgedScanner") -> None:
@@ -338,7 +375,8 @@ class BridgedScanner:
             self._checking.cancel()
         own, self.subscription = self.subscription, None
         held = own.hand_off() if own is not None else None
-        return [*([held] if held is not None else []), *self.panel.hand_off()]
+        shown = [] if self.destinations is None else self.destinations.registration.hand_off()
+        return [*([held] if held is not None else []), *shown, *self.panel.hand_off()]
 
     def adjust(self, options: ScannerOptions) -> None:
         """Apply other options; the scanner's address and name must be the same.
@@ -349,6 +387,8 @@ class BridgedScanner:
         self.options = options
         for consumer in (self.device, self.bridge, self.sink, self.source, self.subscribers, self.monitor):
             consumer.adjust(options)
+        if self.destinations is not None:
+            self.destinations.configure()
         self._context.repeats.clear()
         if stopped and (self._is_refused() or not options.section.is_subscribed_to):
             self.dismiss("The scanner provides no events, and the gateway no longer makes any.")
@@ -399,7 +439,12 @@ class BridgedScanner:
         self._read_offer_again()
         if self.subscription is not None:
             self.subscription.recovered(was_away=True)
-        self.panel.recovered(was_away=True)
+        self._panel_recovered(was_away=True)
+
+    def _panel_recovered(self, *, was_away: bool) -> None:
+        if self.destinations is not None:
+            self.destinations.registration.recovered(was_away=was_away)
+        self.panel.recovered(was_away=was_away)
 
     def dismiss(self, reason: str) -> list[Deferred[None]]:
         """End every subscription of clients, with the reason, and those that the scanner holds for them.
@@ -416,6 +461,8 @@ class BridgedScanner:
         self.stand_in.metadata.forget()
         self.panel.doubt()
         self._read_offer_again()
+        if self.destinations is not None:
+            self.destinations.rebooted()
 
     def recovered(self, was_open: bool) -> None:
         """Handle the first answer after a failure; without a subscription, assume that the scanner has rebooted."""
@@ -427,7 +474,7 @@ class BridgedScanner:
             self._read_offer_again()
         if self.subscription is not None:
             self.subscription.recovered(was_away=was_open)
-        self.panel.recovered(was_away=was_open)
+        self._panel_recovered(was_away=was_open)
 
     def _subscription_changed(self, listening: bool) -> None:
         self.bridge.listens(listening)
@@ -469,6 +516,8 @@ class BridgedScanner:
         """
         if self.subscription is None or not self.subscription.listening:
             self.panel.probe(usual=usual)
+            if self.destinations is not None and not len(self.panel):
+                self.destinations.registration.probe(usual=usual)
         elif usual:
             self.subscription.checked()
         else:
@@ -477,8 +526,10 @@ class BridgedScanner:
     def _check_on(self) -> None:
         """Check periodically, since a scanner announces neither that it reboots nor that it is switched off."""
         interval, silent = self.options.events.check, self.monitor.silent_for()
-        if len(self.bridge.subscriptions):
+        if len(self.bridge.subscriptions) or self._on_panel():
             self.check(usual=True)
+        if self.destinations is not None:
+            self.destinations.check_names()
         if self.options.announced and silent > interval:
             self.stand_in.metadata.check()
             silent = 0.0  # it is being asked
@@ -497,6 +548,8 @@ class BridgedScanner:
             self._checking.cancel()
         await self.subscribers.stop()
         leaving = [Deferred.fromCoroutine(self.panel.stop())]
+        if self.destinations is not None:
+            leaving.append(Deferred.fromCoroutine(self.destinations.registration.stop()))
         if self.subscription is not None:
             self.subscription.give_up()
             leaving.append(self.subscription.stop())

@@ -4,25 +4,27 @@ from collections.abc import Callable
 
 from wsdgateway.bridge.health.health import Health
 from wsdgateway.bridge.scanner import ScannerBridge
-from wsdgateway.net.events.scandestinations import ScanDestinations
 from wsdgateway.net.scanners.client import DeviceClient
 
 
 class ScannerGauges:
-    """The gauges of one scanner, whose `name` is their label, and whose `health` is shown."""
+    """The gauges of one scanner, whose `name` is their label, and whose `health` is shown.
 
-    def __init__(self, bridge: ScannerBridge, destinations: ScanDestinations, device: DeviceClient,
+    `on_panel` returns the number of live subscriptions for names on the panel.
+    """
+
+    def __init__(self, bridge: ScannerBridge, on_panel: Callable[[], int], device: DeviceClient,
                  health: Callable[[], Health]) -> None:
         self.name = bridge.name
         self._bridge = bridge
-        self._destinations = destinations
+        self._on_panel = on_panel
         self._device = device
         self.health = health
 
     def subscriptions(self) -> dict[str, int]:
         """Live subscriptions by side; those at a scanner that cannot be reached are not known to be live."""
         bridge = self._bridge
-        held = 0 if self.health().reachable is False else int(bridge.table.listening) + len(self._destinations)
+        held = 0 if self.health().reachable is False else int(bridge.table.listening) + self._on_panel()
         return {"device": held, "client": len(bridge.subscriptions)}
 
     def job_states(self) -> list[str]:

@@ -39,9 +39,14 @@ def people_of(body: etree._Element | None) -> tuple[str | None, str | None]:
     return text_of(user), text_of(name)
 
 
-def write_create(ticket: str) -> str:
-    """The Body's content of a CreateScanJob, around a ScanTicket."""
-    return f"<wscn:CreateScanJobRequest>{ticket}</wscn:CreateScanJobRequest>"
+def write_create(ticket: str, scan_identifier: str | None = None, token: str | None = None) -> str:
+    """The Body's content of a CreateScanJob, around a ScanTicket.
+
+    A scan that was started at the panel has a ScanIdentifier, and the DestinationToken of the chosen destination.
+    """
+    panel = "".join(f"<wscn:{name}>{escape(value)}</wscn:{name}>" for name, value in (
+        ("ScanIdentifier", scan_identifier), ("DestinationToken", token)) if value is not None)
+    return f"<wscn:CreateScanJobRequest>{panel}{ticket}</wscn:CreateScanJobRequest>"
 
 
 def write_retrieve(job: CreatedJob, document: str) -> str:

@@ -14,6 +14,7 @@ from twisted.web.server import Request
 
 from wsdgateway.config.wrong import shown
 from wsdgateway.simulator.conditions import KINDS, MEDIA_JAM, Kind
+from wsdgateway.simulator.description import SOURCES
 from wsdgateway.simulator.settings import EVENT_MODES
 from wsdgateway.simulator.web import SoapResource, Troubles
 
@@ -98,7 +99,8 @@ class Control(Resource):
         self._actions = {
             **{name: _Action(self._beginning(kind), ("seconds",)) for name, kind in KINDS.items()},
             MEDIA_JAM.name: _Action(self._jam, ("seconds", "after")),
-            "press": _Action(lambda given: self._device.press(given.text("context")), ("context",)),
+            "press": _Action(lambda given: self._device.press(
+                given.text("context"), given.choice("source", (*SOURCES, ""), "Platen")), ("context", "source")),
             "clear": _Action(self._clear, ("what",)),
             "feeder": _Action(self._feeder, ("pages",)),
             "reboot": _Action(lambda given: reboot(given.number("seconds", 1.0)), ("seconds",)),

@@ -260,9 +260,9 @@ class VirtualDevice:
             self._publish(self.jobs.hold(job) if self.settings.stopped_jobs == WAIT
                           else self.jobs.abort(job, "ScannerStopped", self._wall()))
 
-    def press(self, context: str | None = None) -> int:
+    def press(self, context: str | None = None, source: str = "Platen") -> int:
         """Press the scan button; see `Panel.press`."""
-        return self.panel.press(context)
+        return self.panel.press(context, source)
 
     def jam(self) -> None:
         """Jam the paper."""

@@ -27,11 +27,12 @@ class Panel:
         self._numbers = count(1)
         self._pressed: dict[str, None] = {}
 
-    def press(self, context: str | None = None) -> int:
-        """Press the scan button, for that ClientContext or for every one.
+    def press(self, context: str | None = None, source: str = "Platen") -> int:
+        """Press the scan button, for that ClientContext or for every one, with that InputSource, "" for none.
 
         Returns the number of notified destinations.
         """
+        chosen = f"<wscn:InputSource>{source}</wscn:InputSource>" if source else ""
         told = 0
         for subscription in list(self._subscribers.held.values()):
             for known in subscription.destinations:
@@ -43,7 +44,7 @@ class Panel:
                     self._subscribers.notify(subscription, SCAN_AVAILABLE, (
                         f"<wscn:ScanAvailableEvent><wscn:ClientContext>{escape(known)}</wscn:ClientContext>"
                         f"<wscn:ScanIdentifier>{identifier}</wscn:ScanIdentifier>"
-                        "<wscn:InputSource>Platen</wscn:InputSource></wscn:ScanAvailableEvent>"))
+                        f"{chosen}</wscn:ScanAvailableEvent>"))
                     told += 1
         return told
 

@@ -32,8 +32,8 @@ _UNKNOWN = ScannerStatus(None)
 class ReportedStatus:
     """The last known status of one scanner. `at` is the time of the last report in seconds, on the bridge's clock.
 
-    `changes` counts the changes, so that a reader notices them at no cost, and `answers` the answers. `is_doubtful` is true
-    after an event has contradicted the last answer: only the next answer tells which of them is newer.
+    `changes` counts the changes, so that a reader notices them at no cost, and `answers` the answers. `is_doubtful` is
+    true after an event has contradicted the last answer: only the next answer tells which of them is newer.
     """
 
     def __init__(self) -> None:

@@ -71,6 +71,17 @@ class End:
 FINISHED = End(Reason.FINISHED)
 
 
+@attrs.define(eq=False)
+class Press:
+    """A scan that was started at the panel: its ScanIdentifier, and the DestinationToken of the chosen destination.
+
+    The scanner may give another token before the job is created.
+    """
+
+    identifier: str | None
+    token: str | None
+
+
 @attrs.frozen
 class Order:
     """A job that a client asks for. Times are in seconds.
@@ -78,7 +89,7 @@ class Order:
     `tickets` are tried in turn while the scanner refuses their format or values. `images` is the number of images, 0
     for all that the feeder holds. `client` is the client's IP address. A scanner that is busy is asked again for
     `patience`; a job that had to wait for its turn has at least `scanjobs.BUSY_SECONDS`. Without a request for
-    `client_seconds` the client counts as gone; `inf`: never.
+    `client_seconds` the client counts as gone; `inf`: never. `press` is set for a scan that was started at the panel.
     """
 
     tickets: tuple[Ticket, ...]
@@ -88,12 +99,13 @@ class Order:
     name: str = ""
     patience: float = 0.0
     client_seconds: float = CLIENT_SECONDS
+    press: Press | None = None
 
     @classmethod
     def without_client(cls, tickets: tuple[Ticket, ...], images: int, name: str, *, feeder: bool,
-                       patience: float) -> "Order":
+                       patience: float, press: Press | None = None) -> "Order":
         """The order of a job that the gateway itself uses the pages of."""
-        return cls(tickets, images, feeder, "", name, patience, inf)
+        return cls(tickets, images, feeder, "", name, patience, inf, press)
 
 
 @attrs.define(eq=False)

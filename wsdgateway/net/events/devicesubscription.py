@@ -8,12 +8,14 @@ that the next start can renew them.
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.upstream import FILTERS, Upstream
+from wsdgateway.bridge.events.upstream_core import NO_MANAGER
 from wsdgateway.bridge.events.upstreamanswers import UpstreamAnswer
 from wsdgateway.bridge.events.upstreamcommands import Command, Held, Lost, Renew, Replace, Subscribe, Unsubscribe, Wake
 from wsdgateway.bridge.health.causes import NO_SUCH_SERVICE, SUBSCRIPTION_LOST, Cause, subscription_refused
@@ -31,19 +33,21 @@ class DeviceSubscription:
     """A subscription at one scanner: the gateway's own for events, or one for a client's names on the panel.
 
     `on_lost` is called when the scanner may have restarted, `on_change` after every step with whether the subscription
-    is held, `on_granted` with the answer to a Subscribe. `extension` is XML for the Subscribe.
+    is held, `on_granted` with the answer to a Subscribe. `extension` is XML for the Subscribe, `purpose` says in the
+    log what the subscription is for.
     """
 
     log = Logger()
 
     def __init__(self, client: EventingClient, *, identifier: str = "",
-                 filters: tuple[tuple[str, ...], ...] = FILTERS, extension: str = "",
+                 filters: tuple[tuple[str, ...], ...] = FILTERS, extension: str = "", purpose: str = "its events",
                  on_lost: Callable[[], None] = lambda: None,
                  on_change: Callable[[bool], None] = lambda listening: None,
                  on_granted: Callable[[Envelope], None] = lambda answer: None) -> None:
         self._client = client
         self.identifier = identifier
         self._extension = extension
+        self._purpose = purpose
         self._on_lost = on_lost
         self._on_change = on_change
         self._on_granted = on_granted
@@ -89,6 +93,11 @@ class DeviceSubscription:
             return subscription_refused(self._machine.refusal)
         is_lost = self._is_lost and self._machine.is_unsettled and not self._machine.refusing
         return SUBSCRIPTION_LOST if is_lost else None
+
+    @property
+    def refusal(self) -> str:
+        """The fault with which the scanner refused the last Subscribe for good; empty if it did not."""
+        return self._machine.refusal
 
     @property
     def misses_service(self) -> bool:
@@ -141,6 +150,25 @@ class DeviceSubscription:
             self._do(self._machine.resumed(held.manager, expires_at, now))
         else:
             self._do(self._machine.superseded(held.manager, expires_at))
+
+    def replace(self, held: Held) -> None:
+        """Ends another subscription for the same purpose, then subscribes, so that the scanner never holds both."""
+        self._outstanding.run(self._replace(held))
+
+    async def _replace(self, held: Held) -> None:
+        client = self._client
+        if held.manager == NO_MANAGER:
+            await self._resume(held)  # it cannot be ended, so its end is awaited
+            return
+        if held.address != client.address and not client.where.follows:
+            client.end_elsewhere(held)
+            self.start()
+            return
+        if held.identifier != self.identifier:
+            client.hold(attrs.evolve(held, identifier=self.identifier))
+            client.release(held.identifier, held.notify_to)
+        self._listen_at(held.notify_to)
+        self._do(self._machine.superseded(held.manager, client.seconds() + held.expires_at - client.wall()))
 
     async def begin(self) -> tuple[Granted | None, Reply]:
         """Subscribes once, for a waiting client; keeps the subscription alive if granted. Raises `DeviceError`."""
@@ -310,8 +338,7 @@ class DeviceSubscription:
             self._warning = ""
             self._do(commands)
             if isinstance(command, Subscribe) and answer.envelope is not None:
-                self.log.info("{scanner}: subscribed to {what}", scanner=scanner,
-                              what="the panel, for a client" if self.identifier else "its events")
+                self.log.info("{scanner}: subscribed to {what}", scanner=scanner, what=self._purpose)
                 self._on_granted(answer.envelope)
         else:
             self._warn("the scanner refused {what}: {problem}" if answer.refusal else

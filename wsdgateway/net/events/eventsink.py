@@ -39,6 +39,7 @@ from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.logthrottle import LogThrottle
+from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import Fault
 
 
@@ -65,6 +66,8 @@ class EventSink:
         self._throttle = LogThrottle()
         self._unknown_senders = UnknownSenders()
         self.addresses: dict[str, NotifiedSubscription] = {}
+        # For the identifier of a subscription of the gateway's own destinations: takes a ScanAvailableEvent.
+        self.own_press: Callable[[str], Callable[[Envelope], None] | None] = lambda identifier: None
 
     def adjust(self, options: ScannerOptions) -> None:
         """Applies changed options."""
@@ -170,7 +173,10 @@ class EventSink:
             self._after_learning()
             return
         self._metrics.event(self._bridge.name, notification.event or "other")
+        press = self.own_press(subscription.identifier)
         if effect is Effect.ENDED:
             subscription.ended()
+        elif press is not None:
+            press(notification.envelope)
         else:
             self._subscribers.publish_to(subscription.identifier, notification.envelope)

@@ -43,6 +43,10 @@ class Orphans:
         """Adds subscriptions from the store."""
         self._held.update((one.identifier, one) for one in held)
 
+    def identifiers(self) -> list[str]:
+        """The identifiers for which a subscription is held."""
+        return list(self._held)
+
     def take(self, identifier: str) -> Held | None:
         """Removes and returns the subscription held for a client's, or with an empty identifier for the gateway."""
         return self._held.pop(identifier, None)

@@ -108,12 +108,16 @@ class ScanDestinations:
     def _make(self, subscription: Subscription) -> DeviceSubscription:
         destinations = subscription.destinations
         made = DeviceSubscription(
-            attrs.evolve(self.check(), send=self._send), identifier=subscription.identifier,
-            filters=((SCAN_AVAILABLE_ACTION,),),
+            self.client_in_turn(), identifier=subscription.identifier,
+            filters=((SCAN_AVAILABLE_ACTION,),), purpose="the panel, for a client",
             extension=destinations.xml if destinations is not None else "",
             on_lost=self._on_lost, on_change=lambda listening: self._changed(made, listening),
             on_granted=lambda answer: self._granted(made, answer))
         return made
+
+    def client_in_turn(self) -> EventingClient:
+        """Returns the scanner's client, which sends requests for names on the panel in turn. Raises `DeviceError`."""
+        return attrs.evolve(self.check(), send=self._send)
 
     async def _send(self, url: str, operation: Operation, body: bytes) -> Reply:
         """Sends one Subscribe at a time, and in parallel one Renew or Unsubscribe.

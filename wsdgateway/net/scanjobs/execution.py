@@ -40,7 +40,7 @@ from wsdgateway.net.scanjobs.waiting import first_of
 from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.storage.spool import Spool, SpoolReader
+from wsdgateway.storage.spool import Spool, SpoolFile, SpoolReader
 from wsdgateway.storage.store import IStore
 
 STATUS_SECONDS = 5.0  # that a job waits for its status at the scanner
@@ -86,6 +86,7 @@ class ScanJobExecution:
         self._timer: IDelayedCall | None = None
         self._due_at = inf
         self._writers: dict[Page, PageWriter] = {}
+        self._make_file: dict[str, Callable[[], SpoolFile]] = {}
         self._transfers = Transfers(reactor, requests)
         self._listening: dict[ScanJob, list[Deferred[None]]] = {}
         self._tasks = Tasks(f"{bridge.name}: a scan job of the gateway's own failed")
@@ -104,8 +105,11 @@ class ScanJobExecution:
         """The job with that name; None if it is unknown, or not listed any more."""
         return self._engine.get(job_id)
 
-    def submit(self, order: Order) -> ScanJob:
-        """Add a job. Raises `NotAdmitted`."""
+    def submit(self, order: Order, make_file: Callable[[], SpoolFile] | None = None) -> ScanJob:
+        """Add a job. Raises `NotAdmitted`.
+
+        `make_file` makes the file of each page where it is to stay, in place of one in the spool, or raises `OSError`.
+        """
         now = self._seconds()
         if not self._engine.has_place:
             raise NotAdmitted(f"{MAX_WAITING} jobs wait for the scanner already")
@@ -116,6 +120,8 @@ class ScanJobExecution:
             self._quotas.job_began(order.client, self._bridge.name, job_id, now)
         job, commands = self._engine.submit(job_id, order, now)
         assert job is not None
+        if make_file is not None:
+            self._make_file[job.id] = make_file
         self._run(commands)
         return job
 
@@ -158,6 +164,10 @@ class ScanJobExecution:
     def cancel(self, job: ScanJob) -> None:
         """Cancel the job, as its client wants."""
         self._run(self._engine.cancel(job, self._seconds()))
+
+    def fail(self, job: ScanJob, why: str) -> None:
+        """End the job, also at the scanner, because its pages cannot be kept."""
+        self._run(self._engine.spool_failed(job, why, self._seconds()))
 
     def changed(self, job: ScanJob) -> Deferred[None]:
         """Fires at the next change of the job or of the page that is arriving; may be cancelled."""
@@ -225,7 +235,7 @@ class ScanJobExecution:
         self._tasks.run(self._created(command.job))
 
     async def _created(self, job: ScanJob) -> None:
-        outcome = await self._requests.create(job.order.tickets[job.ticket], job.order.client)
+        outcome = await self._requests.create(job.order.tickets[job.ticket], job.order.client, job.order.press)
         if isinstance(outcome, CreatedJob):
             # Before the client learns of the job. Its JobCreatedTime is not known yet.
             own = OwnJob(self._bridge.name, outcome.job_id, answered=self._wall())
@@ -291,9 +301,9 @@ class ScanJobExecution:
 
     async def _retrieved(self, job: ScanJob, page: Page) -> None:
         try:
-            file = self._spool.create(job.id)
+            file = self._make_file[job.id]() if job.id in self._make_file else self._spool.create(job.id)
         except OSError as error:
-            self._spool_failed(job, f"{self._spool.folder}: {error.strerror}")
+            self._spool_failed(job, f"{error.filename or self._spool.folder}: {error.strerror}")
             return
         writer = self._writers[page] = PageWriter(
             self._reactor, file, admit=partial(self._received, job, page), on_written=partial(self._grown, job, page),
@@ -322,7 +332,9 @@ class ScanJobExecution:
         self._tell(job)
 
     def _spool_failed(self, job: ScanJob, why: str) -> None:
-        self.log.error("{scanner}: a page could not be written to the spool: {why}", scanner=self._bridge.name, why=why)
+        if job.id not in self._make_file:  # others say it themselves
+            self.log.error("{scanner}: a page could not be written to the spool: {why}", scanner=self._bridge.name,
+                           why=why)
         self._run(self._engine.spool_failed(job, why, self._seconds()))
 
     def _hold(self, command: Hold) -> None:
@@ -355,6 +367,8 @@ class ScanJobExecution:
         self._lack_of_room.note(job)
         if job.phase is Phase.OVER and job.order.client:
             self._quotas.job_ended(self._bridge.name, job.id)  # if it was never created
+        if job.phase is Phase.OVER:
+            self._make_file.pop(job.id, None)
         self._tell(job)
 
     _actions: dict[type, Callable[["ScanJobExecution", Any], None]] = {  # noqa: RUF012

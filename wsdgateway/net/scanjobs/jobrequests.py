@@ -13,7 +13,7 @@ from lxml import etree
 from wsdgateway.bridge.access.quotas import JOBS_AT_ONCE
 from wsdgateway.bridge.cache.coalescing import common_read
 from wsdgateway.bridge.decisions import Answer, Failure, Forward, Join, Pass, Question, Refuse, Reply
-from wsdgateway.bridge.scanjobs.scanjob import Refusal, Ticket
+from wsdgateway.bridge.scanjobs.scanjob import Press, Refusal, Ticket
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.exchangelog.tape import Tape
 from wsdgateway.http.messages import first
@@ -37,6 +37,7 @@ from wsdgateway.scan.operations import (
     GET_JOB_HISTORY,
     GET_SCANNER_ELEMENTS,
     RETRIEVE_IMAGE,
+    VALIDATE_SCAN_TICKET,
     Operation,
     action_of,
 )
@@ -91,9 +92,10 @@ class JobRequests:
         self._seconds = seconds
         self._new_id = new_id
 
-    async def create(self, ticket: Ticket, client: str) -> CreatedJob | Refusal:
-        """Create a job with that ticket."""
-        answer = await self._ask(CREATE_SCAN_JOB, write_create(_written(ticket.write())), client)
+    async def create(self, ticket: Ticket, client: str, press: Press | None = None) -> CreatedJob | Refusal:
+        """Create a job with that ticket; `press` is set if it was started at the panel."""
+        panel = (None, None) if press is None else (press.identifier, press.token)
+        answer = await self._ask(CREATE_SCAN_JOB, write_create(_written(ticket.write()), *panel), client)
         if isinstance(answer, Refusal):
             return answer
         return read_created(answer.body) or Refusal(
@@ -123,6 +125,14 @@ class JobRequests:
         """Elements of the scanner, as the answer cache keeps them for all clients."""
         return await self._ask(GET_SCANNER_ELEMENTS, write_elements_request(*names), client)
 
+    async def current_elements(self, names: tuple[str, ...]) -> Envelope | Refusal:
+        """Elements of the scanner, asked of it now: a panel's settings change the default ticket without an event."""
+        return await self._ask(GET_SCANNER_ELEMENTS, write_elements_request(*names), "", is_common=False)
+
+    async def validate(self, body: str) -> Envelope | Refusal:
+        """The answer to ValidateScanTicket with that Body's content."""
+        return await self._ask(VALIDATE_SCAN_TICKET, body, "")
+
     async def cancel(self, job_id: str, client: str, began: Callable[[ScannerRequest], None]) -> Refusal | None:
         """Cancel the job; `began` is called with the request. Returns the refusal if there was one."""
         answer = await self._ask(CANCEL_JOB, write_cancel(job_id), client, began)
@@ -133,8 +143,9 @@ class JobRequests:
         self._device.abandon(request)
 
     async def _ask(self, operation: Operation, body: str, client: str,
-                   began: Callable[[ScannerRequest], None] = lambda request: None) -> Envelope | Refusal:
-        question = self._question(operation, body, client)
+                   began: Callable[[ScannerRequest], None] = lambda request: None, *,
+                   is_common: bool = True) -> Envelope | Refusal:
+        question = self._question(operation, body, client, is_common=is_common)
         decision = self._bridge.ask(question, self._seconds())
         reached = False
         while True:
@@ -169,14 +180,14 @@ class JobRequests:
         request.from_gateway = not own.client
         return request
 
-    def _question(self, operation: Operation, body: str, client: str) -> Question:
+    def _question(self, operation: Operation, body: str, client: str, *, is_common: bool = True) -> Question:
         # Only a request to the gateway's own address shares its answer with clients; the bridge writes the scanner's.
         to = f"{_OWN}/{self._bridge.name}/scan"
         raw = compose(action=action_of(operation.name), message_id=self._new_id(), to=to, body=body,
                       namespaces={"wscn": WSCN}, is_request=True)
         envelope = read(raw)
         wanted = read_request(envelope.body) if operation is GET_JOB_ELEMENTS else None
-        read_of = common_read(operation, envelope) if operation.common else None
+        read_of = common_read(operation, envelope) if operation.common and is_common else None
         return Question(envelope, raw, operation, client, b"", wanted, read_of, list(_FIELDS))
 
     # Images.

@@ -1,0 +1,157 @@
+"""The names of the gateway's own destinations on the panel of the virtual scanner: registered once, and removed."""
+
+import pytest
+import pytest_twisted
+
+from tests.loopback.events.subscribers import PANEL, subscribed
+from tests.loopback.gateways import section
+from tests.waiting import until
+from wsdgateway.simulator.events import Subscribers
+from wsdgateway.soap.faults import Refused, invalid_args
+
+
+def names(scanner):
+    """The number of subscriptions with names on the panel, and of the names."""
+    held = [one for one in scanner.device.subscribers.held.values() if one.destinations]
+    return len(held), sum(len(one.destinations) for one in held)
+
+
+def destination(name, more=""):
+    return f'[[destination]]\nname = "{name}"\nfolder = "files"\n{more}\n'
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_subscription_shows_all_destinations_until_the_stop(panel):
+    made = await panel({"name": "Mail"}, {"name": "Archive"}, {"name": "Elsewhere & more", "scanners": ["front-*"]})
+    assert names(made.scanner) == (1, 3)
+    assert made.service.scanner.destinations.registration.state == "subscribed"
+    assert {one.identifier for one in await made.service.store.held()} == {"", "destinations"}
+    await made.service.stopService()
+    assert not made.scanner.device.subscribers.held
+
+
+@pytest_twisted.ensureDeferred
+async def test_destinations_of_other_scanners_are_not_shown(panel):
+    made = await panel({"name": "Mail"}, {"name": "Cellar", "scanners": ["cellar"]}, shown=1)
+    assert names(made.scanner) == (1, 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_after_a_reboot_the_names_are_back_and_work(panel):
+    made = await panel()
+    before = made.registered
+    made.scanner.device.forget()
+    made.service.clock.advance(60.0)
+    made.service.scanner.subscription.doubted()
+    await until(lambda: names(made.scanner) == (1, 1))
+    await until(lambda: len(made.service.scanner.destinations.registration) == 1)
+    assert made.registered == before
+    made.press()
+    await made.ended()
+    assert made.counted("ok") == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_later_start_replaces_what_a_crash_has_left(panel, configured):
+    made = await panel({"name": "Mail"}, {"name": "Archive"})
+    [(_, former)] = [one for one in made.scanner.device.subscribers.held.items() if one[1].destinations]
+    made.service.scanner.hand_off()  # as a crash: nothing is ended, and the store keeps it
+    await made.service.stopService()
+    assert names(made.scanner) == (1, 2)
+    service = await configured(made.scanner.scan_url, {"name": "Mail"}, {"name": "Scans"})
+    most = []
+    await until(lambda: most.append(names(made.scanner)) or len(service.scanner.destinations.registration) == 1)
+    assert max(most) == (1, 2)
+    [(_, now)] = [one for one in made.scanner.device.subscribers.held.items() if one[1].destinations]
+    assert now is not former
+    made.service = service
+    made.press(1)
+    await until(lambda: made.counted("ok") == 1 and not made.hidden)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_reload_adds_and_removes_names(file, virtual):
+    (file.path.parent / "files").mkdir()
+    scanner = await virtual()
+    bridged = section("front-desk", scanner.scan_url)
+    service = await file.start(bridged + destination("Mail") + destination("Archive"))
+    await until(lambda: names(scanner) == (1, 2))
+    subscribes = scanner.soap.asked["Subscribe"]
+    await file.reload(bridged + destination("Mail", 'format = "jpeg"') + destination("Archive"))
+    assert scanner.soap.asked["Subscribe"] == subscribes
+    await file.reload(bridged + destination("Mail"))
+    most = []
+    await until(lambda: most.append(names(scanner)) or names(scanner) == (1, 1))
+    assert max(most) == (1, 2)
+    await file.reload(bridged)
+    await until(lambda: names(scanner) == (0, 0))
+    await until(lambda: not service.scanners[0].panel.ending)
+    await file.reload(bridged + destination("New"))
+    await until(lambda: names(scanner) == (1, 1))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_leaves_the_configuration_shows_nothing(file, virtual):
+    scanner = await virtual()
+    await file.start(section("front-desk", scanner.scan_url) + destination("Mail"))
+    await until(lambda: names(scanner) == (1, 1))
+    await file.reload(destination("Mail"))
+    await until(lambda: not scanner.device.subscribers.held)
+
+
+class Single:
+    """Replaces the subscribing at the virtual scanner: it takes one destination in a Subscribe."""
+
+    def __init__(self, monkeypatch, *, refuses):
+        destinations = Subscribers._destinations
+
+        def take(subscribers, body):
+            found = destinations(subscribers, body)
+            if len(found) > 1 and refuses:
+                raise Refused(invalid_args("One destination, please."))
+            return dict(list(found.items())[:1])
+
+        monkeypatch.setattr(Subscribers, "_destinations", take)
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_takes_no_list(panel, monkeypatch, configured, refuses):
+    Single(monkeypatch, refuses=refuses)
+    made = await panel({"name": "Mail"}, {"name": "Archive"}, {"name": "Scans"})
+    await until(lambda: len(made.service.scanner.destinations.registration) == 3)
+    assert names(made.scanner) == (3, 3)
+    assert len(set(made.registered)) == 3
+    made.press(2)
+    await until(lambda: made.counted("ok") == 1 and not made.hidden)
+    made.service.scanner.hand_off()
+    await made.service.stopService()
+    assert names(made.scanner) == (3, 3)
+    subscribes = made.scanner.soap.asked["Subscribe"]
+    service = await configured(made.scanner.scan_url, {"name": "Mail"}, {"name": "Scans"})
+    await until(lambda: len(service.scanner.destinations.registration) == 2 and names(made.scanner) == (2, 2))
+    assert made.scanner.soap.asked["Subscribe"] == subscribes + 3  # with that for events
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_with_the_same_name_is_served_too(panel, sink, caught):
+    made = await panel({"name": "Scan to me"})
+    listener = await sink()
+    granted = await subscribed(made.service, listener.url, **PANEL)
+    assert granted.tokens
+    made.service.scanner.destinations.check_names()
+    made.service.scanner.destinations.check_names()
+    [line] = [one for one in caught.all_warnings() if "on the panel, as a [[destination]] does" in one]
+    assert "shows the name Scan to me" in line
+    made.scanner.device.press()
+    await until(lambda: listener.received)
+    await made.ended(1, "Scan to me")
+    assert made.counted("ok", "Scan to me") == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_events_nothing_is_registered(panel, configured, virtual, tmp_path):
+    scanner = await virtual(events="none")
+    service = await configured(scanner.scan_url, {"name": "Mail"}, {"name": "Scans"})
+    await until(lambda: service.scanner.destinations.registration.state == "waiting")
+    assert scanner.soap.asked["Subscribe"] == 2  # for events, and for the panel

@@ -1,0 +1,1 @@
+"""Uploads of files to servers: what an answer means, and when a file is sent again."""

@@ -1,0 +1,1 @@
+"""Commands that are run after a scan: processes, their output, and their time limits."""

@@ -1,0 +1,53 @@
+"""Finishes the scans that a crash has interrupted: their complete pages become files, everything else is deleted.
+
+Only scans of destinations in the configuration are found. A scan that another gateway is running in the same folder is
+locked, and is left alone.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from wsdgateway.net.destinations.folder import ScanFolder, scans_in
+from wsdgateway.net.destinations.scanfiles import ScanFiles
+from wsdgateway.net.destinations.shared import SharedDestinations
+
+_T = TypeVar("_T")
+log = Logger()
+
+
+async def finish_interrupted(shared: SharedDestinations, folders: Iterable[Path]) -> None:
+    """Finish the interrupted scans in these folders. A folder that cannot be used is logged."""
+    for folder in dict.fromkeys(folders):
+        try:
+            for scan_id in await _in_thread(shared, scans_in, folder):
+                await _finish(shared, ScanFolder(folder, scan_id))
+        except OSError as error:
+            log.warn("{folder}: scans that were interrupted cannot be finished: {problem}", folder=str(folder),
+                     problem=error.strerror or str(error))
+
+
+async def _finish(shared: SharedDestinations, folder: ScanFolder) -> None:
+    record = await _in_thread(shared, folder.take_over)
+    if record is None and not folder.is_taken and await _in_thread(shared, folder.is_running):
+        return
+    try:
+        if record is None:
+            await _in_thread(shared, folder.end)
+            return
+        files = ScanFiles(shared, folder, record)
+        for number, page in await _in_thread(shared, folder.kept):
+            await files.add(number, page)
+        await files.finish()
+        log.info("{folder}: a scan from {scanner} to {destination} was interrupted: {pages} complete page(s) are kept, "
+                 "in {files} file(s)", folder=str(folder.folder), scanner=record.scanner, pages=files.pages,
+                 destination=record.destination, files=files.files)
+    finally:
+        folder.leave()
+
+
+async def _in_thread(shared: SharedDestinations, function: Callable[..., _T], *arguments: Any) -> _T:
+    return await deferToThreadPool(shared.reactor, shared.reactor.getThreadPool(), function, *arguments)

@@ -1,0 +1,1 @@
+"""Uploads of scanned files: requests, and the queue on disk that survives restarts."""

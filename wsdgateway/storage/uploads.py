@@ -1,0 +1,321 @@
+"""The folder of the upload queue: each waiting file, with a record of it in JSON beside it.
+
+A file is in the queue from the moment its record exists: `ID.json` is written first and names the source of the scan,
+then `ID.file` is made from it by a rename, a hard link or a copy. A record whose file is missing at a start has it made
+again. A record that says `sent` or `failed` has its file deleted or moved, whatever has been done of that already. So
+the process may end at any moment: a file that its server has not accepted is sent again, and nothing else is deleted.
+
+`incoming/` has a folder for each destination without one of its own, with the scans that are being written, whose names
+begin with a dot, and a file with the name of the destination beside it. `failed/` has the files that were given up; the
+gateway never deletes anything there.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import attrs
+
+from wsdgateway.bridge.uploads.upload import FAILED, SENT, WAITING, Upload, as_record, from_record
+from wsdgateway.storage.store import NotOurs, StoreError
+
+LOCK = "uploads.lock"
+FAILED_FOLDER, INCOMING = "failed", "incoming"
+MAX_ENTRIES = 100000  # in the folder at the start; a folder with more is another program's
+MAX_RECORD = 65536  # bytes
+MAX_NAME = 255  # bytes of a file name
+_OURS = re.compile(r"([0-9a-f]{32})\.(json|file|tmp|part)")
+_COPIED = 1 << 20  # bytes at a time
+
+
+@attrs.frozen
+class Found:
+    """What an earlier start has left: the files that wait, those without a record, and a line for each oddity.
+
+    `scans` are complete scans in `incoming/`, each with the name of its destination.
+    """
+
+    uploads: list[Upload]
+    scans: list[tuple[str, Path]]
+    remarks: list[str]
+
+
+class UploadFolder:
+    """The folder, from `open` to `close`; no other process can use it meanwhile. Methods raise `OSError`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.failed = folder / FAILED_FOLDER
+        self.incoming = folder / INCOMING
+        self._lock: int | None = None
+
+    def open(self) -> Found:
+        """Make the folder, or read what an earlier start has left in it, and finish what was interrupted.
+
+        Raises `NotOurs` for a folder that holds other files or that another gateway uses, and `StoreError` for one that
+        cannot be used.
+        """
+        try:
+            self._open()
+            return self._recover()
+        except OSError as error:
+            self.close()
+            raise StoreError(
+                f"{error.filename or self.folder}: the upload queue cannot be used: {error.strerror}; it must be a "
+                "folder of the gateway's own, or a new one in an existing folder, writable for its user") from None
+        except StoreError:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        with suppress(FileExistsError):
+            self.folder.mkdir(0o700)
+        found = self.folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise NotOurs(f"{self.folder}: the upload queue must be a folder that belongs to the gateway's user; give "
+                          "another folder")
+        for _ in self.entries():
+            pass  # refuses other files before anything is changed
+        self._lock = os.open(self.folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotOurs(f"{self.folder}: another gateway is using the upload queue; stop it, or give another folder"
+                          ) from None
+        except OSError:
+            pass  # a file system without locks
+        self.folder.chmod(0o700)
+        for folder in (self.failed, self.incoming):
+            folder.mkdir(0o700, exist_ok=True)
+
+    def entries(self) -> Iterator[tuple[str, str]]:
+        """The id and the kind of each file of the queue. Raises `NotOurs` if there are other files."""
+        with os.scandir(self.folder) as entries:
+            for count, entry in enumerate(entries):
+                if entry.name in (FAILED_FOLDER, INCOMING) and entry.is_dir(follow_symlinks=False):
+                    continue
+                is_file = entry.is_file(follow_symlinks=False)
+                if entry.name == LOCK and is_file:
+                    continue
+                ours = _OURS.fullmatch(entry.name)
+                if ours is None or not is_file or count > MAX_ENTRIES:
+                    raise NotOurs(f"{self.folder}: the upload queue must be a folder of its own, but it contains "
+                                  f"{entry.name!r}; move that away, or give another folder")
+                yield ours[1], ours[2]
+
+    def _recover(self) -> Found:
+        found = Found([], [], [])
+        kinds: dict[str, set[str]] = {}
+        for name, kind in self.entries():
+            kinds.setdefault(name, set()).add(kind)
+        for name, present in kinds.items():
+            for kind in present & {"tmp", "part"}:
+                self._path(name, kind).unlink(missing_ok=True)
+            if "json" in present:
+                self._recover_record(name, found)
+            elif "file" in present:
+                self._set_aside(name, "it has no record", found)
+        for folder in self.incoming.iterdir():
+            if folder.is_dir() and not folder.is_symlink():
+                self._recover_scans(folder, found)
+        return found
+
+    def _recover_scans(self, folder: Path, found: Found) -> None:
+        try:
+            with folder.with_suffix(".json").open("rb") as file:
+                destination = str(json.loads(file.read(MAX_RECORD)))
+        except (OSError, ValueError, RecursionError):
+            destination = ""
+        recorded = {upload.source for upload in found.uploads}
+        found.scans.extend((destination, path) for path in folder.iterdir() if not (
+            path.name.startswith(".") or str(path) in recorded) and path.is_file())
+
+    def _recover_record(self, name: str, found: Found) -> None:
+        try:
+            with self._path(name, "json").open("rb") as file:
+                upload = from_record(json.loads(file.read(MAX_RECORD)))
+            if upload.id != name:
+                raise ValueError("its id is wrong")
+        except (ValueError, RecursionError) as error:
+            self._set_aside(name, f"its record cannot be read ({error})", found)
+            self._path(name, "json").unlink(missing_ok=True)
+            return
+        if upload.state == WAITING:
+            found.uploads.append(upload)
+        else:
+            self.finish(upload)
+
+    def _set_aside(self, name: str, why: str, found: Found) -> None:
+        path = self._path(name, "file")
+        if path.exists():
+            found.remarks.append(f"{path.name}: {why}; moved to {self._move_to_failed(path, path.name)}")
+
+    # One file.
+
+    def path_of(self, upload: Upload) -> Path:
+        """The file to send."""
+        return self._path(upload.id, "file")
+
+    def write(self, upload: Upload) -> None:
+        """Write the record; the one before is replaced as a whole."""
+        temporary = self._path(upload.id, "tmp")
+        try:
+            temporary.write_text(json.dumps(as_record(upload)), encoding="utf-8")
+            temporary.chmod(0o600)
+            temporary.rename(self._path(upload.id, "json"))
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def take(self, upload: Upload) -> int | None:
+        """Make the file from its source without waiting for the disk.
+
+        Returns None, or a descriptor of the source, which the caller passes to `secure`, if the file must be copied.
+        """
+        source, path = Path(upload.source), self.path_of(upload)
+        if path.exists():
+            return None
+        if source.parent.parent == self.incoming:
+            source.rename(path)
+            return None
+        try:
+            os.link(source, path, follow_symlinks=False)
+            return None
+        except FileNotFoundError:
+            raise
+        except OSError:  # another file system, or one without hard links
+            return os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    def secure(self, upload: Upload, source: int | None) -> None:
+        """Copy the file from a descriptor, which is closed, if there is one; then wait until all is on the disk."""
+        if source is not None:
+            part = self._path(upload.id, "part")
+            try:
+                with open(source, "rb") as file, part.open("wb") as copy:
+                    os.fchmod(copy.fileno(), 0o600)
+                    while data := file.read(_COPIED):
+                        copy.write(data)
+                    copy.flush()
+                    os.fsync(copy.fileno())
+                part.rename(self.path_of(upload))
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+        for path in (self._path(upload.id, "json"), self.folder):
+            _sync(path)
+
+    def update(self, upload: Upload) -> None:
+        """Write the record, and wait until it is on the disk."""
+        self.write(upload)
+        _sync(self._path(upload.id, "json"))
+        _sync(self.folder)
+
+    def finish(self, upload: Upload) -> Path | None:
+        """Remove a file from the queue that was sent, or move one that was given up; returns where it is then."""
+        self.update(upload)
+        path, moved = self.path_of(upload), None
+        if upload.state == SENT:
+            path.unlink(missing_ok=True)
+        elif upload.state == FAILED and path.exists():
+            moved = self._move_to_failed(path, upload.name, upload)
+        self._path(upload.id, "json").unlink(missing_ok=True)
+        return moved
+
+    def forget(self, upload: Upload) -> None:
+        """Remove the record of a file whose source is gone."""
+        self._path(upload.id, "json").unlink(missing_ok=True)
+
+    # The folders for scans and for files that were given up.
+
+    def scan_folder(self, destination: str) -> Path:
+        """The folder in which the scans of a destination without a folder are written."""
+        name = hashlib.sha256(destination.encode()).hexdigest()[:32]  # a destination's may have any character
+        folder = self.incoming / name
+        if not folder.is_dir():
+            folder.with_suffix(".json").write_text(json.dumps(destination))
+            folder.mkdir(0o700, exist_ok=True)
+        return folder
+
+    def give_up_scan(self, path: Path) -> Path:
+        """Move a complete scan from `incoming/` to `failed/`."""
+        return self._move_to_failed(path, path.name)
+
+    def failed_sizes(self) -> list[int]:
+        """The sizes of the files in `failed/`, without those of the reasons."""
+        try:
+            with os.scandir(self.failed) as entries:
+                return [entry.stat(follow_symlinks=False).st_size for entry in entries
+                        if not entry.name.endswith(".json")]
+        except OSError:
+            return []  # the user has removed it meanwhile
+
+    def _move_to_failed(self, path: Path, name: str, upload: Upload | None = None) -> Path:
+        self.failed.mkdir(0o700, exist_ok=True)
+        for target in _names(self.failed, name):
+            reason = target.with_name(f"{target.name}.json")
+            if not reason.exists():
+                try:
+                    # Holds the name; a rename alone would replace a file that the user has put there.
+                    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+                except FileExistsError:
+                    continue
+                break
+        if upload is not None:
+            reason.write_text(json.dumps({key: value for key, value in as_record(upload).items() if key in (
+                "destination", "scanner", "pages", "queued", "attempts", "reason")}, indent=1) + "\n")
+            reason.chmod(0o600)
+        path.rename(target)
+        _sync(self.failed)
+        return target
+
+    def _path(self, name: str, kind: str) -> Path:
+        return self.folder / f"{name}.{kind}"
+
+    def close(self) -> None:
+        """Let other processes use the folder."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+
+def _names(folder: Path, name: str) -> Iterator[Path]:
+    """A name in a folder, then the same with numbers before its extension."""
+    stem, dot, extension = name.rpartition(".")
+    if not stem or len(extension) > 8:
+        stem, dot, extension = name, "", ""
+    kept = os.fsencode(stem)[:MAX_NAME - 32].decode(errors="ignore") or "file"
+    yield folder / f"{kept}{dot}{extension}"
+    number = 1
+    while True:
+        number += 1
+        yield folder / f"{kept}-{number}{dot}{extension}"
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def problem_with_uploads(folder: Path) -> str | None:
+    """The reason why the gateway could not use a folder for its uploads; None if it could. Nothing is changed."""
+    if not os.path.lexists(folder):
+        parent = folder.parent
+        return None if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK) else (
+            f"{folder}: the folder {parent} does not exist, or is not writable for the user who runs this check")
+    if folder.is_symlink() or not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return f"{folder}: must be a folder that is writable for the user who runs this check"
+    try:
+        for _ in UploadFolder(folder).entries():
+            pass
+    except StoreError as error:
+        return str(error)
+    return None
