@@ -50,7 +50,7 @@ def compare(old: Config, new: Config) -> Changes:
         key = "endpoint" if old.admin.endpoint != new.admin.endpoint else "certificate"
         later.append(f"[admin] {key} has changed; {_AFTER_RESTART}")
     config = attrs.evolve(new, gateway=gateway, listen=listen, discovery=discovery, admin=admin,
-                          escl=escl)
+                          escl=escl, unused_state=old.unused_state)
     sections = [field.name for field in attrs.fields(Config) if getattr(old, field.name) != getattr(config, field.name)]
     return Changes(config, added, changed, tuple(name for name in before if name not in after), tuple(later),
                    tuple(sections))

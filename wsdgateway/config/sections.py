@@ -253,6 +253,7 @@ class Config:
     admin: Admin = Admin()
     escl: Escl | None = None
     file: str = ""
+    unused_state: Path | None = None  # the default place of the store, while an older one beside `file` is used
 
     @property
     def spool(self) -> Path:
