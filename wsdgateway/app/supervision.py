@@ -31,8 +31,8 @@ def _microseconds(seconds: float) -> int:
 class Supervision:
     """What systemd is told. `environment` has its variables; they are removed at `start`.
 
-    `problems` returns why the gateway is not ready, and whether it waits for nothing but addresses; `describe` returns
-    the line of status when it is ready.
+    `problems` returns why the gateway is not ready, `waits` whether every listener was tried, so that it waits for
+    addresses; `describe` returns the line of status when it is ready.
     """
 
     log = Logger()
@@ -85,8 +85,13 @@ class Supervision:
             self._socket.send(**status(text))
 
     def changed(self) -> None:
-        """Report that the gateway is ready, once it is; call it when a listener was opened."""
-        if self._socket.is_open and not self._is_ready and not self._is_stopping and not self._problems():
+        """Report that the gateway is ready, once it is; call it after each attempt to open a listener."""
+        if not self._socket.is_open or self._is_ready or self._is_stopping:
+            return
+        if self._problems():
+            if self._waits():
+                self._tell(self._text())
+        else:
             self._is_ready = True
             self._told = self._describe()
             self._socket.send(READY=1, **status(self._told))

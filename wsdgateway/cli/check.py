@@ -36,13 +36,16 @@ def run(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return WRONG
     place = places_in(file)
-    store = _store_problem(config)
+    written = list(written_folders(config))
+    coming = {one.place for one in written if unit is not None and unit.will_make(one.folder)}
+    store = None if STATE in coming else _store_problem(config)
     if isinstance(store, NotOurs):
         print(f"{place(STATE)}: [gateway] state: {store}", file=sys.stderr)
         return WRONG
     unusable = [] if store is None else [Remark(STATE, f"[gateway] state: {store}")]
-    shut = () if unit is None else sandbox_remarks(unit, written_folders(config))
-    every = (*remarks(config), *unusable, *host_remarks(config), *shut)
+    host = [remark for remark in host_remarks(config) if remark.path not in coming]
+    shut = () if unit is None else sandbox_remarks(unit, written)
+    every = (*remarks(config), *unusable, *host, *shut)
     found = sorted(((place(remark.path), remark) for remark in every), key=lambda one: _line(one[0]))
     for where, remark in found:
         print(f"warning: {where}: {remark}")

@@ -1,6 +1,6 @@
 """The systemd unit that runs the gateway on this host, as far as `wsdgateway check` needs it.
 
-Its files are read, not systemd's state: a check may run in a package's build, in a container, or inside the unit itself.
+Its files are read, and not systemd's state, because a check may also run in a container, or inside the unit itself.
 systemd.unit(5), systemd.exec(5).
 """
 
@@ -20,7 +20,7 @@ MAX_UNIT = 1 << 18  # characters of one file
 _HOMES = ("/home", "/root", "/run/user")
 _FOLDERS = {"StateDirectory": "/var/lib", "LogsDirectory": "/var/log", "CacheDirectory": "/var/cache",
             "RuntimeDirectory": "/run"}
-_ALWAYS = ("/tmp", "/var/tmp", "/dev", "/proc", "/sys")  # ProtectSystem=strict leaves these as they are
+PRIVATE = ("/tmp", "/var/tmp")  # writable, since the unit has folders of its own there (PrivateTmp)
 
 
 @attrs.frozen
@@ -30,8 +30,9 @@ class ServiceUnit:
     settings: Mapping[str, Sequence[str]]
 
     @classmethod
-    def installed(cls, folders: Sequence[Path] = FOLDERS) -> "ServiceUnit | None":
-        """Read the unit; None if there is none that can be read."""
+    def installed(cls, folders: Sequence[Path] | None = None) -> "ServiceUnit | None":
+        """Read the unit, by default from systemd's folders; None if there is none that can be read."""
+        folders = FOLDERS if folders is None else folders
         main = next((folder / UNIT for folder in folders if (folder / UNIT).is_file()), None)
         if main is None:
             return None
@@ -60,13 +61,16 @@ class ServiceUnit:
             ("STATE_DIRECTORY", self._made("StateDirectory")), ("LOGS_DIRECTORY", self._made("LogsDirectory")))
             if folders}
 
+    def will_make(self, path: Path) -> bool:
+        """True if systemd makes the folder in which the path is, for the service's user, when the unit starts."""
+        return any(path.is_relative_to(one) and not os.path.lexists(one) for one in self._folders())
+
     def shuts(self, path: Path) -> bool:
         """True if the sandbox keeps the gateway from writing below a path."""
         if self._last("ProtectSystem") != "strict":
             return self._hides(path)
         allowed = [one.lstrip("-+") for one in (*self._words("ReadWritePaths"), *self._bound())]
-        made = [folder for key in _FOLDERS for folder in self._made(key)]
-        inside = any(path.is_relative_to(one) for one in (*allowed, *made, *_ALWAYS))
+        inside = any(path.is_relative_to(one) for one in (*allowed, *self._folders(), *PRIVATE))
         return not inside or self._hides(path)
 
     def cure(self, path: Path) -> str:
@@ -86,6 +90,9 @@ class ServiceUnit:
 
     def _made(self, key: str) -> list[str]:
         return [f"{_FOLDERS[key]}/{name.partition(':')[0]}" for name in self._words(key)]
+
+    def _folders(self) -> list[str]:
+        return [folder for key in _FOLDERS for folder in self._made(key)]
 
     def _last(self, key: str) -> str:
         return next(iter(reversed(self.settings.get(key, ()))), "")

@@ -1,6 +1,6 @@
 """Remarks about paths that the gateway writes to, and that the sandbox of its systemd unit does not let it write."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import attrs
@@ -34,10 +34,11 @@ def written_folders(config: Config) -> Iterator[Written]:
         yield Written(("exchange_log", "capture"), "[exchange_log] capture", config.folder / log.capture)
 
 
-def sandbox_remarks(unit: ServiceUnit, written: Iterator[Written]) -> Iterator[Remark]:
+def sandbox_remarks(unit: ServiceUnit, written: Iterable[Written]) -> Iterator[Remark]:
     """A remark for each folder that the unit does not let the gateway write, with the line to add."""
+    name = UNIT.removesuffix(".service")
     for one in written:
         if unit.shuts(one.folder):
             yield Remark(one.place, (
                 f"{one.key}: the sandbox of {UNIT} does not let the gateway write in {one.folder}; create the folder, "
-                f"run systemctl edit {UNIT.removesuffix('.service')}, and add below [Service]: {unit.cure(one.folder)}"))
+                f"run systemctl edit {name}, and add below [Service]: {unit.cure(one.folder)}"))
