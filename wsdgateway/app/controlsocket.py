@@ -56,6 +56,9 @@ class ControlSocket:
         """Open the socket; a failure is logged, and leaves the admin site for reloads."""
         if self._path is None:
             return
+        if not self._path.parent.is_dir():
+            self._remark("the folder does not exist")
+            return
         missing = Said(TEXT, _missing)
         root, api = Folder(missing), Folder(missing)
         root.putChild(b"api", api)
@@ -69,8 +72,11 @@ class ControlSocket:
             finally:
                 os.umask(mask)
         except (OSError, CannotListenError) as error:
-            self.log.warn("{path}: the socket cannot be opened, so wsdgateway reload needs the URL of the admin site: "
-                          "{error}", path=str(self._path), error=str(error))
+            self._remark(str(error))
+
+    def _remark(self, why: str) -> None:
+        self.log.warn("{path}: the socket cannot be opened, so wsdgateway reload needs the URL of the admin site: "
+                      "{why}", path=str(self._path), why=why)
 
     async def stop(self) -> None:
         """Close the socket."""

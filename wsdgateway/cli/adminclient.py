@@ -30,11 +30,11 @@ class AdminError(CommandError):
 
 
 class Refused(AdminError):
-    """The admin site has answered with an error `status` and this `body`."""
+    """The admin site has answered with an error, of this status of HTTP, and with this `body`."""
 
-    def __init__(self, message: str, status: int, body: str) -> None:
+    def __init__(self, message: str, http_status: int, body: str) -> None:
         super().__init__(message)
-        self.status = status
+        self.http_status = http_status  # `status` is that of the subcommand
         self.body = body
 
 
@@ -96,7 +96,7 @@ class AdminSite:
             with self.open("/readyz") as answer:
                 text = answer.read(MAX_TEXT).decode("utf-8", "replace")
         except Refused as error:
-            if error.status != 503:
+            if error.http_status != 503:
                 raise
             return [line if line.startswith(WARNING) else f"not ready: {line}" for line in error.body.splitlines()]
         except (OSError, HTTPException) as error:

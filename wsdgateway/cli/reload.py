@@ -50,8 +50,8 @@ def _ask(options: argparse.Namespace) -> tuple[int, str]:
         with site.open(PATH, data=b"", timeout=TIMEOUT) as answer:
             return answer.status, answer.read(MAX_ANSWER).decode("utf-8", "replace")
     except Refused as error:
-        if error.status == _MISTAKEN:
-            return error.status, error.body
+        if error.http_status == _MISTAKEN:
+            return error.http_status, error.body
         raise
     except (OSError, HTTPException) as error:
         raise AdminError(f"{site.base}{PATH}: {error}") from None
