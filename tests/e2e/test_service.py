@@ -1,6 +1,7 @@
 """The gateway as a service of systemd, with a stand-in for systemd: the variables that it sets, and its socket."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import threading
 
 import pytest
 
-from tests.e2e.conftest import PATIENCE, program
+from tests.e2e.conftest import GROUP, PATIENCE, USER, program, readable
 from tests.e2e.subnets import GATEWAY, namespaces, need
 from tests.ports import free_port
 
@@ -147,6 +148,28 @@ def test_a_store_at_the_former_place_is_used_with_a_warning(systemd, ports, unti
     until(lambda: systemd.has("READY"))
     assert f"the store {systemd.folder}/gateway.sqlite is used, because it exists" in systemd.log.read_text()
     assert not (systemd.state / "gateway.sqlite").exists()
+
+
+def test_a_minimal_configuration_of_root_works_for_the_user_of_a_service(folder, ports, until):
+    """As the manual sets the service up: only the folders that systemd makes belong to the user."""
+    etc = folder / "etc"
+    etc.mkdir()
+    (etc / "gateway.toml").write_text(configuration(ports))
+    systemd = Systemd(etc)
+    try:
+        (etc / "notify").chmod(0o666)
+        for one in (systemd.state, systemd.runtime):
+            shutil.chown(one, USER, GROUP)
+        systemd.start(*readable(), "setpriv", "--reuid", USER, "--regid", GROUP, "--clear-groups", program("twistd"))
+        until(lambda: systemd.has("READY") or systemd.process.poll() is not None)
+        log = systemd.log.read_text()
+        assert systemd.has("READY"), log
+        assert "cannot" not in log and "#warn] the" not in log
+        assert (systemd.state / "gateway.sqlite").owner() == (systemd.state / "spool").owner() == USER
+        systemd.process.terminate()
+        systemd.process.wait(PATIENCE)
+    finally:
+        systemd.end()
 
 
 @pytest.mark.parametrize("which", ["listen", "escl", "admin"])
