@@ -5,7 +5,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 NAME = "wsdgateway"
 VERSION = version(NAME)
+CONTROL = "control.sock"
 _PID_FILE = "twistd.pid"  # twistd's default, in the working directory
 
 
@@ -33,6 +34,21 @@ def command() -> str:
         if beside.is_file():
             return shlex.quote(str(beside))
     return f"{shlex.quote(sys.executable)} -m {NAME}"
+
+
+def folder_of(variable: str, environment: Mapping[str, str]) -> Path | None:
+    """The first folder in a variable that systemd sets, such as STATE_DIRECTORY; None without one.
+
+    systemd.exec(5).
+    """
+    first = environment.get(variable, "").partition(":")[0]
+    return Path(first) if first else None
+
+
+def control_socket(environment: Mapping[str, str]) -> Path | None:
+    """The local socket of the gateway that systemd runs in this environment; None without `$RUNTIME_DIRECTORY`."""
+    folder = folder_of("RUNTIME_DIRECTORY", environment)
+    return None if folder is None else folder / CONTROL
 
 
 def no_pid_file(twistd: MutableMapping[str, Any] | None) -> None:

@@ -38,7 +38,7 @@ class Gateway:
         overview = Overview("x", [], [], Metrics(), ExchangeLog(), lambda name: succeed([]), lambda: 1e9,
                             self.clock.seconds)
         self.site = AdminSite(self.clock, overview, Access(None, (), self.clock.seconds), "1",
-                              AdminLimits(**{"header_timeout": 15.0, "keepalive_timeout": 60.0, **limits}))
+                              AdminLimits(**{"header_timeout": 15.0, "keepalive_timeout": 60.0, **limits}), None)
 
     def connect(self, kind=StringTransportWithDisconnection):
         transport = kind(peerAddress=IPv4Address("TCP", "127.0.0.1", 5))

@@ -25,7 +25,7 @@ class Browser:
     def __init__(self, **described):
         self.clock = Clock()
         self.overview = Described(self.clock.seconds, **described)
-        self.site = AdminSite(self.clock, self.overview, Access(None, (), self.clock.seconds), "1", AdminLimits())
+        self.site = AdminSite(self.clock, self.overview, Access(None, (), self.clock.seconds), "1", AdminLimits(), None)
         self.site.start()
 
     def get(self, path, method="GET"):

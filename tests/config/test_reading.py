@@ -6,6 +6,7 @@ import pytest
 
 from tests.config.configurations import LISTEN, SCANNER, problems
 from wsdgateway.config.reading import MAX_FILE, ConfigError, find_config, make_config, read_config
+from wsdgateway.config.remarks import remarks
 
 
 @pytest.mark.parametrize(("more", "key"), [
@@ -120,3 +121,52 @@ def test_a_folder_without_read_permission_is_not_skipped(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Path, "stat", refuse)
     assert find_config() == "gateway.toml"
+
+
+class TestTheDefaultPlaceOfTheStore:
+    """Where the store is without [gateway] state, in a service and elsewhere."""
+
+    @pytest.fixture
+    def read(self, tmp_path):
+        folder = tmp_path / "etc"
+        folder.mkdir()
+
+        def read(text="", **environment):
+            (folder / "g.toml").write_text(f'[[listen]]\nendpoint = "tcp:5357"\n{text}')
+            return read_config(str(folder / "g.toml"), environment)
+
+        read.folder = folder
+        return read
+
+    def test_it_is_beside_the_configuration(self, read):
+        config = read()
+        assert config.gateway.state == "sqlite:gateway.sqlite" and config.spool == read.folder / "spool"
+
+    @pytest.mark.parametrize("folders", ["/var/lib/wsdgateway", "/var/lib/wsdgateway:/var/lib/other"])
+    def test_in_a_service_it_is_in_the_state_directory_and_the_spool_beside_it(self, read, folders):
+        config = read(STATE_DIRECTORY=folders)
+        assert config.gateway.state == "sqlite:/var/lib/wsdgateway/gateway.sqlite"
+        assert config.spool == Path("/var/lib/wsdgateway/spool")
+        assert texts(config) == []
+
+    @pytest.mark.parametrize("state", ["sqlite:gateway.sqlite", "sqlite:other.sqlite", "memory:"])
+    def test_a_written_state_keeps_its_meaning(self, read, state):
+        config = read(f'[gateway]\nstate = "{state}"\n', STATE_DIRECTORY="/var/lib/wsdgateway")
+        assert config.gateway.state == state and texts(config) == []
+
+    def test_a_store_at_the_former_place_is_used_with_a_warning(self, read):
+        (read.folder / "gateway.sqlite").touch()
+        config = read('[gateway]\nname = "x"\n', STATE_DIRECTORY="/var/lib/wsdgateway")
+        assert config.gateway.state == "sqlite:gateway.sqlite" and config.spool == read.folder / "spool"
+        [line] = texts(config)
+        assert line.startswith(f"[gateway] state: the store {read.folder}/gateway.sqlite is used, because it exists; ")
+        assert " to /var/lib/wsdgateway, " in line
+
+    def test_a_configuration_in_the_state_directory_itself_needs_no_warning(self, read):
+        (read.folder / "gateway.sqlite").touch()
+        config = read(STATE_DIRECTORY=str(read.folder))
+        assert config.gateway.state == f"sqlite:{read.folder}/gateway.sqlite" and texts(config) == []
+
+
+def texts(config):
+    return [str(remark) for remark in remarks(config)]

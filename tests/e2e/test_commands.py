@@ -126,16 +126,19 @@ def test_a_store_that_cannot_be_restored_ends_the_gateway_with_status_1(tmp_path
     assert not (tmp_path / "twistd.pid").exists()
 
 
-def test_a_port_that_is_taken_does_not_end_run(start, tmp_path, until):
+def test_a_port_that_is_taken_ends_run_with_status_1_and_names_the_program(start, tmp_path):
     port = free_port()
     (tmp_path / "gateway.toml").write_text(LISTEN.replace("tcp:0", f"tcp:{port}", 1))
     other = tmp_path / "other"
     other.mkdir()
     (other / "gateway.toml").write_text((tmp_path / "gateway.toml").read_text())
-    start((*GATEWAY, "run"), "AdminSite starting on")
-    second = start((*GATEWAY, "run"), "ss -ltnp, as root, shows which); tried again every 5 s", other)
-    second.terminate()
-    assert second.wait(PATIENCE) == 0
+    first = start((*GATEWAY, "run"), "AdminSite starting on")
+    second = ended(other, *GATEWAY, "run")
+    assert second.returncode == 1 and "Traceback" not in second.stdout
+    problem, end = (line for line in second.stdout.splitlines() if "#error]" in line)
+    assert f"cannot listen at tcp:{port}:interface=127.0.0.1: " in problem and "Address already in use" in problem
+    assert problem.endswith(f"(process {first.pid}))")
+    assert f"The gateway does not start, because it cannot listen at tcp:{port}:" in end
 
 
 def test_every_program_prints_the_version(tmp_path):

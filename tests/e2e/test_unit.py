@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def analyze(*arguments):
 
 def test_systemd_accepts_the_unit(tmp_path):
     copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text().replace("/opt/wsdgateway/bin/twistd", "/bin/true"))  # the executable must exist
+    copy.write_text(re.sub("/opt/wsdgateway/bin/[a-z]+", "/bin/true", UNIT.read_text()))  # the executables must exist
     done = analyze("verify", "--man=no", copy)
     assert (done.returncode, done.stderr) == (0, "")
 

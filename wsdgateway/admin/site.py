@@ -1,6 +1,6 @@
 """The addresses of the admin site: `/healthz`, `/readyz`, `/metrics`, `/api/...`, and the pages.
 
-Everything but the login and the logout is read-only. `admin.access` decides which requests are allowed.
+Everything but the login, the logout and `/api/reload` is read-only. `admin.access` decides which requests are allowed.
 """
 
 import json
@@ -22,6 +22,7 @@ from wsdgateway.admin.history import MINUTE
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.page import write_login, write_problem
 from wsdgateway.admin.pages import Pages
+from wsdgateway.admin.reloading import Reload, reload_resource
 from wsdgateway.admin.resources import TEXT, BoundedRequest, Folder, Made, Make, Said, argument, is_set
 from wsdgateway.admin.stream import Stream
 from wsdgateway.bridge.access.quotas import client_of
@@ -71,7 +72,8 @@ class AdminSite(Site):
     protocol: Any = AdminChannel
     logger = Logger()
 
-    def __init__(self, reactor: Any, overview: Overview, access: Access, instance: str, limits: AdminLimits) -> None:
+    def __init__(self, reactor: Any, overview: Overview, access: Access, instance: str, limits: AdminLimits,
+                 reload: Reload) -> None:
         self._overview = overview
         self.access = access
         self.connections = AdminConnections(reactor, limits, overview.seconds)
@@ -79,6 +81,7 @@ class AdminSite(Site):
         self._lines = Burst(MAX_LINES, QUIET_SECONDS / MAX_LINES)
         self.stream = Stream(reactor, overview.log, instance, self._may_go_on)
         self._pages = Pages(overview, access)
+        self._reload = reload
         self._sampling = LoopingCall(self._sample)
         self._sampling.clock = reactor
         self._missing = self._problem(404, "There is no page at this address; the overview is at /.")
@@ -112,6 +115,7 @@ class AdminSite(Site):
             (api, b"spools", Made(_JSON, self._of(overview.describe_spools))),
             (api, b"exchanges", Made(_JSON, self._exchanges)),
             (api, b"stream", self.stream),
+            (api, b"reload", reload_resource(self._reload)),
         ):
             folder.putChild(path, resource)
         return root

@@ -64,7 +64,7 @@ class Listeners:
         files = identity_files(section, self._config.folder)
         identity = None if files is None else CurrentIdentity(files)
         listener = Listener(reactor if identity is None else self._reactor, plain_endpoint(section), factory, tried,
-                            identity)
+                            identity, gives_up=True)
         remark_on(self.log, listener.endpoint, identity, self._wall())
         return listener
 
@@ -76,6 +76,10 @@ class Listeners:
             files = identity_files(section, config.folder)
             if files is not None and listener.identity is not None:
                 reload_identity(self.log, listener.endpoint, listener.identity, files, self._wall())
+
+    def refused(self) -> list[Listener]:
+        """The listeners whose port is taken or forbidden, so that the gateway cannot start."""
+        return [listener for listener in (*self.listeners, self.admin) if listener.is_refused]
 
     def certificates(self) -> list[tuple[str, float]]:
         """The endpoint of each listener with TLS, and the expiry of its certificate in seconds since 1970."""

@@ -3,7 +3,7 @@
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from importlib.metadata import metadata
 from itertools import count
 from pathlib import Path
@@ -19,6 +19,7 @@ from wsdgateway.admin.access import Access
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.afterscan import open_after_scan
+from wsdgateway.app.controlsocket import ControlSocket
 from wsdgateway.app.destinations import Destinations
 from wsdgateway.app.discovery import DiscoveryService
 from wsdgateway.app.escl import host_names, is_for_escl, make_spool, open_spool, restore_offers, with_both
@@ -27,10 +28,12 @@ from wsdgateway.app.esclports import EsclPorts
 from wsdgateway.app.exchangelog import ExchangeLogging
 from wsdgateway.app.listeners import Listeners
 from wsdgateway.app.messageids import MessageIds
+from wsdgateway.app.reloads import ReloadResult, Reloads, cannot
 from wsdgateway.app.resourcelimits import admin_limits, client_limits, open_files
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.startlines import StartLines
-from wsdgateway.app.storedstate import StoredState
+from wsdgateway.app.storedstate import END_SECONDS, StoredState
+from wsdgateway.app.supervision import Supervision
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas, client_of
 from wsdgateway.bridge.jobs.job import Job
@@ -90,7 +93,8 @@ class GatewayService(MultiService):
     """The whole gateway: listeners, scanners, store and admin site.
 
     `configure_log` is called with the section `[gateway]` of each configuration that is reloaded, `on_failure` when the
-    gateway stops by itself, because it cannot start.
+    gateway stops by itself, because it cannot start. `environment` has the variables with which systemd starts a
+    service; those that are for one process only are removed.
     """
 
     logger = Logger()
@@ -98,7 +102,8 @@ class GatewayService(MultiService):
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float] = time.monotonic,
                  wall: Callable[[], float] = time.time,
                  configure_log: Callable[[Gateway], None] = lambda section: None,
-                 on_failure: Callable[[], None] = lambda: None) -> None:
+                 on_failure: Callable[[], None] = lambda: None,
+                 environment: MutableMapping[str, str] | None = None) -> None:
         super().__init__()
         self._on_failure = on_failure
         self.reactor = reactor
@@ -171,7 +176,7 @@ class GatewayService(MultiService):
             refuses_bare=refuses_bare)
         self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.scanners, self.store,
                                     lambda host: self._ports.base_at(host), wall=wall)
-        self.escl_ports.on_change = self.announcements.changed
+        self.escl_ports.on_change = self._escl_changed
         self.bridged.on_added = with_both(self.bridged.on_added, self.escl_ports.changed)
         self.bridged.on_removed = with_both(self.bridged.on_removed, self.escl_ports.changed)
         self.listeners: list[Listener] = []
@@ -180,7 +185,15 @@ class GatewayService(MultiService):
                             lambda: self._ports.client_base(), self.escl_ports, self.announcements.places,
                             None if self.escl is None else self.escl.room)
         access = Access(config.admin.token, config.admin.hosts, seconds)
-        self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
+        self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files),
+                              self.reload_and_report)
+        self._control = ControlSocket(reactor, environment or {}, self.reload_and_report)
+        self.supervision = Supervision(reactor, {} if environment is None else environment, self._problems,
+                                       lambda: all(listener.tried for listener in (*self.listeners, self.admin)),
+                                       self._describe)
+        self._reloads = Reloads(self._reload, _origin, self.supervision.reloading, self.supervision.reloaded,
+                                self.metrics.config_refused)
+        self._overview = overview
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
         self.metrics.watch_certificates(lambda: [*self._ports.certificates(), *self.escl_ports.certificates()])
         self.metrics.watch_store(lambda: self.store.warning() is not None)
@@ -189,10 +202,8 @@ class GatewayService(MultiService):
         self.listeners += self._ports.listeners
         self.admin = self._ports.admin
         self.resolver = Resolver(reactor)
-        self._started = False
+        self._started = self._is_ending = False
         self._loading: Deferred[None] | None = None
-        self.reloading: Deferred[None] | None = None
-        self._reload_warning: str | None = None
 
     def _sequence(self) -> Sequence:
         """The AppSequence of the next discovery message. The InstanceId grows with each start.
@@ -203,14 +214,18 @@ class GatewayService(MultiService):
 
     def _warnings(self) -> list[str]:
         """Problems for the admin site to show that do not keep clients from being served."""
-        return [warning for warning in (self.store.warning(), self._reload_warning) if warning is not None]
+        return [warning for warning in (self.store.warning(), self._reloads.warning) if warning is not None]
 
-    def _refuse_reload(self, problem: str, more: int = 0) -> None:
-        """Record that a reload has failed, and why; `more` counts the problems besides this one."""
-        self.metrics.config_refused()
-        others = f" (and {more} more in the log)" if more else ""
-        self._reload_warning = ("The reload failed, and the former configuration stays in use. Correct the file, and "
-                                f"reload again: {problem}{others}")
+    def _problems(self) -> list[str]:
+        """The reasons why not every listener is open; empty if all are."""
+        admin = [] if self.admin.port is not None else [f"{self.admin.endpoint}: {self.admin.problem}"]
+        return [*self._overview.problems(), *admin]
+
+    def _describe(self) -> str:
+        """The state of the gateway for `systemctl status`."""
+        # Not `scanner.health`: to read that has the scanner asked.
+        reachable = sum(scanner.watch.health.reachable is True for scanner in self.scanners)
+        return f"{reachable} of {len(self.scanners)} scanners reachable"
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
@@ -221,6 +236,8 @@ class GatewayService(MultiService):
         for line in remarks(self.config):
             self.logger.warn("{line}", line=line)
         super().startService()
+        self.supervision.start()
+        self._control.start()
         self.resolver.start()
         self.site.start()
         self._loading = Deferred.fromCoroutine(self._load())
@@ -243,6 +260,17 @@ class GatewayService(MultiService):
 
     # Reloading the configuration.
 
+    @property
+    def reloading(self) -> Deferred[None] | None:
+        """Fires when the reload in progress has ended; None between two."""
+        return self._reloads.running
+
+    async def reload_and_report(self) -> ReloadResult:
+        """Reload as for SIGHUP, once a reload in progress has ended, and return the result."""
+        if not self.config.file:
+            return cannot("the gateway runs without a configuration file")
+        return await self._reloads.report(self.reload)
+
     def reload(self) -> None:
         """Handle SIGHUP: reopen the exchange log's file, retry the store, and read the configuration again.
 
@@ -251,17 +279,8 @@ class GatewayService(MultiService):
         """
         self.recording.reopen()
         self.store.retry()
-        if self.config.file and self.running and self._loading is not None and self.reloading is None:
-            self.reloading = Deferred.fromCoroutine(self._reload())
-            self.reloading.addErrback(self._not_reloaded)
-            self.reloading.addBoth(self._reloaded)
-
-    def _reloaded(self, _: object) -> None:
-        self.reloading = None
-
-    def _not_reloaded(self, failure: Failure) -> None:
-        self._refuse_reload(_origin(failure))
-        self.logger.failure("Reloading the configuration failed", failure)
+        if self.config.file and self.running and self._loading is not None:
+            self._reloads.start()
 
     async def _reload(self) -> None:
         if not self.bridged.is_settled:
@@ -273,12 +292,13 @@ class GatewayService(MultiService):
         try:
             changes = compare(self.config, read_config(self.config.file))
         except ConfigError as error:
-            self._refuse_reload(error.problems[0], len(error.problems) - 1)
+            self._reloads.refuse(error.problems)
             for problem in error.problems:
                 self.logger.error("The configuration was not reloaded: {problem}", problem=problem)
             return
         self.configure_log(changes.config.gateway)
-        for line in (*remarks(changes.config), *changes.later):
+        warnings = [str(line) for line in (*remarks(changes.config), *changes.later)]
+        for line in warnings:
             self.logger.warn("{line}", line=line)
         config = self.config = changes.config
         self.server.limits = client_limits(config, self._files)
@@ -301,19 +321,34 @@ class GatewayService(MultiService):
             self.escl.names.clear()
             self.escl.names.update(host_names(config))
         self.metrics.config_read(self.wall())
-        self._reload_warning = None
-        self.logger.info("{file} reloaded: {added} scanner(s) added, {changed} replaced, {removed} removed; changed "
-                         "sections: {sections}", file=config.file, added=len(changes.added),
-                         changed=len(changes.changed), removed=len(changes.removed),
-                         sections=", ".join(f"[{name}]" for name in changes.sections) or "none")
+        summary = (f"{config.file} reloaded: {len(changes.added)} scanner(s) added, {len(changes.changed)} replaced, "
+                   f"{len(changes.removed)} removed; changed sections: "
+                   f"{', '.join(f'[{name}]' for name in changes.sections) or 'none'}")
+        self._reloads.succeeded(summary, warnings)
+        self.logger.info("{summary}", summary=summary)
 
     def _not_loaded(self, failure: Failure) -> None:
         place = places_in(self.config.file)(("gateway", "state"))
         self.logger.error("{place}: [gateway] state = {state}: the gateway does not start, because restoring the "
                           "content of the store failed: {problem}. Move the file away, or replace it with a good copy",
                           place=place, state=self.config.gateway.state, problem=_origin(failure))
+        self._end()
+
+    def _end(self) -> None:
+        """Stop the program, because the gateway cannot start."""
         self._on_failure()
         self.reactor.callLater(0, self.reactor.stop)
+
+    def _cannot_open(self, refused: list[Listener]) -> None:
+        if not self._is_ending:
+            self._is_ending = True
+            self.logger.error("The gateway does not start, because it cannot listen at {endpoints}; the reason is in "
+                              "the lines above", endpoints=", ".join(one.endpoint for one in refused))
+            self._end()
+
+    def _escl_changed(self) -> None:
+        self.announcements.changed()
+        self.supervision.changed()
 
     def _presence_changed(self, name: str) -> None:
         """Announce a change of a scanner to clients."""
@@ -321,10 +356,17 @@ class GatewayService(MultiService):
         self.announcements.changed()
 
     def _tried(self) -> None:
-        """Start the scanners once the ports at which they reach this gateway are known."""
+        """Start the scanners once the ports at which they reach this gateway are known, and none is refused."""
+        # The port of an eSCL scanner that is added later is no reason to end.
+        refused = [*self._ports.refused(), *(
+            [] if self._started else [one for one in self.escl_ports.listeners if one.is_refused])]
+        if refused:
+            self._cannot_open(refused)
+            return
         self._start_lines.tried()
         self.announcements.changed()
-        if not self._started and all(listener.tried for listener in self.listeners) and any(
+        self.supervision.changed()
+        if not self._started and all(listener.tried for listener in (*self.listeners, self.admin)) and any(
                 listener.port is not None for listener in self.listeners):
             self._started = True
             self.destinations.start()
@@ -360,6 +402,8 @@ class GatewayService(MultiService):
         self.router.unread(connection.client, connection.path)
 
     async def _stop(self) -> None:
+        self.supervision.stopping(self.config.limits.stop_timeout + END_SECONDS)
+        await self._control.stop()
         if self._loading is not None:
             await self._loading
         if self.discovery.running:
@@ -391,6 +435,7 @@ class GatewayService(MultiService):
         if self.escl is not None:
             self.escl.spool.close()
         self.resolver.stop()
+        self.supervision.stop()
 
     def stopService(self) -> Deferred[None]:
         self.running = False

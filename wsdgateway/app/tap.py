@@ -83,7 +83,8 @@ def makeService(options: Options) -> IService:
     log = ProgramLog(config.gateway)
     try:
         with acting_as(options.user):
-            service = GatewayService(reactor, config, configure_log=log.configure, on_failure=exit_with_failure)
+            service = GatewayService(reactor, config, configure_log=log.configure, on_failure=exit_with_failure,
+                                     environment=os.environ)
     except SpoolUnusable as error:
         raise SystemExit(f"{places_in(config.file)(('escl', 'spool'))}: [escl] spool: {error}") from None
     except UploadsUnusable as error:

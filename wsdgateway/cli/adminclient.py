@@ -17,7 +17,7 @@ from wsdgateway.cli.printing import printable
 
 TIMEOUT = 10.0
 MAX_ANSWER = 1 << 26
-MAX_TEXT = 1 << 14
+MAX_TEXT = 1 << 17
 DEFAULT = "http://127.0.0.1:8357"
 WARNING = "warning: "
 TOKEN_VARIABLE = "WSDGATEWAY_TOKEN"
@@ -30,11 +30,11 @@ class AdminError(CommandError):
 
 
 class Refused(AdminError):
-    """The admin site has answered with an error `status` and this `body`."""
+    """The admin site has answered with an error, of this status of HTTP, and with this `body`."""
 
-    def __init__(self, message: str, status: int, body: str) -> None:
+    def __init__(self, message: str, http_status: int, body: str) -> None:
         super().__init__(message)
-        self.status = status
+        self.http_status = http_status  # `status` is that of the subcommand
         self.body = body
 
 
@@ -69,14 +69,16 @@ class AdminSite:
             raise AdminError(f"--ca {printable(ca)}: must be left out, because {printable(base)} is no https URL")
         return cls(base.rstrip("/"), None if ca is None else _trust_in(ca))
 
-    def open(self, path: str, headers: dict[str, str] | None = None, timeout: float = TIMEOUT) -> HTTPResponse:
-        """Open a path of the site, with the token from the environment. Raises `AdminError`."""
+    def open(self, path: str, headers: dict[str, str] | None = None, timeout: float = TIMEOUT,
+             data: bytes | None = None) -> HTTPResponse:
+        """Open a path of the site, with the token from the environment; POST if there is `data`. Raises `AdminError`.
+        """
         url = self.base + path
         token = os.environ.get(TOKEN_VARIABLE)
         # Not through the proxy that the environment may name: it would get the token.
         opener = build_opener(ProxyHandler({}), *([] if self.tls is None else [HTTPSHandler(context=self.tls)]))
         try:
-            answer: HTTPResponse = opener.open(Request(url, headers={
+            answer: HTTPResponse = opener.open(Request(url, data, headers={
                 **(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}), timeout=timeout)
             return answer
         except HTTPError as error:
@@ -94,7 +96,7 @@ class AdminSite:
             with self.open("/readyz") as answer:
                 text = answer.read(MAX_TEXT).decode("utf-8", "replace")
         except Refused as error:
-            if error.status != 503:
+            if error.http_status != 503:
                 raise
             return [line if line.startswith(WARNING) else f"not ready: {line}" for line in error.body.splitlines()]
         except (OSError, HTTPException) as error:
@@ -127,6 +129,6 @@ def _refusal(error: HTTPError, token: str | None, body: str) -> str:
     if error.code == 401:
         return (f"the token in {TOKEN_VARIABLE} is wrong; set it to [admin] token" if token else
                 f"a token is required; set {TOKEN_VARIABLE} to [admin] token")
-    if error.code in (403, 421, 503):
+    if error.code in (403, 409, 421, 503):
         return body
     return f"{error.code} {error.reason}; {_HINT}"

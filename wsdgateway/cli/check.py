@@ -1,11 +1,14 @@
 """The subcommand `wsdgateway check`: reads a configuration, and reports its present and foreseeable problems."""
 
 import argparse
+import os
 import sys
 from typing import Any
 
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.hostremarks import host_remarks
+from wsdgateway.cli.serviceunit import ServiceUnit
+from wsdgateway.cli.written import sandbox_remarks, written_folders
 from wsdgateway.config.reading import CANDIDATES, ConfigError, find_config, places_in, read_config
 from wsdgateway.config.remarks import Remark, remarks
 from wsdgateway.config.sections import Config
@@ -27,23 +30,34 @@ def run(options: argparse.Namespace) -> int:
     """Print the mistakes, or the warnings and a summary. Returns the exit status."""
     try:
         file = options.file or find_config("give a FILE, or try the gateway without one: wsdgateway run --demo")
-        config = read_config(file)
+        unit = _unit_of(file)
+        config = read_config(file, os.environ if unit is None else {**unit.environment(), **os.environ})
     except ConfigError as error:
         print(error, file=sys.stderr)
         return WRONG
     place = places_in(file)
-    store = _store_problem(config)
+    written = list(written_folders(config))
+    coming = {one.place for one in written if unit is not None and unit.will_make(one.folder)}
+    store = None if STATE in coming else _store_problem(config)
     if isinstance(store, NotOurs):
         print(f"{place(STATE)}: [gateway] state: {store}", file=sys.stderr)
         return WRONG
     unusable = [] if store is None else [Remark(STATE, f"[gateway] state: {store}")]
-    found = sorted(((place(remark.path), remark) for remark in (*remarks(config), *unusable, *host_remarks(config))),
-                   key=lambda one: _line(one[0]))
+    host = [remark for remark in host_remarks(config) if remark.path not in coming]
+    shut = () if unit is None else sandbox_remarks(unit, written)
+    every = (*remarks(config), *unusable, *host, *shut)
+    found = sorted(((place(remark.path), remark) for remark in every), key=lambda one: _line(one[0]))
     for where, remark in found:
         print(f"warning: {where}: {remark}")
     print(f"{file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes"
           + (f", {len(found)} warning(s)" if found else ""))
     return 0
+
+
+def _unit_of(file: str) -> ServiceUnit | None:
+    """The systemd unit on this host whose gateway uses the configuration; None if there is none."""
+    unit = ServiceUnit.installed()
+    return unit if unit is not None and unit.runs(file) else None
 
 
 def _line(place: str) -> int:

@@ -64,7 +64,7 @@ def compare(old: Config, new: Config) -> Changes:
     uploads = attrs.evolve(new.uploads, folder=old.uploads.folder)
     later += _later("uploads", uploads, new.uploads)
     config = attrs.evolve(new, gateway=gateway, uploads=uploads, listen=listen, discovery=discovery, admin=admin,
-                          escl=escl)
+                          escl=escl, unused_state=old.unused_state)
     sections = [field.name for field in attrs.fields(Config) if getattr(old, field.name) != getattr(config, field.name)]
     return Changes(config, added, changed, tuple(name for name in before if name not in after), tuple(later),
                    tuple(sections))

@@ -1,6 +1,7 @@
 """Reads the configuration from TOML into frozen values, or raises one error that lists every mistake."""
 
 import difflib
+import os
 import re
 import sys
 import tomllib
@@ -35,6 +36,7 @@ from wsdgateway.config.sections import (
 )
 from wsdgateway.config.wrong import Section, Wrong, shown
 from wsdgateway.discovery.identity import identity_of
+from wsdgateway.program import folder_of
 
 
 class ConfigError(Exception):
@@ -145,8 +147,11 @@ def places_in(file: str) -> Callable[[TomlPath], str]:
     return lambda path: _place(file, position_of(lines, path))
 
 
-def read_config(path: str) -> Config:
-    """Reads the configuration from a file. Raises `ConfigError`."""
+def read_config(path: str, environment: Mapping[str, str] = os.environ) -> Config:
+    """Reads the configuration from a file. Raises `ConfigError`.
+
+    The store is in `$STATE_DIRECTORY` of the environment, if there is one and the file does not say where.
+    """
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_FILE + 1)
@@ -166,7 +171,19 @@ def read_config(path: str) -> Config:
         found = _SYNTAX.search(str(error))
         place = _place(path, int(found[1]) if found else None)
         raise ConfigError([f"{place}: not valid TOML: {error}{hint}"]) from None
-    return make_config(data, path, find_positions(text))
+    config = make_config(data, path, find_positions(text))
+    return config if "state" in data.get("gateway", {}) else _in_state_directory(config, environment)
+
+
+def _in_state_directory(config: Config, environment: Mapping[str, str]) -> Config:
+    """Moves the default store to the folder that systemd makes for the service, unless one lies at the former place."""
+    folder = folder_of("STATE_DIRECTORY", environment)
+    if folder is None:
+        return config
+    default = folder / config.gateway.state.partition(":")[2]
+    if default.parent != config.folder and os.path.exists(config.folder / default.name):
+        return attrs.evolve(config, unused_state=default)
+    return attrs.evolve(config, gateway=attrs.evolve(config.gateway, state=f"sqlite:{default}"))
 
 
 def make_config(data: dict[str, Any], path: str, lines: Mapping[TomlPath, int] = EMPTY) -> Config:

@@ -28,8 +28,18 @@ class Remark:
 
 def remarks(config: Config) -> list[Remark]:
     """Returns a remark for each setting that is risky, or has no effect as it is."""
-    return [*_scanner_remarks(config), *_access_remarks(config), *_discovery_remarks(config), *_overlaps(config),
-            *_escl_remarks(config), *_destination_remarks(config)]
+    return [*_state_remarks(config), *_scanner_remarks(config), *_access_remarks(config), *_discovery_remarks(config),
+            *_overlaps(config), *_escl_remarks(config), *_destination_remarks(config)]
+
+
+def _state_remarks(config: Config) -> Iterator[Remark]:
+    """A remark about a store beside the configuration, where it was by default before systemd's folder was used."""
+    if config.unused_state is not None:
+        former = config.folder / config.unused_state.name
+        yield Remark(("gateway", "state"), (
+            f"[gateway] state: the store {former} is used, because it exists; stop the gateway and move it, with the "
+            f"files whose names begin with {former.name}, to {config.unused_state.parent}, or write state = "
+            f"\"sqlite:{former}\""))
 
 
 def _scanner_remarks(config: Config) -> Iterator[Remark]:

@@ -289,6 +289,7 @@ class Config:
     escl: Escl | None = None
     uploads: UploadsConfig = UploadsConfig()
     file: str = ""
+    unused_state: Path | None = None  # the default place of the store, while an older one beside `file` is used
 
     @property
     def spool(self) -> Path:

@@ -182,3 +182,62 @@ def test_the_states_of_a_listener(port, steps, monkeypatch, said):
         assert (listener.port is not None) is (state is LISTENING)
     assert all(port.stopped for port in endpoint.ports)
     assert not endpoint.reactor.getDelayedCalls()
+
+
+class Refusing(MemoryReactorClock):
+    """Reactor whose ports fail to open with the error `number`, unless it is 0."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number, self.ports = number, []
+
+    def listenTCP(self, port, factory, backlog=50, interface=""):
+        if self.number:
+            raise CannotListenError(interface, port, OSError(self.number, "refused"))
+        self.ports.append(Port(port))
+        return self.ports[-1]
+
+
+@pytest.mark.parametrize("number", [errno.EADDRINUSE, errno.EACCES])
+def test_a_port_that_is_taken_or_forbidden_is_not_tried_again_by_a_listener_that_gives_up(number, said):
+    reactor, tries = Refusing(number), []
+    listener = Listener(reactor, "tcp:5357", Factory(), lambda: tries.append(1), gives_up=True)
+    listener.startService()
+    assert listener.is_refused and listener.state is CLOSED and tries == [1]
+    assert not reactor.getDelayedCalls()
+    [line] = said
+    assert line.startswith("cannot listen at tcp:5357: ") and "tried again" not in line
+    assert listener.stopService().called
+
+
+def test_a_port_that_is_taken_is_tried_again_by_other_listeners():
+    reactor = Refusing(errno.EADDRINUSE)
+    listener = Listener(reactor, "tcp:5357", Factory())
+    listener.startService()
+    assert listener.is_refused and listener.state is WAITING
+    reactor.number = 0
+    reactor.advance(RETRY_SECONDS)
+    assert not listener.is_refused and listener.state is LISTENING
+
+
+def test_an_address_that_is_absent_is_tried_again_and_logged_once(said):
+    reactor = Refusing(errno.EADDRNOTAVAIL)
+    listener = Listener(reactor, "tcp:5357:interface=192.0.2.5", Factory(), gives_up=True)
+    listener.startService()
+    for _ in range(3):
+        reactor.advance(RETRY_SECONDS)
+    assert listener.state is WAITING and not listener.is_refused and "refused" in listener.problem
+    [line] = said
+    assert line.endswith("; tried again every 5 s")
+    reactor.number = 0
+    reactor.advance(RETRY_SECONDS)
+    assert listener.state is LISTENING and listener.problem == ""
+
+
+def test_a_privileged_port_that_another_program_uses_is_reported_as_taken_after_root_is_dropped():
+    reactor = Refusing(errno.EADDRINUSE)
+    listener = Listener(reactor, "tcp:80", Factory(), gives_up=True)
+    listener.privilegedStartService()
+    reactor.number = errno.EACCES
+    listener.startService()
+    assert listener.is_refused and "needs CAP_NET_BIND_SERVICE" not in listener.problem

@@ -1,7 +1,8 @@
 """Listens on a port while the service runs, with or without TLS; tries again if the port cannot be opened.
 
-An interface may get its address after the gateway has started, so a failure is logged and not final. A privileged port
-is opened before twistd drops root (`--uid`); connections wait in its backlog until the service runs::
+An interface may get its address after the gateway has started, so a failure is logged, once, and not final. A port that
+another program uses, or that is forbidden, is final for a listener with `gives_up`. A privileged port is opened before
+twistd drops root (`--uid`); connections wait in its backlog until the service runs::
 
                start                     the port is open
     closed ──────────────────► opening ─────────────────────► listening
@@ -13,7 +14,7 @@ is opened before twistd drops root (`--uid`); connections wait in its backlog un
      │                     │                            │         │
      └─────────stop────────┴────────────────────────────┴─────────┘
 
-It can also be stopped while it is opening.
+It can also be stopped while it is opening. With `gives_up`, a port that is refused closes it.
 """
 
 import errno
@@ -30,6 +31,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsdgateway.net.transport.errors import describe_error
+from wsdgateway.net.transport.portowner import SHOWN_BY, owner_of
 from wsdgateway.net.transport.tlsconnections import tls_factory
 from wsdgateway.tls.identity import CurrentIdentity
 
@@ -38,7 +40,8 @@ _PORT = re.compile(r"(?:^|:)(?:tcp6?|ssl):(?:port=)?(\d+)")
 FIRST_ORDINARY = 1024  # Linux: net.ipv4.ip_unprivileged_port_start
 NOT_ALLOWED = ("an ordinary user needs CAP_NET_BIND_SERVICE for a port below 1024: start twistd as root with --uid, "
                "set AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or use a port from 1024")
-IN_USE = "another program uses this port: ss -ltnp, as root, shows which"
+IN_USE = f"another program uses this port: {SHOWN_BY}"
+_REFUSED = (errno.EADDRINUSE, errno.EACCES, errno.EPERM)  # waiting does not help, unlike for an address to come
 
 
 def is_privileged(endpoint: str) -> bool:
@@ -50,6 +53,19 @@ def is_privileged(endpoint: str) -> bool:
 def _stop_reading(port: Any) -> Any:
     port.stopReading()
     return port
+
+
+def _if_taken(failure: Failure) -> Any:
+    """The error of a port that another program uses; None for any other failure."""
+    cause = getattr(failure.value, "socketError", None)
+    return failure.value if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE else None
+
+
+def _taken(error: BaseException) -> str:
+    """The program that uses the port of a `CannotListenError`, as far as this can be told."""
+    interface, port = getattr(error, "interface", None) or "", getattr(error, "port", None)
+    owner = owner_of(interface, port) if isinstance(port, int) else None
+    return IN_USE if owner is None else f"used by {owner}"
 
 
 class ListenerState(Enum):
@@ -69,24 +85,27 @@ class Listener(Service):
     """Listens at a Twisted server endpoint, with TLS if it has an `identity`.
 
     `on_try` is called after each attempt, including failed ones. `tried` is true after the first. `port` is the open
-    port while it is listening, else None.
+    port while it is listening, else None. With `gives_up`, a port that is taken or forbidden is not tried again.
     """
 
     logger = Logger()
 
     def __init__(self, reactor: Any, endpoint: str, factory: IProtocolFactory,
-                 on_try: Callable[[], None] = lambda: None, identity: CurrentIdentity | None = None) -> None:
+                 on_try: Callable[[], None] = lambda: None, identity: CurrentIdentity | None = None, *,
+                 gives_up: bool = False) -> None:
         self._reactor = reactor
         self.endpoint = endpoint
         self.identity = identity
         self._factory = factory if identity is None else tls_factory(identity, factory)
         self._on_try = on_try
+        self._gives_up = gives_up
+        self._logged = ""
         self._attempt: Deferred[Any]  # in the states reserved and opening
         self._retry: IDelayedCall  # in the state waiting
         self.state = _CLOSED
         self.port: IListeningPort | None = None
         self.problem = "not open yet"
-        self._logged = ""
+        self.is_refused = False
         self.opened: Deferred[None] = Deferred()
         self.tried = False
 
@@ -103,8 +122,9 @@ class Listener(Service):
         if is_privileged(self.endpoint) and self.state is _CLOSED:
             self.state = _RESERVED
             self._attempt = self._listen()
-            # A failure is retried, and logged, when the service starts.
-            self._attempt.addCallbacks(_stop_reading, lambda _: None)
+            # A failure is retried, and logged, when the service starts; as an ordinary user, who would only learn that
+            # the port is privileged, unless another program has it.
+            self._attempt.addCallbacks(_stop_reading, _if_taken)
 
     def startService(self) -> None:
         super().startService()
@@ -116,12 +136,15 @@ class Listener(Service):
 
     def _open(self) -> None:
         self._attempt = self._attempt.addCallback(self._start_reading) if self.state is _RESERVED else self._listen()
+        self.is_refused = False
         self.state = _OPENING
         self._attempt.addCallbacks(self._opened, self._failed)
 
     def _start_reading(self, port: Any) -> Any:
         if port is None:
             return self._listen()
+        if isinstance(port, Exception):
+            raise port
         port.startReading()
         return port
 
@@ -140,25 +163,33 @@ class Listener(Service):
     def _failed(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             return
-        self.problem = describe_error(failure.value)
         cause = getattr(failure.value, "socketError", None)
-        if is_privileged(self.endpoint) and isinstance(cause, OSError) and cause.errno == errno.EACCES:
+        number = cause.errno if isinstance(cause, OSError) else None
+        self.is_refused = number in _REFUSED
+        self.problem = describe_error(failure.value)
+        if is_privileged(self.endpoint) and number == errno.EACCES:
             self.problem += f" ({NOT_ALLOWED})"
-        elif isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
-            self.problem += f" ({IN_USE})"
-        if self.problem != self._logged:  # not after each attempt
+        elif number == errno.EADDRINUSE:
+            self.problem += f" ({_taken(failure.value)})"
+        is_final = self._gives_up and self.is_refused
+        if self.problem != self._logged:
             self._logged = self.problem
-            self.logger.error("cannot listen at {endpoint}: {problem}; tried again every {seconds:g} s",
-                              endpoint=self.endpoint, problem=self.problem, seconds=RETRY_SECONDS)
-        self.state = _WAITING
-        self._retry = self._reactor.callLater(RETRY_SECONDS, self._open)
+            self.logger.error("cannot listen at {endpoint}: {problem}{more}", endpoint=self.endpoint,
+                              problem=self.problem,
+                              more="" if is_final else f"; tried again every {RETRY_SECONDS:g} s")
+        if is_final:
+            self.state = _CLOSED
+        else:
+            self.state = _WAITING
+            self._retry = self._reactor.callLater(RETRY_SECONDS, self._open)
         self.tried = True
         self._on_try()
 
     async def _close(self) -> None:
         state, self.state = self.state, _CLOSED
         if state is _RESERVED:
-            await self._attempt.addCallback(lambda port: None if port is None else port.stopListening())
+            await self._attempt.addCallback(
+                lambda port: None if port is None or isinstance(port, Exception) else port.stopListening())
         elif state is _WAITING:
             self._retry.cancel()
         elif state is _OPENING:

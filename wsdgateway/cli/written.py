@@ -1,0 +1,44 @@
+"""Remarks about paths that the gateway writes to, and that the sandbox of its systemd unit does not let it write."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import attrs
+
+from wsdgateway.cli.serviceunit import UNIT, ServiceUnit
+from wsdgateway.config.positions import TomlPath
+from wsdgateway.config.remarks import Remark
+from wsdgateway.config.sections import Config
+
+
+@attrs.frozen
+class Written:
+    """A folder that the gateway writes to, and the key that gives it."""
+
+    place: TomlPath
+    key: str
+    folder: Path
+
+
+def written_folders(config: Config) -> Iterator[Written]:
+    """Each folder that the configuration has the gateway write to."""
+    kind, _, where = config.gateway.state.partition(":")
+    if kind == "sqlite":
+        yield Written(("gateway", "state"), "[gateway] state", (config.folder / where).parent)
+    if config.escl is not None:
+        yield Written(("escl", "spool"), "[escl] spool", config.spool)
+    log = config.exchange_log
+    if log.path is not None:
+        yield Written(("exchange_log", "path"), "[exchange_log] path", (config.folder / log.path).parent)
+    if log.capture is not None:
+        yield Written(("exchange_log", "capture"), "[exchange_log] capture", config.folder / log.capture)
+
+
+def sandbox_remarks(unit: ServiceUnit, written: Iterable[Written]) -> Iterator[Remark]:
+    """A remark for each folder that the unit does not let the gateway write, with the line to add."""
+    name = UNIT.removesuffix(".service")
+    for one in written:
+        if unit.shuts(one.folder):
+            yield Remark(one.place, (
+                f"{one.key}: the sandbox of {UNIT} does not let the gateway write in {one.folder}; create the folder, "
+                f"run systemctl edit {name}, and add below [Service]: {unit.cure(one.folder)}"))
