@@ -3,13 +3,17 @@
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.e2e.conftest import program, skip_or_fail
 from tests.e2e.site import post
+from tests.loopback.escl.client import settings
 from tests.messages import envelope, status_event
 from tests.ports import free_port
 
@@ -221,8 +225,26 @@ def test_folded_parts_stay_open_while_the_page_updates(office, page):
     assert seen.locator("#airscan-lines").get_attribute("open") is not None
 
 
-def test_nothing_is_cut_off_at_any_width(office, page):
-    gateway, admin = office()
+def with_escl():
+    """The section that offers the scanner by eSCL, on a port of its own."""
+    port = free_port()
+    return f'[escl]\nports = "{port}-{port}"\ninterface = "127.0.0.1"\nannounce = false\n'
+
+
+def scan_by_escl(gateway, until):
+    """Creates a job whose pages wait for the client."""
+    root = f"http://127.0.0.1:{gateway}/front-desk/eSCL"
+
+    def created():
+        with suppress(HTTPError), urlopen(Request(f"{root}/ScanJobs", settings("Feeder")), timeout=30) as answer:
+            return answer.status == 201
+
+    until(created)  # 503 until the scanner's capabilities are known
+
+
+def test_nothing_is_cut_off_at_any_width(office, page, until):
+    gateway, admin = office(with_escl())
+    scan_by_escl(gateway, until)
     for _ in range(60):
         post(gateway, "/front-desk/scan", b"no SOAP")
     for width, scheme in ((320, "light"), (390, "dark"), (390, "light"), (800, "light"), (1024, "dark"),
@@ -236,13 +258,15 @@ def test_nothing_is_cut_off_at_any_width(office, page):
             shot(seen, f"{path.strip('/').replace('/', '-') or 'overview'}-{scheme}-{width}")
         seen.goto(admin + "/")
         seen.wait_for_function("document.getElementById('state').textContent === 'Live'")
+        assert seen.locator("#live-spool td").nth(1).text_content() in ("scanning", "waiting for the client")
         assert seen.locator("#live-exchanges [role=row]").count() == 9  # tables remain tables for screen readers
         assert seen.evaluate("document.documentElement.scrollHeight") < 2400
 
 
-def test_texts_have_contrast(office, page):
+def test_texts_have_contrast(office, page, until):
     """WCAG 2.2, 1.4.3: 4.5 to 1."""
-    gateway, admin = office()
+    gateway, admin = office(with_escl())
+    scan_by_escl(gateway, until)
     post(gateway, "/front-desk/scan", b"no SOAP")
     for scheme in ("light", "dark"):
         seen = page(color_scheme=scheme)
