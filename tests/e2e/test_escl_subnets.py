@@ -3,6 +3,7 @@
 Run with `-m netns`, as root.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ def test_the_scanner_is_found_scans_and_goes_with_the_gateway(network, until, tm
     # Clients name the host as it is announced.
     page = network.curl(CLIENTS, "http://192.0.2.5:8400/eSCL/ScannerStatus", "-H", f"Host: {found[0].host}.:8400")
     assert "<pwg:State>Idle</pwg:State>" in page
+    # Before sane-airscan: this backend does not wait for the addresses of scanners that Avahi knows already. It lists
+    # the address that it gets first, and cannot open one of IPv6.
+    other = Path(tmp_path, "escl.d")
+    other.mkdir()
+    (other / "dll.conf").write_text("escl\n")
+    (other / "escl.conf").write_text("# the backend needs this file\n")
+    listed = until(lambda: clients.run("env", f"SANE_CONFIG_DIR={other}", "scanimage", "-f", "%d%n").stdout)
+    assert re.fullmatch(r"escl:http://(192\.0\.2\.5|\[fe80::[0-9a-f:]+]):8400\n", listed), listed
     folder = Path(tmp_path, "sane.d")
     folder.mkdir()
     (folder / "dll.conf").write_text("airscan\n")
