@@ -16,19 +16,11 @@ from tests.bridge.scanjobs.orders import (
     platen,
     status,
 )
+from wsdgateway.bridge.scanjobs.jobsteps import FULL_SECONDS, LISTED_SECONDS, MAX_LISTED, SENT_SECONDS
 from wsdgateway.bridge.scanjobs.phases import Phase
 from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.bridge.scanjobs.scanjob import Order, Reason, Refusal
-from wsdgateway.bridge.scanjobs.scanjobs import (
-    BUSY_SECONDS,
-    FULL_SECONDS,
-    LISTED_SECONDS,
-    MAX_BROKEN,
-    MAX_LISTED,
-    MAX_WAITING,
-    PAUSES,
-    SENT_SECONDS,
-)
+from wsdgateway.bridge.scanjobs.scanjobs import BUSY_SECONDS, MAX_BROKEN, MAX_WAITING, PAUSES
 from wsdgateway.scan.jobs import CreatedJob
 
 

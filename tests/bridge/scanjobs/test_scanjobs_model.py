@@ -22,10 +22,11 @@ from wsdgateway.bridge.scanjobs.commands import (
     Retrieve,
     Withdraw,
 )
+from wsdgateway.bridge.scanjobs.jobsteps import MAX_LISTED
 from wsdgateway.bridge.scanjobs.phases import Phase
 from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.bridge.scanjobs.scanjob import Reason, Refusal
-from wsdgateway.bridge.scanjobs.scanjobs import MAX_LISTED, MAX_WAITING, ScanJobs
+from wsdgateway.bridge.scanjobs.scanjobs import MAX_WAITING, ScanJobs
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstates import FINAL
 from wsdgateway.scan.jobstatus import JobStatus

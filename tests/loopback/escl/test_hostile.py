@@ -12,7 +12,7 @@ from twisted.internet.defer import gatherResults
 from tests.hostile import test_hostile_xml as hostile_xml
 from tests.loopback.escl.client import Client, settings
 from tests.waiting import until
-from wsdgateway.bridge.scanjobs import scanjobs
+from wsdgateway.bridge.scanjobs import jobsteps
 from wsdgateway.bridge.scanjobs.phases import Phase
 from wsdgateway.bridge.scanjobs.scanjob import Reason
 from wsdgateway.bridge.scanjobs.scanjobs import MAX_WAITING
@@ -121,7 +121,7 @@ async def test_an_endless_image_ends_its_job_when_it_has_half_of_the_spool(offer
 
 @pytest_twisted.ensureDeferred
 async def test_a_flood_of_jobs_is_bounded(offered, monkeypatch):
-    monkeypatch.setattr(scanjobs, "MAX_LISTED", 5)
+    monkeypatch.setattr(jobsteps, "MAX_LISTED", 5)
     service = await offered(limits={"client_jobs": 1000, "client_requests": 100000.0})
     one = service.escl_client
     for _ in range(15):

@@ -28,6 +28,9 @@ class Meaning(Enum):
     FAILED = "anything else"
 
 
+ENDED = (Meaning.NO_MORE, Meaning.UNKNOWN_JOB, Meaning.CANCELED)  # the meanings after which there is nothing to cancel
+
+
 def meaning_of(refusal: Refusal) -> Meaning:
     """The meaning of a refused RetrieveImage."""
     if refusal.broken or refusal.lost:

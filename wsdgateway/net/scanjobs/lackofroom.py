@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
+from wsdgateway.bridge.scanjobs.jobsteps import FULL_SECONDS
 from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.bridge.scanjobs.scanjob import Reason, ScanJob
-from wsdgateway.bridge.scanjobs.scanjobs import FULL_SECONDS
 from wsdgateway.net.transport.logthrottle import LogThrottle
 
 _LINES = {
