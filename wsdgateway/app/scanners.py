@@ -183,7 +183,8 @@ class BridgedScanners:
         config = self._config
         return ScannerOptions(
             section, config.cache, config.events, section.trust(config.folder),
-            announced=bool(config.discovery.client_interfaces), suffix=config.discovery.suffix,
+            announced=bool(config.discovery.client_interfaces), by_escl=config.escl is not None and section.escl,
+            suffix=config.discovery.suffix,
             authorities=frozenset(
                 urlsplit(listen.advertise).netloc.lower() for listen in config.listen if listen.advertise),
             served=" ".join(f"{listen.endpoint} {listen.advertise}" + (

@@ -5,7 +5,7 @@ import re
 import pytest
 import pytest_twisted
 
-from tests.loopback.escl.client import Client
+from tests.loopback.escl.client import Client, client, section
 from tests.ports import free_port
 from tests.waiting import until
 from wsdgateway.app.service import GatewayService
@@ -85,3 +85,13 @@ async def test_capabilities_are_read_again_when_the_scanner_has_restarted(offere
     service.scanner.check()
     await until(lambda: service.scanner.offers.last.name == "After")
     assert [one.elements.count("After") for one in await service.store.escl_offers()] == [1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_is_given_by_its_device_address(gateway, virtual, tmp_path):
+    device = await virtual(name="Front Desk")
+    service = await gateway(None, scanner={"device": device.device_url}, escl=section(tmp_path))
+    await until(lambda: service.escl_ports.port("front-desk") and service.scanner.escl_endpoint()
+                and service.scanner.bridge.device)
+    answered = await client(service).get("ScannerCapabilities")
+    assert (answered.status, answered.value("MakeAndModel")) == (200, service.scanner.monitor.labels.full_model)

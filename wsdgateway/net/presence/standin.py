@@ -72,13 +72,13 @@ class StandIn:
         self._endpoint_name = EndpointName(options.uuid or uuid_of(options.section.device or ""))
         self._scopes: tuple[str, ...] = ()
         self.metadata: MetadataCache[_Versioned] = MetadataCache(
-            reactor, scanner=self._scanner, read=self._read, is_eager=options.announced, is_here=is_here,
+            reactor, scanner=self._scanner, read=self._read, is_eager=options.is_described_early, is_here=is_here,
             on_change=on_change)
 
     def adjust(self, options: ScannerOptions) -> None:
         """Apply other options; the scanner and its address must be the same."""
         self.options = options
-        self.metadata.is_eager = options.announced
+        self.metadata.is_eager = options.is_described_early
 
     # Knowledge of the scanner.
 

@@ -15,8 +15,9 @@ class ScannerOptions:
     """The options of one scanner: `section` is its `[[scanner]]`; `cache` and `events` apply to all scanners.
 
     `trust` verifies its certificate. `announced`: clients find its stand-in by discovery, under its name with `suffix`.
-    `authorities` are the hosts and ports at which clients are told to reach the gateway; `served` identifies a set of
-    the gateway's own addresses, to detect changes.
+    `by_escl`: it is offered by eSCL, with the names and the uuid of its description. `authorities` are the hosts and
+    ports at which clients are told to reach the gateway; `served` identifies a set of the gateway's own addresses, to
+    detect changes.
     """
 
     section: ScannerConfig
@@ -24,9 +25,15 @@ class ScannerOptions:
     events: Events = attrs.field(factory=Events)
     trust: Trust = BY_THE_SYSTEM
     announced: bool = False
+    by_escl: bool = False
     suffix: str = ""
     authorities: frozenset[str] = frozenset()
     served: str = ""
+
+    @property
+    def is_described_early(self) -> bool:
+        """True if its description is read in advance, before a client asks for it."""
+        return self.announced or (self.by_escl and self.section.scan is None)
 
     @property
     def name(self) -> str:
