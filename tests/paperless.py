@@ -69,7 +69,8 @@ def read_form(content_type, body):
 class _Connection(Protocol):
     def __init__(self, server):
         self._server = server
-        self._data = b""
+        self._data = bytearray()
+        self._head = None
         self._is_done = False
 
     def connectionMade(self):
@@ -82,9 +83,12 @@ class _Connection(Protocol):
         if self._is_done:
             return
         self._data += data
-        head, blank, body = self._data.partition(b"\r\n\r\n")
-        if not blank:
-            return
+        if self._head is None:
+            head, blank, rest = bytes(self._data).partition(b"\r\n\r\n")
+            if not blank:
+                return
+            self._head, self._data = head, bytearray(rest)
+        head = self._head
         answer = self._server.script[0] if self._server.script else None
         fields = {name.lower(): value for name, _, value in (
             line.partition(": ") for line in head.decode("latin-1").split("\r\n")[1:])}
@@ -94,9 +98,10 @@ class _Connection(Protocol):
             self._server.script.pop(0)
             self.transport.write(answer.write())
             return
-        if len(body) < int(fields["content-length"]):
+        if len(self._data) < int(fields["content-length"]):
             self._server.partial()
             return
+        body = bytes(self._data)
         assert len(body) == int(fields["content-length"])
         self._is_done = True
         self._server.heads.append(head)

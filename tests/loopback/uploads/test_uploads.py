@@ -152,7 +152,7 @@ async def test_the_status_is_enough_if_the_body_has_no_end(queue, paperless, mon
 
 @pytest_twisted.ensureDeferred
 async def test_a_server_that_takes_nothing(queue, paperless, monkeypatch, said):
-    monkeypatch.setattr(request, "STALLED_SECONDS", 0.3)
+    monkeypatch.setattr(request, "STALLED_SECONDS", 1.0)
     queue.start(to(paperless, folder="scans"))
     stalled = []
     paperless.partial = lambda: stalled or (stalled.append(1), [one.transport.pauseProducing()
