@@ -14,14 +14,14 @@ from wsdgateway.conversion.kinds import Unconvertible
 
 @pytest.fixture
 def joined(tmp_path):
-    """Joins pages; returns the sizes in inches of those of the PDF."""
+    """Joins pages; returns the sizes in inches of those of the PDF, and keeps what was left out."""
     def run(*pages, dots=100, height=200):
         sources = [tmp_path / f"{number}" for number in range(len(pages))]
         for source, data in zip(sources, pages, strict=True):
             source.write_bytes(data)
         target = tmp_path / "target"
         target.touch()
-        join(sources, target, dots, height)
+        run.left_out = join(sources, target, dots, height)
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
             [*(source.name for source in sources), "target"])
         with pikepdf.open(io.BytesIO(target.read_bytes())) as pdf:
@@ -56,10 +56,21 @@ def test_the_height_of_a_jpeg_is_corrected(joined):
     assert joined(good[:at] + b"\x00\x00" + good[at + 2:], height=150) == [(1, 1.5)]
 
 
-@pytest.mark.parametrize("bad", [b"", b"nonsense", image("PNG")[:60], b"%PDF-1.7\nnonsense", image("GIF")])
-def test_a_damaged_page_is_refused(joined, bad):
+BAD = [b"", b"nonsense", image("PNG")[:60], b"%PDF-1.7\nnonsense", image("GIF")]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+def test_a_damaged_page_is_left_out(joined, monkeypatch, bad, at_once):
+    monkeypatch.setattr(documents, "PAGES_AT_ONCE", at_once)
+    assert joined(image("JPEG"), bad, image("PNG", (50, 60))) == [(1, 2), (0.5, 0.6)]
+    assert list(joined.left_out) == [1]
+    assert joined.left_out[1]
+
+
+def test_without_a_page_that_can_be_used(joined):
     with pytest.raises(Unconvertible):
-        joined(image("JPEG"), bad)
+        joined(*BAD)
 
 
 def test_a_document_has_pages(joined, monkeypatch):

@@ -36,7 +36,7 @@ def test_each_request_is_answered(worker, tmp_path):
         send(worker, "size_of", str(path))
         assert answer(worker) == answered
     send(worker, "join", [str(page)] * 2, str(page), 100, 200)
-    assert answer(worker) == ["done", None]
+    assert answer(worker) == ["done", []]
     send(worker, "size_of", str(page))
     assert answer(worker) == ["unconvertible", "it is no JPEG, PNG, TIFF or BMP image"]
 

@@ -23,12 +23,14 @@ PAGES_AT_ONCE = 100  # open files
 
 
 @with_clear_errors
-def join(sources: Sequence[Path], target: Path, dots: int, height: int) -> None:
+def join(sources: Sequence[Path], target: Path, dots: int, height: int) -> dict[int, str]:
     """Write pages, in that order, to one PDF in a file that must exist. Pages may be images or PDFs.
 
-    `dots` is the resolution per inch, `height` the number of lines of images that do not say it. Raises `Unconvertible`
-    or `OSError`; the file is incomplete then.
+    Returns the positions of pages that cannot be converted and are left out, each with the reason. `dots` is the
+    resolution per inch, `height` the number of lines of images that do not say it. Raises `Unconvertible` if no page is
+    left, or `OSError`; the file is incomplete then.
     """
+    left_out: dict[int, str] = {}
     with ExitStack() as files:
         if not 0 < len(sources) <= MAX_PAGES:
             raise Unconvertible(f"a PDF must have 1 to {MAX_PAGES} pages")
@@ -36,24 +38,36 @@ def join(sources: Sequence[Path], target: Path, dots: int, height: int) -> None:
         parts = []
         for first in range(0, len(sources), PAGES_AT_ONCE):
             with ExitStack() as pages:
-                group = [pages.enter_context(_page(source, target.parent, dots, height))
-                         for source in sources[first:first + PAGES_AT_ONCE]]
+                group = []
+                for position, source in enumerate(sources[first:first + PAGES_AT_ONCE], first):
+                    try:
+                        group.append(pages.enter_context(_page(source, target.parent, dots, height)))
+                    except Unconvertible as error:
+                        left_out[position] = str(error)
+                if not group:
+                    continue
                 if len(sources) <= PAGES_AT_ONCE:
                     _write(group, file)
-                    return
+                    return left_out
                 part = files.enter_context(_unnamed(target.parent))
                 _write(group, part)
                 parts.append(part)
+        if not parts:
+            raise Unconvertible(left_out[0])
         _write(parts, file)
+    return left_out
 
 
+@with_clear_errors
 def _page(source: Path, folder: Path, dots: int, height: int) -> BinaryIO:
     """An open file with the PDF of one page."""
     check_size(source)
-    original = source.open("rb")
-    if kind_of(original.read(START)) == PDF:
-        return original
-    original.close()
+    with ExitStack() as opened:
+        original = opened.enter_context(source.open("rb"))
+        if kind_of(original.read(START)) == PDF:
+            pikepdf.open(original).close()
+            opened.pop_all()
+            return original
     page = _unnamed(folder)
     try:
         wrap(whole(source, height), page, dots)

@@ -26,7 +26,7 @@ MAX_MEMORY = 1 << 30  # bytes of address space: a page of MAX_PIXELS in color ta
 NICENESS = 10  # conversions give way to the gateway
 CALLS: dict[str, Callable[..., Any]] = {
     "convert": lambda source, target, *rest: convert(Path(source), Path(target), *rest),
-    "join": lambda sources, target, *rest: join([Path(source) for source in sources], Path(target), *rest),
+    "join": lambda sources, target, *rest: list(join(list(map(Path, sources)), Path(target), *rest).items()),
     "size_of": lambda source: size_of(Path(source)),
 }
 

@@ -119,6 +119,7 @@ class Converter:
         self._turns = DeferredSemaphore(MAX_AT_ONCE)
         self._idle: list[_Worker] = []
         self._running: set[_Worker] = set()
+        self._ending: set[Deferred[None]] = set()
         self._stopped = False
 
     def convert(self, source: Path, target: Path, media: str, dots: int, height: int) -> Deferred[None]:
@@ -129,13 +130,14 @@ class Converter:
         """
         return self._call(MAX_SECONDS, "convert", str(source), str(target), media, dots, height)
 
-    def join(self, sources: Sequence[Path], target: Path, dots: int, height: int) -> Deferred[None]:
+    def join(self, sources: Sequence[Path], target: Path, dots: int, height: int) -> Deferred[dict[int, str]]:
         """Write pages, which may be images or PDFs, in that order to one PDF in a file that must exist; as `convert`.
 
-        Up to twice the bytes of the pages are on the disk of the target meanwhile, in addition to the result.
+        The result has the positions of the pages that are left out, each with the reason. Up to twice the bytes of the
+        pages are on the disk of the target meanwhile, in addition to the result.
         """
         return self._call(MAX_SECONDS + SECONDS_PER_PAGE * len(sources), "join", list(map(str, sources)), str(target),
-                          dots, height)
+                          dots, height).addCallback(dict)
 
     def size_of(self, source: Path) -> Deferred[tuple[int, int, int]]:
         """The width and height in pixels, and the bytes in a line, of an image. Fails with `Unconvertible`."""
@@ -170,7 +172,7 @@ class Converter:
             return await self._in_thread(worker.ask, request)
         except CancelledError:
             worker.kill()
-            self._in_thread(worker.end)
+            self._end(worker)
             raise
         except Unconvertible:
             if not limit.active():
@@ -185,7 +187,7 @@ class Converter:
 
     def _keep(self, worker: _Worker) -> None:
         if self._stopped:
-            self._in_thread(worker.end)
+            self._end(worker)
             return
         self._idle.append(worker)
         worker.timer = self._reactor.callLater(IDLE_SECONDS, self._idled, worker)
@@ -193,7 +195,12 @@ class Converter:
     def _idled(self, worker: _Worker) -> None:
         worker.timer = None
         self._idle.remove(worker)
-        self._in_thread(worker.end)
+        self._end(worker)
+
+    def _end(self, worker: _Worker) -> None:
+        ending = self._in_thread(worker.end)
+        self._ending.add(ending)
+        ending.addBoth(lambda _: self._ending.discard(ending))
 
     def _in_thread(self, work: Any, *arguments: Any) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work, *arguments)
@@ -208,7 +215,9 @@ class Converter:
             if worker.timer is not None:
                 worker.timer.cancel()
                 worker.timer = None
-            await self._in_thread(worker.end)
+            self._end(worker)
+        while self._ending:
+            await next(iter(self._ending))
 
 
 def _size_of_jpeg(source: Path) -> tuple[int, int, int] | None:
