@@ -151,7 +151,10 @@ class Listener(Service):
     def _opened(self, port: IListeningPort) -> None:
         self.state = _LISTENING
         self.port = port
-        self.problem = self._logged = ""
+        self.problem = ""
+        if self._logged:
+            self._logged = ""
+            self.logger.info("listening at {endpoint}", endpoint=self.endpoint)
         self.tried = True
         self._on_try()
         if not self.opened.called:
