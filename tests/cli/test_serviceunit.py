@@ -87,6 +87,14 @@ def test_a_home_needs_another_line(shipped):
     assert not shipped.unit().shuts(path)
 
 
+@pytest.mark.parametrize("name", ["a b", "100%", 'x"y', "it's", "back\\\\slash"])
+def test_the_line_to_add_is_quoted_as_a_unit_needs_it(shipped, name):
+    path = Path("/srv") / name
+    assert shipped.unit().shuts(path)
+    shipped.drop_in(shipped.unit().cure(path))
+    assert not shipped.unit().shuts(path)
+
+
 def test_a_unit_with_mistakes_is_read_as_far_as_possible(host):
     unit = host.add("[Service]\nReadWritePaths='/srv\nProtectSystem=strict\nExecStart=x --config\n"
                     "[Install]\nReadWritePaths=/mnt\n").unit()

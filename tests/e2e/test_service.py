@@ -135,7 +135,7 @@ def test_ready_reloading_and_stopping(systemd, ports, until):
 
     systemd.process.send_signal(signal.SIGTERM)
     systemd.process.wait(PATIENCE)
-    assert int(systemd.has("STOPPING")[0]["EXTEND_TIMEOUT_USEC"]) == 25_000_000
+    assert int(systemd.has("STOPPING")[0]["EXTEND_TIMEOUT_USEC"]) == 35_000_000
     assert not (systemd.runtime / "control.sock").exists()
     assert systemd.reload().returncode == 2
     assert "Traceback" not in systemd.log.read_text()

@@ -67,6 +67,8 @@ from wsdgateway.program import VERSION
 from wsdgateway.storage.opening import open_store
 from wsdgateway.storage.store import FinishedJob, StoreError
 
+STOP_MARGIN = 10.0  # seconds by which the time for a stop that systemd is told exceeds the gateway's own limits
+
 
 def _quotas(config: Config) -> dict[str, Any]:
     limits = config.limits
@@ -402,7 +404,7 @@ class GatewayService(MultiService):
         self.router.unread(connection.client, connection.path)
 
     async def _stop(self) -> None:
-        self.supervision.stopping(self.config.limits.stop_timeout + END_SECONDS)
+        self.supervision.stopping(self.config.limits.stop_timeout + END_SECONDS + STOP_MARGIN)
         await self._control.stop()
         if self._loading is not None:
             await self._loading

@@ -5,6 +5,7 @@ systemd.unit(5), systemd.exec(5).
 """
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -17,6 +18,7 @@ FOLDERS = tuple(Path(name) for name in (
     "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
     "/lib/systemd/system"))  # a unit in an earlier one hides those in later ones
 MAX_UNIT = 1 << 18  # characters of one file
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 _HOMES = ("/home", "/root", "/run/user")
 _FOLDERS = {"StateDirectory": "/var/lib", "LogsDirectory": "/var/log", "CacheDirectory": "/var/cache",
             "RuntimeDirectory": "/run"}
@@ -75,7 +77,8 @@ class ServiceUnit:
 
     def cure(self, path: Path) -> str:
         """The lines of a drop-in that let the gateway write below a path."""
-        return f"ProtectHome=tmpfs and BindPaths={path}" if self._is_home(path) else f"ReadWritePaths={path}"
+        shown = _quoted(str(path))
+        return f"ProtectHome=tmpfs and BindPaths={shown}" if self._is_home(path) else f"ReadWritePaths={shown}"
 
     def _hides(self, path: Path) -> bool:
         """True if the path is in a home that the unit does not see."""
@@ -101,10 +104,18 @@ class ServiceUnit:
         found = []
         for value in self.settings.get(key, ()):
             try:
-                found += shlex.split(value)
+                found += shlex.split(value.replace("%%", "%"))
             except ValueError:  # an open quotation mark: systemd ignores the line, too
                 continue
         return found
+
+
+def _quoted(path: str) -> str:
+    """A path as a unit takes it: in quotation marks if it has special characters, and each percent sign twice."""
+    if _PLAIN.fullmatch(path):
+        return path
+    escaped = path.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _settings(text: str) -> Iterator[tuple[str, str]]:

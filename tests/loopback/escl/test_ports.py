@@ -87,13 +87,15 @@ async def test_a_port_is_kept_for_the_next_start(running, tmp_path, ports):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_port_that_is_taken_is_reported_and_no_other_is_used(file, tmp_path, ports):
+async def test_a_port_that_is_taken_when_a_scanner_is_added_is_reported_and_no_other_is_used(file, tmp_path, ports):
+    """At the start, a port that is taken ends the gateway: tests/e2e/test_service.py."""
     from twisted.internet import reactor
 
     taken = await TCP4ServerEndpoint(reactor, ports[0], interface="127.0.0.1").listen(Factory())
-    service = await file.start(text(tmp_path, named("a"), more=f"{ports[0]}-{ports[0]}"))
+    service = await file.start(text(tmp_path, more=f"{ports[0]}-{ports[0]}"))
+    await file.reload(text(tmp_path, named("a"), more=f"{ports[0]}-{ports[0]}"))
     await until(lambda: service.escl_ports.listeners and service.escl_ports.listeners[0].tried)
-    assert service.escl_ports.url("a") is None
+    assert service.running and service.escl_ports.url("a") is None
     status, _, body = await request(service.admin_port, b"/readyz")
     assert status == 503
     assert str(ports[0]) in body.decode()

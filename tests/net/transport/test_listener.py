@@ -232,6 +232,7 @@ def test_an_address_that_is_absent_is_tried_again_and_logged_once(said):
     reactor.number = 0
     reactor.advance(RETRY_SECONDS)
     assert listener.state is LISTENING and listener.problem == ""
+    assert said[1:] == ["listening at tcp:5357:interface=192.0.2.5"]
 
 
 def test_a_privileged_port_that_another_program_uses_is_reported_as_taken_after_root_is_dropped():
