@@ -18,7 +18,7 @@ SCANNER = {"name": "front-desk", "scan": "http://198.51.100.20/WDP/SCAN", "reach
            "searched": False, "stand_in": "urn:uuid:5", "announced": True,
            "subscription": "subscribed", "active_jobs": 1}
 JOB = {"scanner": "front-desk", "job_id": "7", "state": "Processing", "reasons": ["None", "Other"], "lost": False,
-       "scans_completed": 4, "created": None, "completed": None}
+       "closing": False, "scans_completed": 4, "created": None, "completed": None}
 OWN = {"scanner": "front-desk", "side": "device", "client": None, "notify_to": "http://192.0.2.5:5357/front-desk/…",
        "events": None, "destinations": [], "expires": "2999-01-01T00:00:00Z", "state": "subscribed", "waiting": 0,
        "failures": 0}
