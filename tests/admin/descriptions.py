@@ -28,7 +28,7 @@ def scanner(name="front-desk", **more):
 def job(job_id="7", **more):
     return {"scanner": "front-desk", "job_id": job_id, "state": "Completed", "reasons": [], "scans_completed": 2,
             "created": "2026-09-30T11:00:00Z", "completed": "2026-09-30T11:01:00Z", "final": True, "lost": False,
-            "finished": None, "timeline": [], **more}
+            "closing": False, "finished": None, "timeline": [], **more}
 
 
 def subscription(**more):

@@ -60,6 +60,8 @@ def test_a_job_with_its_states():
     ({}, "Completed", "good"), ({"state": None, "final": False}, "not known yet", "active"),
     ({"state": "Aborted", "reasons": ["JobTimedOut", "None"]}, "Aborted: no page was retrieved in time", "problem"),
     ({"state": "Canceled"}, "Canceled", ""),
+    ({"closing": True, "state": "Processing", "final": False}, "no more images; last Processing", ""),
+    ({"closing": True, "state": None, "final": False}, "no more images", ""),
     ({"lost": True, "state": "Processing"}, "lost: the scanner restarted", "problem")])
 def test_the_state_of_a_job_in_words(more, words, style):
     assert f'class="{style}">{words}</span>' in html(table("h", jobs(NOON, detailed=False), [job(**more)], ""))

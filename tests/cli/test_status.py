@@ -18,7 +18,7 @@ SCANNER = {"name": "front-desk", "scan": "http://198.51.100.20/WDP/SCAN", "reach
            "searched": False, "stand_in": "urn:uuid:5", "announced": True,
            "subscription": "subscribed", "active_jobs": 1, "escl_url": None}
 JOB = {"scanner": "front-desk", "job_id": "7", "state": "Processing", "reasons": ["None", "Other"], "lost": False,
-       "scans_completed": 4, "created": None, "completed": None}
+       "closing": False, "scans_completed": 4, "created": None, "completed": None}
 SPOOL = {"scanner": "front-desk", "client": "192.0.2.7", "name": "eSCL scan", "job_id": "7", "state": "scanned",
          "pages": 3, "waiting": 2, "bytes": 2_500_000}
 OWN = {"scanner": "front-desk", "side": "device", "client": None, "notify_to": "http://192.0.2.5:5357/front-desk/…",

@@ -116,7 +116,7 @@ def job_state(job: dict[str, Any]) -> Tag:
     if job["lost"]:
         return tags.span("lost: the scanner restarted", class_="problem")
     if job["closing"]:
-        return tags.span(f"no more images; last {job['state']}" if job["state"] else "no more images")
+        return tags.span(f"no more images; last {job['state']}" if job["state"] else "no more images", class_="")
     state = job["state"] or "not known yet"
     reasons = listed(job["reasons"])
     style = _STYLES.get(state, "" if job["final"] else "active")

@@ -1,9 +1,11 @@
 """Events that the gateway makes for scanners that refuse Subscribe, or grant it and send nothing."""
 
+import json
+
 import pytest
 import pytest_twisted
 
-from tests.loopback.clients import shown
+from tests.loopback.clients import get, shown
 from tests.loopback.events.subscribers import PATH, subscribed
 from tests.loopback.gateways import sample
 from tests.messages import (
@@ -146,6 +148,31 @@ async def test_a_job_is_asked_for_once_in_an_interval_for_listeners_and_readers_
     assert scanner.soap.asked["GetJobElements"] == 2
     assert told(one) == told(two)
     assert sample(service, MADE, event="JobStatusEvent") == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest_twisted.ensureDeferred
+async def test_a_job_without_more_images_is_not_active_although_nobody_asks(gateway, virtual, mode):
+    scanner = await virtual(feeder_pages=1, events=mode)
+    service = await gateway(scanner.scan_url)
+    await settled(service, mode)
+    scan = await Scan(service).begin()
+    assert (await scan.status())[0] in ("Pending", "Processing")
+    assert await scan.page()
+
+    async def api(name):
+        return json.loads((await get(service.admin_port, f"/api/{name}".encode()))[2])
+
+    assert ((await api("scanners"))[0]["active_jobs"], (await api("jobs"))[0]["closing"]) == (1, False)
+    assert not await scan.page()
+    assert ((await api("scanners"))[0]["active_jobs"], (await api("jobs"))[0]["closing"]) == (0, True)
+    assert not (await api("jobs"))[0]["final"]
+    assert sum(sample(service, "wsdgateway_jobs", state=state) for state in ("Pending", "Processing")) == 0
+    asked = scanner.soap.asked["GetJobElements"]
+    service.clock.advance(2.0)
+    assert (await scan.status()) == ("Completed", 1)
+    assert scanner.soap.asked["GetJobElements"] == asked + 1
+    assert ((await api("jobs"))[0]["closing"], (await api("jobs"))[0]["final"]) == (False, True)
 
 
 @pytest_twisted.ensureDeferred
