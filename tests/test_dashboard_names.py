@@ -50,6 +50,7 @@ def samples():
         metrics.kept_answer(SCANNER, GET_ACTIVE_JOBS.name, outcome)
     metrics.escl_request(SCANNER, "NextDocument", "200")
     metrics.watch_spool(lambda: 0)
+    metrics.begin_destination("Scans")
     metrics.delayed(SCANNER)()
     metrics.refused(SCANNER, RULE)
     metrics.image_bytes(SCANNER, 1)

@@ -1,11 +1,12 @@
 """The subcommand `wsdgateway check`: reads a configuration, and reports its present and foreseeable problems."""
 
 import argparse
+import re
 import sys
 from typing import Any
 
 from wsdgateway.cli.errors import WRONG
-from wsdgateway.cli.hostremarks import host_remarks
+from wsdgateway.cli.hostremarks import host_remarks, paths_to_permit
 from wsdgateway.config.reading import CANDIDATES, ConfigError, find_config, places_in, read_config
 from wsdgateway.config.remarks import Remark, remarks
 from wsdgateway.config.sections import Config
@@ -13,6 +14,7 @@ from wsdgateway.storage.inspecting import problem_with
 from wsdgateway.storage.store import NotOurs, StoreError
 
 STATE = ("gateway", "state")
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 
 
 def add_command(commands: Any) -> None:
@@ -41,9 +43,22 @@ def run(options: argparse.Namespace) -> int:
                    key=lambda one: _line(one[0]))
     for where, remark in found:
         print(f"warning: {where}: {remark}")
+    paths = paths_to_permit(config)
+    if paths:
+        print("note: as a service, the gateway may write to the folders of destinations only if systemctl edit "
+              "wsdgateway adds:\n\n    [Service]\n"
+              + "".join(f"    ReadWritePaths={_quoted(path)}\n" for path in paths))
     print(f"{file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes"
           + (f", {len(found)} warning(s)" if found else ""))
     return 0
+
+
+def _quoted(path: str) -> str:
+    """A path as a unit of systemd takes it: in quotation marks if it has blanks, and each percent sign twice."""
+    if _PLAIN.fullmatch(path):
+        return path
+    escaped = path.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _line(place: str) -> int:
