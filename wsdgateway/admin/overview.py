@@ -66,7 +66,8 @@ class Overview:
 
     `stored` gives a scanner's finished jobs from before this start. `warnings` lists problems that do not keep clients
     from being served. `client_base` gives the URL of the gateway for clients, `escl` has the ports of eSCL scanners,
-    `escl_places` tells where one is announced.
+    `escl_places` tells where one is announced. `destinations` describes the destinations on panels, `panel_url` is the
+    address of a page with the panel of a virtual scanner.
     `wall` is in seconds since 1970; `seconds` is the clock of the job tables.
     """
 
@@ -82,6 +83,8 @@ class Overview:
     client_base: Callable[[], str | None] = lambda: None
     escl: EsclAddresses = attrs.Factory(NoEscl)
     escl_places: Callable[[str], Sequence[EsclPlace]] = lambda name: ()
+    destinations: Callable[[], list[dict[str, Any]]] = list
+    panel_url: str | None = None
     history: History = attrs.Factory(History)
     started: float = attrs.Factory(lambda self: self.seconds(), takes_self=True)
 

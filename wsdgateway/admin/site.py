@@ -109,6 +109,7 @@ class AdminSite(Site):
             (api, b"scanners", Made(_JSON, self._of(overview.describe_scanners))),
             (api, b"jobs", Made(_JSON, self._jobs)),
             (api, b"subscriptions", Made(_JSON, self._of(overview.describe_subscriptions))),
+            (api, b"destinations", Made(_JSON, self._of(lambda: overview.destinations()))),
             (api, b"exchanges", Made(_JSON, self._exchanges)),
             (api, b"stream", self.stream),
         ):

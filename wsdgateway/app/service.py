@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsdgateway.admin.access import Access
+from wsdgateway.admin.destinations import describe_destinations
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.afterscan import open_after_scan
@@ -174,9 +175,11 @@ class GatewayService(MultiService):
         self.bridged.on_added = with_both(self.bridged.on_added, self.escl_ports.changed)
         self.bridged.on_removed = with_both(self.bridged.on_removed, self.escl_ports.changed)
         self.listeners: list[Listener] = []
-        overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
-                            wall, seconds, self._warnings,
-                            lambda: self._ports.client_base(), self.escl_ports, self.announcements.places)
+        overview = self.overview = Overview(
+            config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
+            wall, seconds, self._warnings,
+            lambda: self._ports.client_base(), self.escl_ports, self.announcements.places,
+            lambda: describe_destinations(self.destinations.shared, self.scanners))
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
