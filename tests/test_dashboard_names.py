@@ -51,6 +51,7 @@ def samples():
     metrics.escl_request(SCANNER, "NextDocument", "200")
     metrics.watch_spool(lambda: 0, lambda: 1)
     metrics.watch_store(lambda: False)
+    metrics.begin_destination("Scans")
     metrics.delayed(SCANNER)()
     metrics.refused(SCANNER, RULE)
     metrics.image_bytes(SCANNER, 1)

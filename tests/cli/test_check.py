@@ -36,6 +36,20 @@ def test_check_reads_a_file_and_prints_its_errors(check, capsys):
     assert errors[1].startswith("g.toml: there is no [[listen]] section")
 
 
+def test_the_folders_of_destinations(check, tmp_path):
+    (tmp_path / "in box").mkdir()
+    (tmp_path / "file").write_text("")
+    text = LISTEN + "".join(f'[[destination]]\nname = "{name}"\nfolder = "{folder}"\n' for name, folder in (
+        ("A", "in box"), ("B", "gone"), ("C", "file"), ("D", "in box")))
+    status, out, errors = check(f'{text}[discovery]\nadopt = true\ndirected = ["192.0.2.1"]\n')
+    assert (status, errors) == (0, [])
+    assert [line for line in out if "destination" in line][:2] == [
+        'warning: g.toml:8: [[destination]] "B" folder: gone: No such file or directory',
+        'warning: g.toml:11: [[destination]] "C" folder: file: must be a folder']
+    assert [line.strip() for line in out if "ReadWritePaths" in line] == [
+        "ReadWritePaths=file", "ReadWritePaths=gone", f'ReadWritePaths="{tmp_path}/in box"'.replace(f"{tmp_path}/", "")]
+
+
 @pytest.mark.parametrize(("text", "message"), [
     (LISTEN + '[[scanner]]\nname = "a"\nscan = "http://192.0.2.9/"\ntimout = 1\n',
      "g.toml:6: [[scanner]] a timout: unknown key; did you mean timeout?"),

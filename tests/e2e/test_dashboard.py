@@ -67,6 +67,7 @@ class Office:
             'key = "server.key"\n'
             f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{self.scanner}/WDP/SCAN"\n'
             '[discovery]\ndevice_interfaces = ["lo"]\n'
+            '[[destination]]\nname = "Scans"\nfolder = "."\nformat = "jpeg"\n'
             f'[escl]\nannounce = false\ninterface = "127.0.0.1"\nports = "{self.escl}-{self.escl}"\n'
             f'[admin]\nendpoint = "tcp:{self.admin}:interface=127.0.0.1"\n')
         twistd(self.scanner, "wsdscanner", "--config", "scanner.toml")
@@ -89,12 +90,19 @@ class Office:
         assert post(self.port, PATH, get_job_elements(job, names=("wscn:ScanTicket",)))[0] == 200  # from the scanner
         assert post(self.port, PATH, job_request("RetrieveImage", "999"))[0] >= 400  # the scanner's fault
         assert post(self.port, PATH, b"no SOAP")[0] == 400  # refused
+        files = len(self.files())
+        ask(self.scanner, "/control/press", "POST")
+        until(lambda: len(self.files()) > files and len(self.ended()) > before + 1)
         with urlopen(f"http://127.0.0.1:{self.escl}/eSCL/ScannerStatus", timeout=60) as status:
             assert status.status == 200
         with socket.socket(type=socket.SOCK_DGRAM) as anybody:
             anybody.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
             anybody.sendto(b"no message", DISCOVERY)
         return time.time()
+
+    def files(self):
+        """The files that were scanned from the panel."""
+        return list(self.folder.glob("front-desk-*.jpg"))
 
     def ended(self):
         return [one for one in self.listener.received.get("/told", ()) if one.action.endswith("/JobEndStateEvent")]
@@ -143,7 +151,7 @@ def office(twistd, tmp_path, until):
     _need_prometheus()
     listener = Listener()
     made = Office(twistd, tmp_path, listener)
-    until(lambda: ask(made.scanner, "/control/")["subscriptions"] == 1)
+    until(lambda: ask(made.scanner, "/control/")["subscriptions"] == 2)
     made.listen()
     yield made
     listener.server.shutdown()
@@ -186,10 +194,11 @@ def test_every_panel_shows_data_of_a_working_gateway(office, prometheus, until):
     assert 0.8 < shown("Status reads answered here")[None] < 1
     reads = shown("Status reads: answered here, asked there", "source")
     assert reads["local"] > reads["device"] > 0
-    assert shown("Finished jobs, by state", "state")["Completed"] == 2
-    assert shown("Subscriptions", "side") == {"device": 1, "client": 1}
+    assert shown("Finished jobs, by state", "state")["Completed"] == 4
+    assert shown("Subscriptions", "side") == {"device": 2, "client": 1}
     assert shown("Scanners without a subscription")[None] == 0
     assert shown("Configuration")[None] == 1
+    assert shown("Scans from the panel: files, and what failed", "outcome")["ok"] > 0
     [left] = shown("Certificates expire in", "endpoint").values()
     assert 29 < left / 86400 < 30
     assert shown("Images, each scanner", "scanner")["front-desk"] > 0

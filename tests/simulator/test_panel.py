@@ -37,6 +37,8 @@ def test_an_identifier_is_valid_once():
     panel = Panel(destinations, wall=lambda: 1.0)
     assert panel.press("B") == 1
     panel.check(create(destinations.identifiers[0]))
+    panel.check(create(destinations.identifiers[0]))  # the first one was refused, because the scanner was busy
+    panel.use_up(create(destinations.identifiers[0]))
     with pytest.raises(Refused, match="not currently valid"):
         panel.check(create(destinations.identifiers[0]))
 

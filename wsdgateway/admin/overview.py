@@ -69,7 +69,8 @@ class Overview:
     `stored` gives a scanner's finished jobs from before this start, all or at most so many of the latest. `warnings`
     lists problems that do not keep clients from being served. `client_base` gives the URL of the gateway for clients,
     `escl` has the ports of eSCL scanners, `escl_places` tells where one is announced; `room` is the room in the spool,
-    None without `[escl]`.
+    None without `[escl]`. `destinations` describes the destinations on panels, `panel_url` is the address of a page
+    with the panel of a virtual scanner.
     `wall` is in seconds since 1970; `seconds` is the clock of the job tables.
     """
 
@@ -86,6 +87,8 @@ class Overview:
     escl: EsclAddresses = attrs.Factory(NoEscl)
     escl_places: Callable[[str], Sequence[EsclPlace]] = lambda name: ()
     room: Room | None = None
+    destinations: Callable[[], list[dict[str, Any]]] = list
+    panel_url: str | None = None
     history: History = attrs.Factory(History)
     started: float = attrs.Factory(lambda self: self.seconds(), takes_self=True)
 

@@ -6,6 +6,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.template import Element, Tag, renderer, tags
 
 from wsdgateway.admin.chart import chart
+from wsdgateway.admin.destinations import destinations_table
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.page import live_control, template
 from wsdgateway.admin.scannerlist import airscan, by_trouble, is_in_trouble, rows
@@ -101,6 +102,16 @@ class OverviewPage(Element):
     def jobs(self, request: IRequest, tag: Tag) -> Tag:
         return tag(table("jobs", jobs(self._now, detailed=False), self._jobs, "No jobs yet."),
                    _more("/jobs", "All jobs") if self._jobs else "")
+
+    @renderer
+    def destinations(self, request: IRequest, tag: Tag) -> Tag:
+        """The destinations, if there are any."""
+        found = self._overview.destinations()
+        if not found:
+            return tags.transparent()
+        shown = destinations_table(found, self._now, self._overview.panel_url)
+        return tag(tags.h2("Destinations", id="destinations"),
+                   tags.div(shown, id="live-destinations", **{"data-live": "destinations"}))
 
     @renderer
     def exchanges(self, request: IRequest, tag: Tag) -> Tag:

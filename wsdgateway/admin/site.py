@@ -113,6 +113,7 @@ class AdminSite(Site):
             (api, b"jobs", Made(_JSON, self._jobs)),
             (api, b"subscriptions", Made(_JSON, self._of(overview.describe_subscriptions))),
             (api, b"spools", Made(_JSON, self._of(overview.describe_spools))),
+            (api, b"destinations", Made(_JSON, self._of(lambda: overview.destinations()))),
             (api, b"exchanges", Made(_JSON, self._exchanges)),
             (api, b"stream", self.stream),
             (api, b"reload", reload_resource(self._reload)),

@@ -12,13 +12,14 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from wsdgateway.app.service import GatewayService
-from wsdgateway.config.sections import Admin, Config, Escl, Gateway, Listen, ScannerConfig
+from wsdgateway.config.sections import Admin, Config, Destination, Escl, Gateway, Listen, ScannerConfig
 from wsdgateway.program import command
 from wsdgateway.simulator.conditions import LAMP_WARMING
 from wsdgateway.simulator.service import VirtualScanner
 from wsdgateway.simulator.settings import Settings
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
+DESTINATION = "Demo folder"
 WARM_UP = 1.0  # seconds
 LOOK_SECONDS = 0.1
 
@@ -55,20 +56,29 @@ class Demo(MultiService):
         config = Config(
             escl=Escl(range(port, port + 1), spool=str(Path(self._folder.name) / "spool")),
             folder=Path.cwd(), listen=(Listen(LOOPBACK),), gateway=Gateway("demo", "memory:"),
-            scanner=(ScannerConfig("demo", device=self.scanner.device_url),), admin=Admin(LOOPBACK))
+            scanner=(ScannerConfig("demo", device=self.scanner.device_url),), admin=Admin(LOOPBACK),
+            destination=(Destination(DESTINATION, folder=str(self._files)),))
+        self._files.mkdir()
         self.gateway = GatewayService(self._reactor, config)
+        self.gateway.overview.panel_url = f"{self.scanner.base}/control/"
         self.gateway.setServiceParent(self)
         opened = gatherResults([listener.opened for listener in (*self.gateway.listeners, self.gateway.admin)])
         opened.addCallback(lambda _: self._print_urls())
         opened.addErrback(lambda failure: self.logger.failure("Printing the addresses of the demo failed", failure))
         self._looking = self._reactor.callLater(LOOK_SECONDS, self._warm_up)
 
+    @property
+    def _files(self) -> Path:
+        """The folder of the demo's destination."""
+        assert self._folder is not None
+        return Path(self._folder.name) / "scans"
+
     def _warm_up(self) -> None:
         """Warm the scanner's lamp up once the gateway is subscribed.
 
         The events tell the gateway a state to show; it asks for the state only while a scanner reports trouble.
         """
-        if self.scanner.device.subscribers.held:
+        if any(not one.destinations for one in self.scanner.device.subscribers.held.values()):
             self.scanner.device.begin(LAMP_WARMING, WARM_UP)
         else:
             self._looking = self._reactor.callLater(LOOK_SECONDS, self._warm_up)
@@ -85,6 +95,8 @@ class Demo(MultiService):
               f"Admin site       http://{admin_host}:{admin_port}/\n\n"
               f"To scan a page through the gateway, run:\n\n    {command()} scan {url} -o page.jpg\n\n"
               f"To scan it by eSCL, as phones and Macs do, run:\n\n    {command()} scan {self._escl()} -o page.pdf\n\n"
+              f"To scan from its panel into {self._files}, open the panel in a browser, or run:\n\n"
+              f"    curl -X POST {self.scanner.base}/control/press\n\n"
               f"To jam the scanner (/control/clear undoes it), run:\n\n"
               f"    curl -X POST {self.scanner.base}/control/jam\n",
               file=sys.__stdout__, flush=True)

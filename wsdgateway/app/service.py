@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsdgateway.admin.access import Access
+from wsdgateway.admin.destinations import describe_destinations
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.afterscan import open_after_scan
@@ -182,10 +183,12 @@ class GatewayService(MultiService):
         self.bridged.on_added = with_both(self.bridged.on_added, self.escl_ports.changed)
         self.bridged.on_removed = with_both(self.bridged.on_removed, self.escl_ports.changed)
         self.listeners: list[Listener] = []
-        overview = Overview(config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
-                            wall, seconds, self._warnings,
-                            lambda: self._ports.client_base(), self.escl_ports, self.announcements.places,
-                            None if self.escl is None else self.escl.room)
+        overview = self.overview = Overview(
+            config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
+            wall, seconds, self._warnings,
+            lambda: self._ports.client_base(), self.escl_ports, self.announcements.places,
+            None if self.escl is None else self.escl.room,
+            lambda: describe_destinations(self.destinations.shared, self.scanners))
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files),
                               self.reload_and_report)
@@ -195,7 +198,6 @@ class GatewayService(MultiService):
                                        self._describe)
         self._reloads = Reloads(self._reload, _origin, self.supervision.reloading, self.supervision.reloaded,
                                 self.metrics.config_refused)
-        self._overview = overview
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
         self.metrics.watch_certificates(lambda: [*self._ports.certificates(), *self.escl_ports.certificates()])
         self.metrics.watch_store(lambda: self.store.warning() is not None)
@@ -221,7 +223,7 @@ class GatewayService(MultiService):
     def _problems(self) -> list[str]:
         """The reasons why not every listener is open; empty if all are."""
         admin = [] if self.admin.port is not None else [f"{self.admin.endpoint}: {self.admin.problem}"]
-        return [*self._overview.problems(), *admin]
+        return [*self.overview.problems(), *admin]
 
     def _describe(self) -> str:
         """The state of the gateway for `systemctl status`."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.hostremarks import host_remarks
-from wsdgateway.cli.serviceunit import ServiceUnit
-from wsdgateway.cli.written import sandbox_remarks, written_folders
+from wsdgateway.cli.serviceunit import ServiceUnit, writable
+from wsdgateway.cli.written import destination_folders, sandbox_remarks, written_folders
 from wsdgateway.config.reading import CANDIDATES, ConfigError, find_config, places_in, read_config
 from wsdgateway.config.remarks import Remark, remarks
 from wsdgateway.config.sections import Config
@@ -49,6 +49,10 @@ def run(options: argparse.Namespace) -> int:
     found = sorted(((place(remark.path), remark) for remark in every), key=lambda one: _line(one[0]))
     for where, remark in found:
         print(f"warning: {where}: {remark}")
+    folders = [] if unit is not None else sorted({one.folder for one in destination_folders(config)})
+    if folders:
+        print("note: as a service, the gateway may write to the folders of destinations only if systemctl edit "
+              "wsdgateway adds:\n\n    [Service]\n" + "".join(f"    {writable(folder)}\n" for folder in folders))
     print(f"{file}: {len(config.scanner)} scanner(s), {len(config.listen)} listener(s), no mistakes"
           + (f", {len(found)} warning(s)" if found else ""))
     return 0

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from wsdgateway.config.endpoints import Listening, identity_files, listening_place, own_identity_files
 from wsdgateway.config.remarks import EVERY, Remark
 from wsdgateway.config.sections import Config
+from wsdgateway.net.destinations.folder import problem_with
 from wsdgateway.net.transport.interfaces import read_interfaces
 from wsdgateway.storage.spool import problem_with_spool
 from wsdgateway.storage.uploads import problem_with_uploads
@@ -18,7 +19,7 @@ from wsdgateway.tls.identity import read_identity
 def host_remarks(config: Config) -> list[Remark]:
     """The remarks about what the configuration needs of this host and its current user."""
     return [*_network(config), *_expiring(config), *_unwritable(config), *_spool(config), *_uploads(config),
-            *_commands(config), *_taken(config)]
+            *_commands(config), *_taken(config), *_folders(config)]
 
 
 def _listeners(config: Config) -> Iterator[tuple[str, tuple[str | int, ...], Listening]]:
@@ -95,6 +96,14 @@ def _taken(config: Config) -> Iterator[Remark]:
             yield Remark(("scanner", position, "escl_port"), (
                 f"[[scanner]] {one.name} escl_port = {one.escl_port}: the port is in use at the moment, unless by this "
                 "gateway itself; give another one, since the gateway uses no other instead"))
+
+
+def _folders(config: Config) -> Iterator[Remark]:
+    """Remarks about folders of destinations that the current user could not write to."""
+    for position, one in enumerate(config.destination):
+        problem = None if one.folder is None else problem_with(config.folder / one.folder)
+        if problem is not None:
+            yield Remark(("destination", position, "folder"), f'[[destination]] "{one.name}" folder: {problem}')
 
 
 def is_taken(port: int) -> bool:

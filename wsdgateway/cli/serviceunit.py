@@ -77,8 +77,7 @@ class ServiceUnit:
 
     def cure(self, path: Path) -> str:
         """The lines of a drop-in that let the gateway write below a path."""
-        shown = _quoted(str(path))
-        return f"ProtectHome=tmpfs and BindPaths={shown}" if self._is_home(path) else f"ReadWritePaths={shown}"
+        return f"ProtectHome=tmpfs and BindPaths={_quoted(str(path))}" if self._is_home(path) else writable(path)
 
     def _hides(self, path: Path) -> bool:
         """True if the path is in a home that the unit does not see."""
@@ -108,6 +107,11 @@ class ServiceUnit:
             except ValueError:  # an open quotation mark: systemd ignores the line, too
                 continue
         return found
+
+
+def writable(path: Path) -> str:
+    """The line of a unit that lets its service write below a path."""
+    return f"ReadWritePaths={_quoted(str(path))}"
 
 
 def _quoted(path: str) -> str:

@@ -1,5 +1,6 @@
 """Remarks about paths that the gateway writes to, and that the sandbox of its systemd unit does not let it write."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -27,11 +28,22 @@ def written_folders(config: Config) -> Iterator[Written]:
         yield Written(("gateway", "state"), "[gateway] state", (config.folder / where).parent)
     if config.escl is not None:
         yield Written(("escl", "spool"), "[escl] spool", config.spool)
+    if any(one.upload is not None for one in config.destination):
+        yield Written(("uploads", "folder"), "[uploads] folder", config.upload_folder)
+    yield from destination_folders(config)
     log = config.exchange_log
     if log.path is not None:
         yield Written(("exchange_log", "path"), "[exchange_log] path", (config.folder / log.path).parent)
     if log.capture is not None:
         yield Written(("exchange_log", "capture"), "[exchange_log] capture", config.folder / log.capture)
+
+
+def destination_folders(config: Config) -> Iterator[Written]:
+    """The folder of each destination that has one."""
+    for position, one in enumerate(config.destination):
+        if one.folder is not None:
+            yield Written(("destination", position, "folder"), f'[[destination]] "{one.name}" folder',
+                          Path(os.path.abspath(config.folder / one.folder)))
 
 
 def sandbox_remarks(unit: ServiceUnit, written: Iterable[Written]) -> Iterator[Remark]:

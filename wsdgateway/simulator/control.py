@@ -1,6 +1,7 @@
 """The control interface of the virtual scanner: changes its state by HTTP, for tests and experiments.
 
-`GET /control/` describes its state and the available actions. Each action is a POST with its arguments in the query:
+`GET /control/` describes its state and the available actions, for browsers as a page with buttons. Each action is a
+POST with its arguments in the query:
 `curl -X POST 'http://127.0.0.1:8018/control/feeder?pages=5'`. Each kind of trouble in `conditions.KINDS` is an action.
 """
 
@@ -14,6 +15,7 @@ from twisted.web.server import Request
 
 from wsdgateway.config.wrong import shown
 from wsdgateway.simulator.conditions import KINDS, MEDIA_JAM, Kind
+from wsdgateway.simulator.controlpage import control_page
 from wsdgateway.simulator.description import SOURCES
 from wsdgateway.simulator.settings import EVENT_MODES
 from wsdgateway.simulator.web import SoapResource, Troubles
@@ -113,9 +115,14 @@ class Control(Resource):
     def render(self, request: Request) -> bytes:
         try:
             name = "/".join(part.decode("latin-1") for part in request.postpath or [])
+            is_browser = b"text/html" in (request.getHeader(b"accept") or b"")
             if not name and request.method in (b"GET", b"HEAD"):
-                return self._say(request, self._state())
-            return self._say(request, {"done": name, "result": self._perform(request, name)})
+                return self._page(request) if is_browser else self._say(request, self._state())
+            result = self._perform(request, name)
+            if is_browser:
+                request.setResponseCode(303)
+                request.setHeader(b"location", b"/control/")
+            return self._say(request, {"done": name, "result": result})
         except _Mistake as mistake:
             request.setResponseCode(mistake.status)
             request.setHeader(b"content-type", b"text/plain; charset=utf-8")
@@ -152,6 +159,12 @@ class Control(Resource):
             "asked": dict(self._soap.asked),
             "actions": sorted(self._actions),
         }
+
+    def _page(self, request: Request) -> bytes:
+        request.setHeader(b"content-type", b"text/html; charset=utf-8")
+        shown = {context: name for held in self._device.subscribers.held.values()
+                 for context, name in held.names.items()}
+        return control_page(self._state(), shown.items())
 
     def _say(self, request: Request, value: dict[str, object]) -> bytes:
         request.setHeader(b"content-type", b"application/json")

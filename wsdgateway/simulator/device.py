@@ -120,6 +120,7 @@ class VirtualDevice:
             raise Refused(refusal(self.settings.busy_fault, self._reason))
         if ticket.source != "Platen" and self.feeder == 0:
             raise Refused(NO_IMAGES)
+        self.panel.use_up(body)
         job, events = self._create(ticket)
         self._publish(events)
         self._timers.start(job)

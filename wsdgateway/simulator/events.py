@@ -45,7 +45,7 @@ _ALLOWED = {"all": EVENTS, "jobs": (JOB_STATUS, JOB_END_STATE, SCAN_AVAILABLE), 
 
 @attrs.define(eq=False)
 class Subscription:
-    """One subscription. `destinations` maps each ClientContext to its DestinationToken."""
+    """One subscription. `destinations` maps each ClientContext to its DestinationToken, `names` to its name."""
 
     identifier: str
     notify_to: EndpointReference
@@ -54,6 +54,7 @@ class Subscription:
     destinations: dict[str, str]
     queue: deque[bytes] = attrs.field(factory=deque)
     sending: bool = False
+    names: dict[str, str] = attrs.field(factory=dict)
 
 
 class Subscribers:
@@ -107,7 +108,8 @@ class Subscribers:
         destinations = self._destinations(body)
         self.held[identifier] = Subscription(
             identifier, notify_to, events, self._wall() + lifetime,
-            {context: token for context, (_, token) in destinations.items()})
+            {context: token for context, (_, token) in destinations.items()},
+            names={context: name for context, (name, _) in destinations.items()})
         return (
             f"<wse:SubscribeResponse><wse:SubscriptionManager><wsa:Address>{escape(manager)}</wsa:Address>"
             f"<wsa:ReferenceParameters><wse:Identifier>{identifier}</wse:Identifier></wsa:ReferenceParameters>"

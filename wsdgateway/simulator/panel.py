@@ -49,14 +49,16 @@ class Panel:
         return told
 
     def check(self, body: etree._Element) -> None:
-        """Check the destination that a CreateScanJob names, and use up its ScanIdentifier. Raises `Refused`."""
+        """Check the destination and the ScanIdentifier that a CreateScanJob names. Raises `Refused`."""
         identifier, token = text(body, "ScanIdentifier"), text(body, "DestinationToken")
         if token is not None and not self._subscribers.has_token(token):
             raise Refused(BAD_DESTINATION)
-        if identifier is not None:
-            if identifier not in self._pressed:
-                raise Refused(BAD_IDENTIFIER)
-            del self._pressed[identifier]
+        if identifier is not None and identifier not in self._pressed:
+            raise Refused(BAD_IDENTIFIER)
+
+    def use_up(self, body: etree._Element) -> None:
+        """Use up the ScanIdentifier of a CreateScanJob, whose job has been created."""
+        self._pressed.pop(text(body, "ScanIdentifier") or "", None)
 
     def forget(self) -> None:
         """Forget the scans that were started at the panel, as a reboot does."""

@@ -14,6 +14,7 @@ from wsdgateway.app.demo import Demo
 from wsdgateway.scan.operations import SCANNER_STATUS_EVENTS
 from wsdgateway.simulator.events import Subscribers
 
+HTML = b"Accept: text/html\r\n"
 SUMMARY, CONDITION, CLEARED = SCANNER_STATUS_EVENTS
 
 
@@ -58,11 +59,33 @@ async def test_the_model_is_shown_and_events_tell_the_state(demo, monkeypatch):
 @pytest_twisted.ensureDeferred
 async def test_the_printed_command_jams_the_scanner(demo):
     made = await demo()
-    [(port, path)] = re.findall(r"^    curl -X POST http://127\.0\.0\.1:(\d+)(\S+)$", made.printed, re.MULTILINE)
+    [_, (port, path)] = re.findall(r"^    curl -X POST http://127\.0\.0\.1:(\d+)(\S+)$", made.printed, re.MULTILINE)
     status, _, _ = await request(int(port), path.encode(), method=b"POST")
     assert status == 200
     assert made.scanner.device.status.current == ("Stopped", ("MediaJam",))
-    assert len(made.printed.splitlines()) == 18
+    assert len(made.printed.splitlines()) == 22
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_panel_of_the_demo_scans_into_a_folder(demo):
+    made = await demo()
+    admin = made.gateway.admin.address[1]
+    await until(lambda: any(one.destinations for one in made.scanner.device.subscribers.held.values()))
+    _, _, page = await request(admin, b"/", headers=HTML)
+    [(port, path)] = re.findall(rb'href="http://127\.0\.0\.1:(\d+)(/control/)"', page)
+    _, _, panel = await request(int(port), path, headers=HTML)
+    assert b"Demo folder" in panel
+    [action] = re.findall(rb'action="(press[^"]*source=Platen)"', panel)
+    status, _, _ = await request(int(port), path + action.replace(b"&amp;", b"&"), headers=HTML, method=b"POST")
+    assert status == 303
+    await until(lambda: made.gateway.destinations.shared.last)
+    _, _, body = await get(admin, b"/api/destinations")
+    [one] = json.loads(body)
+    files = one["files"]
+    assert one["scanners"] == [{"name": "demo", "state": "subscribed", "waiting": 0}]
+    assert re.fullmatch(r"demo-\d{8}-\d{6}-1\.pdf", files[0]["name"])
+    _, _, page = await request(admin, b"/", headers=HTML)
+    assert files[0]["name"].encode() in page
 
 
 @pytest_twisted.ensureDeferred

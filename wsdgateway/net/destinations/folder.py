@@ -210,7 +210,8 @@ def problem_with(folder: Path) -> str | None:
         return f"{folder}: {error.strerror}"
     if not is_folder:
         return f"{folder}: must be a folder"
-    return None if os.access(folder, os.W_OK | os.X_OK) else f"{folder}: is not writable for the user who runs this"
+    return None if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else (
+        f"{folder}: is not writable for the user who runs this check")
 
 
 def _sync(path: Path) -> None:

@@ -1,0 +1,58 @@
+"""The destinations on panels: their names, scanners and last files, as plain values and as a table."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from twisted.web.template import Tag, tags
+
+from wsdgateway.admin.tables import Column, table
+from wsdgateway.admin.times import moment
+from wsdgateway.net.bridgedscanner import BridgedScanner
+from wsdgateway.net.destinations.shared import SharedDestinations
+
+SHOWN = 3  # files of a destination, on the overview
+
+
+def describe_destinations(shared: SharedDestinations, scanners: list[BridgedScanner]) -> list[dict[str, Any]]:
+    """Describe each destination.
+
+    `scanners` has the state of its registration at each scanner, as a word; `waiting` counts presses that wait there.
+    `files` are the last ones, newest first, without their folder.
+    """
+    return [{
+        "name": one.name,
+        "scanners": [{"name": scanner.name, "state": shown.registration.state, "waiting": len(shown.scans.presses)}
+                     for scanner in scanners
+                     if one.is_for(scanner.name) and (shown := scanner.destinations) is not None],
+        "folder": one.folder is not None,
+        "upload": one.upload is not None,
+        "format": one.format,
+        "files": [{"name": file.name, "scanner": file.scanner, "pages": file.pages, "time": _time(file.time)}
+                  for file in shared.last.get(one.name, ())],
+    } for one in shared.destinations]
+
+
+def destinations_table(found: list[dict[str, Any]], now: float, panel_url: str | None) -> Tag:
+    """The table of destinations; `panel_url` is the address of a page with the panel of a virtual scanner, or None."""
+    columns = (
+        Column("Name", lambda one: one["name"], "first"),
+        Column("On the panel of", lambda one: ", ".join(map(_shown, one["scanners"])), "first last"),
+        Column("Format", lambda one: one["format"], "short"),
+        Column("Last files", lambda one: _files(one["files"][:SHOWN], now), "long"))
+    made = table("destinations", columns, found, "No destinations.")
+    return made if panel_url is None else tags.div(
+        made, tags.p(tags.a("Press the button of the virtual scanner", href=panel_url), class_="more"))
+
+
+def _shown(scanner: dict[str, Any]) -> str:
+    return str(scanner["name"]) if scanner["state"] == "subscribed" else f"{scanner['name']} (not shown at the moment)"
+
+
+def _files(files: list[dict[str, Any]], now: float) -> Tag | str:
+    if not files:
+        return ""
+    return tags.ol(*[tags.li(one["name"], " ", moment(one["time"], now)) for one in files], class_="timeline")
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
