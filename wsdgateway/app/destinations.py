@@ -13,7 +13,6 @@ from wsdgateway.config.sections import Config, Destination
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.conversion import Converter
 from wsdgateway.net.destinations.after import IAfterScan
-from wsdgateway.net.destinations.documents import Documents
 from wsdgateway.net.destinations.recovery import finish_interrupted
 from wsdgateway.net.destinations.shared import SharedDestinations
 from wsdgateway.net.transport.tasks import Tasks
@@ -32,7 +31,7 @@ class Destinations:
         self._started = False
         self.shared = SharedDestinations(
             reactor, config.gateway.name, config.folder, spool, room, Converter(reactor),
-            Documents(reactor), after, metrics, wall, lambda: str(uuid.uuid4()))
+            after, metrics, wall, lambda: str(uuid.uuid4()))
         self.configure(config)
 
     def configure(self, config: Config) -> None:

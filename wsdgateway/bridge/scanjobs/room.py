@@ -11,8 +11,9 @@ CLIENT_SHARE = 0.5  # of the spool, which the pages of one client may use
 class Room:
     """The room in the spool, `limit` bytes. `used` is the part in use, `unfetched` the part that no client has yet.
 
-    The pages of one client may use `client_limit` bytes, without one all; clients for which `group` returns the same
-    name count as one. `waiting` holds functions that are called when bytes become free.
+    The pages of one client may use `client_limit` bytes; clients for which `group` returns the same name count as one.
+    Without it, and for the gateway itself, whose name as a client is empty, it is `limit`. `waiting` holds functions
+    that are called when bytes become free.
     """
 
     def __init__(self, limit: int, client_limit: int | None = None, group: Callable[[str], str] = str) -> None:
@@ -28,10 +29,14 @@ class Room:
         """The bytes that the pages of a client use."""
         return self._used_by[self._group(client)]
 
+    def limit_of(self, client: str) -> int:
+        """The bytes that the pages of a client may use."""
+        return self.client_limit if client else self.limit
+
     def fits(self, size: int, client: str = "") -> bool:
         """Whether a page of about that size can be begun for a client; an unknown size is 0."""
         size = max(1, size)
-        return self.used + size <= self.limit and self.used_by(client) + size <= self.client_limit
+        return self.used + size <= self.limit and self.used_by(client) + size <= self.limit_of(client)
 
     def take(self, page: Page, size: int) -> bool:
         """Take this many bytes for a page; returns False if there is no room for them."""

@@ -162,7 +162,7 @@ class ScanJobs:
         page = job.arriving
         if page is None or job.phase is not RETRIEVING:
             return []
-        if page.taken + size > self._room.client_limit:
+        if page.taken + size > self._room.limit_of(page.client):
             return self._steps.end(job, End(Reason.TOO_LARGE), now)
         if self._room.take(page, size):
             return []

@@ -15,11 +15,8 @@ from twisted.logger import Logger
 from wsdgateway.bridge.destinations.filenames import EXTENSIONS
 from wsdgateway.bridge.destinations.tickets import MEDIA
 from wsdgateway.bridge.frontends.escl.formats import BMP, JPEG, PDF, PNG, TIFF
-from wsdgateway.conversion.kinds import START, kind_of
-from wsdgateway.net.conversion import Unconvertible
+from wsdgateway.conversion.kinds import MAX_PAGES, START, Unconvertible, kind_of
 from wsdgateway.net.destinations.after import WrittenFile
-from wsdgateway.net.destinations.document import MAX_BYTES
-from wsdgateway.net.destinations.documents import NotMade
 from wsdgateway.net.destinations.folder import Record, ScanFolder
 from wsdgateway.net.destinations.shared import SharedDestinations
 
@@ -98,8 +95,8 @@ class ScanFiles:
     async def finish(self) -> None:
         """Write what has no file yet, and delete what is not needed any more. Raises `OSError`, and deletes nothing."""
         if self.record.format == "pdf":
-            for pages in await self._in_thread(_divided, self._waiting):
-                await self._write_document(pages)
+            for first in range(0, len(self._waiting), MAX_PAGES):
+                await self._write_document(self._waiting[first:first + MAX_PAGES])
         else:
             for number, page in self._waiting:
                 await self._publish_raw(number, page, "its file could not be written")
@@ -110,14 +107,13 @@ class ScanFiles:
         record = self.record
         try:
             target = await self._in_thread(self._folder.new_output, 0)
-            done = await self._shared.documents.assemble(
+            damaged = await self._shared.converter.join(
                 [path for _, path in pages], target, record.dots, record.lines)
-        except (NotMade, OSError) as error:
+        except (Unconvertible, OSError) as error:
             left_out = dict.fromkeys(range(len(pages)), f"the PDF cannot be made: {_said(error)}")
         else:
-            left_out = {position: f"it cannot be used in a PDF: {why}" for position, why in done.left_out.items()}
-            if len(left_out) < len(pages):
-                await self._publish(target, EXTENSIONS[record.format], None, len(pages) - len(left_out))
+            left_out = {position: f"it cannot be used in a PDF: {why}" for position, why in damaged.items()}
+            await self._publish(target, EXTENSIONS[record.format], None, len(pages) - len(left_out))
         for position, (number, page) in enumerate(pages):
             if position in left_out:
                 await self._publish_raw(number, page, left_out[position])
@@ -138,17 +134,3 @@ def _said(error: Exception) -> str:
 def _kind(page: Path) -> str | None:
     with page.open("rb") as file:
         return kind_of(file.read(START))
-
-
-def _divided(pages: list[tuple[int, Path]]) -> list[list[tuple[int, Path]]]:
-    """The pages of each document: as many as fit into `MAX_BYTES`, at least one."""
-    documents: list[list[tuple[int, Path]]] = []
-    room = 0
-    for number, page in pages:
-        size = page.stat().st_size
-        if not documents or size > room:
-            documents.append([])
-            room = MAX_BYTES
-        documents[-1].append((number, page))
-        room -= size
-    return documents

@@ -12,7 +12,6 @@ from wsdgateway.config.sections import Destination
 from wsdgateway.metrics import OK, Metrics
 from wsdgateway.net.conversion import Converter
 from wsdgateway.net.destinations.after import IAfterScan, WrittenFile
-from wsdgateway.net.destinations.documents import Documents
 from wsdgateway.storage.spool import Spool
 
 MAX_LAST = 10  # files of a destination that are remembered, for people
@@ -42,7 +41,6 @@ class SharedDestinations:
     spool: Spool
     room: Room
     converter: Converter
-    documents: Documents
     after: IAfterScan
     metrics: Metrics
     wall: Callable[[], float]
