@@ -90,12 +90,11 @@ class Documents:
 
     def _run(self, asked: bytes) -> Deferred[Assembled]:
         worker = _Worker(self._reactor, asked)
-        self._reactor.spawnProcess(worker, sys.executable, [sys.executable, "-m", _MODULE], env=_environment())
+        self._reactor.spawnProcess(worker, sys.executable, [sys.executable, "-P", "-m", _MODULE],
+                                   env=_environment())
         return worker.done
 
 
 def _environment() -> dict[str, str]:
-    """The environment in which the process finds this very package."""
-    root = str(Path(__file__).parents[3])
-    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    """The environment of the process, whose modules are those of this one, and never those in the working directory."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
