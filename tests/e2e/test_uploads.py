@@ -113,6 +113,9 @@ command = ["{tmp_path}/after-scan", "{{path}}", "{{pages}}"]
         if number < 3:
             assert press() == 1
     until(lambda: waiting() == 3)
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin}/api/destinations", timeout=10) as answer:
+        [shown] = json.load(answer)
+    assert (shown["name"], shown["uploads_waiting"]) == ("Paperless", 3)
     until(lambda: after.exists() and len(after.read_text().splitlines()) == 3)
     server = upload_server(server_port)
     server.holds = True

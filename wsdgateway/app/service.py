@@ -179,7 +179,7 @@ class GatewayService(MultiService):
             config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
             wall, seconds, self._warnings,
             lambda: self._ports.client_base(), self.escl_ports, self.announcements.places,
-            lambda: describe_destinations(self.destinations.shared, self.scanners))
+            lambda: describe_destinations(self.destinations.shared, self.scanners, self.after_scan.waiting))
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files))
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)

@@ -55,6 +55,10 @@ class UploadFolder:
         self.incoming = folder / INCOMING
         self._lock: int | None = None
 
+    def exists(self) -> bool:
+        """True if a gateway has used the folder."""
+        return os.path.lexists(self.folder / LOCK)
+
     def open(self) -> Found:
         """Make the folder, or read what an earlier start has left in it, and finish what was interrupted.
 
