@@ -9,6 +9,7 @@ from PIL import Image
 
 from tests.loopback.destinations.conftest import pages_of
 from tests.loopback.gateways import sample
+from tests.ports import free_port
 from tests.waiting import until
 from wsdgateway.bridge.destinations.presses import MAX_WAITING
 
@@ -153,3 +154,28 @@ async def test_two_destinations(panel):
     made.press(0)
     await until(lambda: made.counted("ok", "Mail") == 1 and not made.hidden)
     assert made.files == ["archive.jpg", "mail.pdf"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_with_escl_one_engine_serves_both(panel):
+    port = free_port()
+    made = await panel(sections={"escl": {"announce": False, "ports": f"{port}-{port}", "interface": "127.0.0.1",
+                                          "spool": "spool"}})
+    made.press()
+    await made.ended()
+    assert made.counted("ok") == 1
+    scanner = made.service.scanner
+    assert scanner.own_jobs.execution is scanner.own_execution
+    assert [job.order.client for job in scanner.own_execution.jobs] == [""]
+    assert scanner.own_jobs.of("", "/eSCL") == ()
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_requests_of_a_scan_are_the_gateways_own(panel):
+    made = await panel()
+    made.press()
+    await made.ended()
+    logged = [(one.entry.operation, one.entry.source) for one in made.service.recording.log.since(0)]
+    for operation in ("GetScannerElements", "ValidateScanTicket", "CreateScanJob", "RetrieveImage"):
+        assert (operation, "own") in logged
+    assert ("ScanAvailableEvent", "event") in logged

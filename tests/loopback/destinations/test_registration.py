@@ -99,6 +99,19 @@ async def test_a_scanner_that_leaves_the_configuration_shows_nothing(file, virtu
     await until(lambda: not scanner.device.subscribers.held)
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_is_replaced_shows_each_name_once(file, virtual):
+    scanner = await virtual()
+    service = await file.start(section("front-desk", scanner.scan_url) + destination("Mail"))
+    await until(lambda: names(scanner) == (1, 1) and len(service.scanners[0].destinations.registration) == 1)
+    former, most = service.scanners[0], []
+    await file.reload(f'[[scanner]]\nname = "front-desk"\ndevice = "{scanner.device_url}"\n' + destination("Mail"))
+    await until(lambda: most.append(names(scanner)) or len(service.scanners[0].destinations.registration) == 1)
+    assert service.scanners[0] is not former
+    await until(lambda: service.bridged.is_settled)
+    assert (names(scanner), max(most)) == ((1, 1), (1, 1))
+
+
 class Single:
     """Replaces the subscribing at the virtual scanner: it takes one destination in a Subscribe."""
 

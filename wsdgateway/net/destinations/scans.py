@@ -120,17 +120,26 @@ class Scans:
         except OSError as error:
             self._refuse(name, _said(error))
             return
+        try:
+            end = await self._scanned(waiting, settings, offer, plan, files, folder)
+            if end is None:
+                await files.discard()
+                return
+        except BaseException:
+            files.leave()  # the next start makes files of the pages
+            raise
+        self._tasks.run(self._finish(settings, files, end))
+
+    async def _scanned(self, waiting: Waiting, settings: Destination, offer: PanelOffer, plan: Plan, files: ScanFiles,
+                       folder: ScanFolder) -> End | None:
+        """Scan the pages; returns how the job ended, or None if it is not accepted, which is logged."""
         job = await self._run(waiting, settings, plan, files, folder)
         if job is not None and job.end is not None and job.end.reason is Reason.FEEDER_EMPTY and plan.guessed and (
                 not files.pages):
             plan = await self._validated(make_plan(settings, offer, waiting.press.source, may_guess=False))
             files.record = self._record(settings, plan)
             job = await self._run(waiting, settings, plan, files, folder)
-        if job is None:
-            await files.discard()
-            return
-        assert job.end is not None
-        self._tasks.run(self._finish(settings, files, job.end))
+        return None if job is None else job.end
 
     def _record(self, settings: Destination, plan: Plan) -> Record:
         dots = plan.parameters.resolution or 300

@@ -77,12 +77,12 @@ class PanelDestinations:
         """Handle a ScanAvailableEvent that was sent to the subscription with that identifier."""
         press = read_press(event.body)
         entries = self.registration.entries_of(identifier)
-        if press is None or entries is None:
+        if press is None:
             return
-        entry = destination_of(press, entries)
+        entry = destination_of(press, entries or ())
         if entry is None:
             self.log.warn("{scanner}: the scan that was started at the panel is not carried out, because its "
-                          "destination is not one of this gateway: {context}", scanner=self._scanner,
+                          "destination is not one of this gateway, or not any more: {context}", scanner=self._scanner,
                           context=press.context)
             return
         self.scans.press(entry, press)

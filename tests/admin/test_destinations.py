@@ -1,0 +1,33 @@
+"""Tests of admin.destinations: the table of destinations."""
+
+from tests.admin.descriptions import HOSTILE, NOON, html
+from wsdgateway.admin.destinations import SHOWN, destinations_table
+
+
+def destination(**more):
+    return {"name": "Mail", "scanners": [{"name": "front-desk", "state": "subscribed", "waiting": 0}], "folder": True,
+            "upload": False, "format": "pdf", "files": [], **more}
+
+
+def file(number):
+    return {"name": f"scan-{number}.pdf", "scanner": "front-desk", "pages": 1, "time": "2026-09-30T11:00:00Z"}
+
+
+def test_names_scanners_and_the_last_files():
+    shown = html(destinations_table([destination(files=[file(number) for number in range(SHOWN + 1)])], NOON, None))
+    assert "Mail" in shown and "front-desk" in shown and "not shown at the moment" not in shown
+    assert [f"scan-{number}.pdf" in shown for number in range(SHOWN + 1)] == [True] * SHOWN + [False]
+
+
+def test_a_name_that_the_panel_does_not_show():
+    one = destination(scanners=[{"name": "front-desk", "state": "waiting", "waiting": 0}])
+    assert "front-desk (not shown at the moment)" in html(destinations_table([one], NOON, None))
+
+
+def test_the_panel_of_a_virtual_scanner_is_linked():
+    assert 'href="http://127.0.0.1:1/control/"' in html(destinations_table(
+        [destination()], NOON, "http://127.0.0.1:1/control/"))
+
+
+def test_names_are_escaped():
+    assert "<script>" not in html(destinations_table([destination(name=HOSTILE)], NOON, None))
