@@ -253,3 +253,7 @@ def test_the_number_of_jobs_is_bounded(scanner):
         scanner.answers("Completed", job_id=str(number))
     assert scanner.synthesis.is_active("0")
     assert scanner.next[0] == "0"
+    for number in range(MAX_JOBS + 1):
+        scanner.creates(str(number))
+    assert not scanner.synthesis.is_active("0")
+    assert scanner.synthesis.is_active("1")

@@ -84,10 +84,11 @@ class JobPolling:
 
     def _schedule(self) -> None:
         self._cancel()
-        if self._stopped or self._asking is not None or self._bridge.device is None:
+        if (self._stopped or self._asking is not None or self._bridge.device is None
+                or not self._subscribers.wants(JOB_STATUS, JOB_END_STATE)):
             return
         due = self._bridge.synthesis.next(self._seconds())
-        if due is not None and self._subscribers.wants(JOB_STATUS, JOB_END_STATE):
+        if due is not None:
             self._timer = self._reactor.callLater(due[1], self._due)
 
     def _cancel(self) -> None:
