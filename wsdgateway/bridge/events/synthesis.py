@@ -139,7 +139,7 @@ class Synthesis:
             job.since = known.since
         if job_id in self._active:
             job.sign = now
-            if known is not None and known.closing:
+            if known is not None and known.closing and not job.is_urgent:
                 job.is_urgent, job.earliest = True, self._earliest(now)
 
     def announced(self, event: str | None, status: JobStatus, now: float) -> set[Sink] | None:
@@ -188,7 +188,9 @@ class Synthesis:
         self._jobs.pop(job_id, None)
         self._jobs[job_id] = self._active[job_id] = job
         if len(self._jobs) > MAX_JOBS:
-            self.drop(next((one for one in self._jobs if one not in self._active), next(iter(self._jobs))))
+            oldest = next((one for one in self._jobs if one not in self._active), next(iter(self._jobs)))
+            del self._jobs[oldest]
+            self._active.pop(oldest, None)
         return job
 
     def _earliest(self, now: float) -> float:
@@ -248,8 +250,7 @@ class Synthesis:
             job.seeks_history = True
 
     def drop(self, job_id: str) -> None:
-        """Forget a job that the scanner no longer knows; no event is made, since its end is not known."""
-        self._jobs.pop(job_id, None)
+        """Ask no more for a job that the scanner no longer knows; no event is made, since its end is not known."""
         self._active.pop(job_id, None)
 
 
