@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.events.fanout import made_of_job, made_summary
+from wsdgateway.bridge.events.subscribing import MADE_EVENTS
 from wsdgateway.bridge.scanjobs.scanjob import Refusal
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.metrics import Metrics
@@ -51,7 +52,7 @@ class JobPolling:
         self._bridge = bridge
         self.requests = requests
         self._subscribers = subscribers
-        self._metrics = metrics
+        self._count = metrics.made_events(bridge.name, MADE_EVENTS)
         self._seconds = seconds
         self._new_id = new_id
         self._timer: IDelayedCall | None = None
@@ -78,9 +79,6 @@ class JobPolling:
         if made is not None and self._bridge.synthesis.enabled and self._subscribers.wants(SCANNER_STATUS_SUMMARY):
             self._count(SCANNER_STATUS_SUMMARY)
             self._subscribers.send(made_summary(made.status, made.reached, self._new_id()))
-
-    def _count(self, event: str) -> None:
-        self._metrics.made_event(self._bridge.name, event)
 
     def _schedule(self) -> None:
         self._cancel()
