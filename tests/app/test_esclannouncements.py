@@ -141,22 +141,28 @@ class Scanner:
     def __init__(self, name, friendly, offers, here, escl):
         self.name, self.offers = name, offers
         self.options = SimpleNamespace(section=SimpleNamespace(escl=escl, uuid=None))
-        self.stand_in = SimpleNamespace(service=object() if here else None)
-        self.offer_keeper = None
         self.monitor = SimpleNamespace(labels=Labels(friendly, "Maker", "1000"), endpoint=f"urn:uuid:{OWN}",
                                        places=lambda: {("192.0.2.20", 80), ("printer.example", 80)})
+        self.is_there = here
+        self.escl = self
 
-    def escl_endpoint(self):
+    @property
+    def endpoint(self):
         return self.monitor.endpoint
 
-    def escl_labels(self):
+    @property
+    def labels(self):
         return self.monitor.labels
 
+    @property
+    def is_here(self):
+        return self.is_there and self.options.section.escl
+
     def goes(self):
-        self.stand_in.service = None
+        self.is_there = False
 
     def returns(self):
-        self.stand_in.service = object()
+        self.is_there = True
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ class Overview:
         `admin.spools` says which are listed.
         """
         return describe_spools((one.name, job) for one in self.scanners if scanner in ("", one.name)
-                               for job in one.scan_jobs)
+                               for job in one.own_jobs.listed)
 
     def describe_subscriptions(self) -> list[dict[str, Any]]:
         """Describe each subscription: the gateway's own at each scanner (`side` is `device`), then its clients'.
@@ -172,7 +172,7 @@ class Overview:
         return [described for scanner in self.scanners for described in self._subscriptions(scanner)]
 
     def _subscriptions(self, scanner: BridgedScanner) -> Iterable[dict[str, Any]]:
-        own = scanner.subscription
+        own = scanner.subscriptions.own
         if own is not None and own.listening:
             held = own.held
             yield {"scanner": scanner.name, "side": "device", "id": None, "client": None,
@@ -187,7 +187,7 @@ class Overview:
                    "events": None if one.filter.wanted is None else list(one.filter.wanted),
                    "expires": _time(scanner.source.now.on_wall(one.expires_at)),
                    "state": "unreachable" if failures else "ok", "waiting": waiting,
-                   "failures": failures, "panel": scanner.panel.state(one.identifier),
+                   "failures": failures, "panel": scanner.subscriptions.panel.state(one.identifier),
                    "destinations": [] if one.destinations is None else [
                        {"context": context, "name": name} for context, name in one.destinations.listed]}
 

@@ -130,8 +130,7 @@ class DiscoveryService(Service):
     def on_address_change(self) -> None:
         """Check subscriptions and panel registrations: this gateway's addresses for scanners may have changed."""
         for scanner in self._scanners:
-            scanner.check()
-            scanner.panel.doubt()
+            scanner.subscriptions.doubt()
 
     def _receive(self, news: News | Left) -> None:
         """Handle a device's announcement, answer or Bye."""

@@ -52,8 +52,8 @@ async def restore_offers(shared: EsclContext, store: IStore, scanners: list[Brid
     """Offer each scanner as it was when it was last read, until it is read again."""
     shared.kept.update({one.scanner: one for one in await store.escl_offers()})
     for scanner in scanners:
-        if scanner.offer_keeper is not None:
-            scanner.offer_keeper.restore()
+        if scanner.escl is not None:
+            scanner.escl.restore()
 
 
 def is_for_escl(path: bytes) -> bool:

@@ -29,7 +29,6 @@ from wsdgateway.dnssd.scannerservice import ScannerService
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.dnssd.announcer import Announcer, host_name
-from wsdgateway.net.escl.offer import Offer
 from wsdgateway.net.transport.localaddress import ANY, OpenPort
 from wsdgateway.net.transport.tasks import Tasks
 
@@ -203,7 +202,7 @@ class EsclAnnouncements:
 
     def _usable(self) -> dict[str, tuple[BridgedScanner, ScannerCapabilities, int]]:
         """The scanners to announce, with their capabilities and ports; asks for capabilities that are missing."""
-        here = [one for one in self._scanners if _is_here(one)]
+        here = [one for one in self._scanners if one.escl is not None and one.escl.is_here]
         self._asked = {one: at for one, at in self._asked.items() if one in here}
         self._known = {one: known for one, known in self._known.items() if one in self._scanners}
         for one in here:
@@ -217,15 +216,16 @@ class EsclAnnouncements:
 
     def _is_waiting(self) -> bool:
         """True if a scanner that is there has not given its capabilities yet; the end of the wait is set."""
-        waits = any(_is_here(one) and one.offers is not None and one.offers.last is None for one in self._scanners)
+        waits = any(one.escl is not None and one.escl.is_here and one.escl.offers.last is None
+                    for one in self._scanners)
         if waits:
             self._sync_at(self._hold_until)
         return waits
 
     def _ask(self, scanner: BridgedScanner) -> None:
         """Read the capabilities of a scanner when it appears, and again while they could not be read."""
-        offers, now = scanner.offers, self._seconds()
-        assert offers is not None
+        assert scanner.escl is not None
+        offers, now = scanner.escl.offers, self._seconds()
         at = self._asked.get(scanner)
         if at is None or (offers.last is None and now >= at + READ_AGAIN):
             self._asked[scanner] = now
@@ -234,8 +234,8 @@ class EsclAnnouncements:
             self._sync_at(self._asked[scanner] + READ_AGAIN)
 
     async def _read(self, scanner: BridgedScanner) -> None:
-        assert scanner.offers is not None
-        if await scanner.offers.read("") is None and self._is_running and _is_here(scanner):
+        assert scanner.escl is not None
+        if await scanner.escl.offers.read("") is None and self._is_running and scanner.escl.is_here:
             self.log.warn("{scanner}: not announced to eSCL clients, because its capabilities could not be read; "
                           "trying again every {seconds:g} s", scanner=scanner.name, seconds=READ_AGAIN)
 
@@ -250,8 +250,9 @@ class EsclAnnouncements:
 
     def _capabilities(self, scanner: BridgedScanner) -> ScannerCapabilities | None:
         """The capabilities of a scanner as far as they are announced; None while they are not known."""
-        offer: Offer | None = None if scanner.offers is None else scanner.offers.last
-        endpoint, labels = scanner.escl_endpoint(), scanner.escl_labels()
+        if scanner.escl is None:
+            return None
+        offer, endpoint, labels = scanner.escl.offers.last, scanner.escl.endpoint, scanner.escl.labels
         if offer is None or endpoint is None:
             return None
         made_from = offer, endpoint, labels
@@ -261,11 +262,12 @@ class EsclAnnouncements:
         return known[1]
 
     def _name(self, scanner: BridgedScanner) -> str:
-        return f"{scanner.escl_labels().name or scanner.name}{self._config.discovery.suffix}"
+        shown = "" if scanner.escl is None else scanner.escl.labels.name
+        return f"{shown or scanner.name}{self._config.discovery.suffix}"
 
     def _announcement(self, scanner: BridgedScanner, capabilities: ScannerCapabilities, port: int, name: str
                       ) -> _Wanted:
-        offer = None if scanner.offers is None else scanner.offers.last
+        offer = None if scanner.escl is None else scanner.escl.offers.last
         note = (offer.location if offer is not None else "") or self._config.gateway.name
         services = [service_of(capabilities, scanner.name, name, port, admin_url=self._admin_url(scanner.name),
                                note=note)]
@@ -313,28 +315,17 @@ class EsclAnnouncements:
             return None
         if not scanner.options.section.escl:
             return "escl is false"
-        if not _is_here(scanner):
+        if scanner.escl is None or not scanner.escl.is_here:
             return "the scanner is not there, or not known yet"
         if self._ports().port(name) is None:
             return "its port is not open"
-        if scanner.offers is None or scanner.offers.last is None or scanner.escl_endpoint() is None:
+        if scanner.escl.offers.last is None or scanner.escl.endpoint is None:
             return "its capabilities have not been read yet"
         return "no eSCL client can use its sources and formats" if self._capabilities(scanner) is None else None
 
 
 async def _stopped(announcer: Announcer) -> None:
     await announcer.stop()
-
-
-def _is_here(scanner: BridgedScanner) -> bool:
-    """True while the scanner is offered by eSCL, and its stand-in is announced to WSD clients.
-
-    After a start, also true for a scanner that was read earlier, until it is known whether it is there.
-    """
-    keeper = scanner.offer_keeper
-    is_expected = keeper is not None and keeper.is_expected
-    return scanner.offers is not None and scanner.options.section.escl and (
-        is_expected or scanner.stand_in.service is not None)
 
 
 def _addresses_of(scanner: BridgedScanner) -> frozenset[Address]:

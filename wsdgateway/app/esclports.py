@@ -190,7 +190,7 @@ class EsclPorts:
         if scanner is None or scanner.escl is None or not is_below:
             self._router.serve(exchange, (NOWHERE, b""))
         else:
-            self._router.serve(exchange, (scanner.escl.address, path[len(ROOT):]))
+            self._router.serve(exchange, (scanner.escl.service.address, path[len(ROOT):]))
 
     def _close(self, place: Place) -> None:
         for listener in self._open.pop(place).listeners.values():

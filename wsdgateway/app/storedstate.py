@@ -34,7 +34,7 @@ class StoredState:
         self._restore(await self._store.subscriptions(), await self._store.held())
         own = await self._store.own_jobs()
         for scanner in self._bridged.scanners:
-            scanner.end_own_jobs([job for job in own if job.scanner == scanner.name])
+            scanner.own_jobs.end_leftovers([job for job in own if job.scanner == scanner.name])
         await self._bridged.remember(self._past_jobs)
 
     async def add(self, content: Content) -> None:

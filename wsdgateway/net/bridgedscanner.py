@@ -10,21 +10,15 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 
-from wsdgateway.bridge.destinations.registering import is_own
 from wsdgateway.bridge.events.fanout import Event
 from wsdgateway.bridge.events.subscribing import Unavailable, events_unavailable
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
-from wsdgateway.bridge.frontends.escl.status import is_silent
 from wsdgateway.bridge.frontends.frontend import FrontEnd
 from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan
 from wsdgateway.bridge.health.health import Health
-from wsdgateway.bridge.scanjobs.ownjob import OwnJob
-from wsdgateway.bridge.scanjobs.room import Room
-from wsdgateway.bridge.scanjobs.scanjob import ScanJob
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.eventing.source import SOURCE_CANCELING
-from wsdgateway.metadata.messages import Labels
 from wsdgateway.net.clients.authorization import Authorization
 from wsdgateway.net.clients.forwarding import Forwarder
 from wsdgateway.net.clients.notifications import notifications
@@ -34,37 +28,28 @@ from wsdgateway.net.clients.reusedjobids import ReusedJobIds
 from wsdgateway.net.context import Context, EsclContext
 from wsdgateway.net.destinations.service import PanelDestinations
 from wsdgateway.net.destinations.shared import SharedDestinations
-from wsdgateway.net.escl.jobs import EsclJobs
-from wsdgateway.net.escl.offer import OfferReader
-from wsdgateway.net.escl.offerkeeper import OfferKeeper
-from wsdgateway.net.escl.service import EsclService, ScannerView
-from wsdgateway.net.events.devicesubscription import DeviceSubscription
+from wsdgateway.net.escl.esclscanner import EsclScanner
 from wsdgateway.net.events.distribution import Distribution
-from wsdgateway.net.events.eventingclient import EventingClient
 from wsdgateway.net.events.eventsink import EventSink
 from wsdgateway.net.events.eventsource import EventSource
 from wsdgateway.net.events.jobpolling import JobPolling
 from wsdgateway.net.events.notifier import Notifier, Recipient
-from wsdgateway.net.events.orphans import Orphans
-from wsdgateway.net.events.scandestinations import ScanDestinations
 from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.net.events.subscriptionclock import WallTimeStore
 from wsdgateway.net.gauges import ScannerGauges
 from wsdgateway.net.presence.healthwatch import HealthWatch
 from wsdgateway.net.presence.monitor import Monitor
 from wsdgateway.net.presence.statuscheck import StatusCheck
-from wsdgateway.net.scanjobs.execution import ScanJobExecution
 from wsdgateway.net.scanjobs.jobrequests import JobRequests
-from wsdgateway.net.scanjobs.leftovers import Leftovers
+from wsdgateway.net.scanjobs.ownjobs import OwnJobs
 from wsdgateway.net.scanners.address import ServiceLocation
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.soapclient import SoapClient
+from wsdgateway.net.scannersubscriptions import ScannerSubscriptions
 from wsdgateway.net.transport.accounting import Accounting
-from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.storage.spool import Spool
 
 
 class BridgedScanner:
@@ -75,7 +60,7 @@ class BridgedScanner:
         self.options = options
         self.name = options.name
         self._context = context
-        self.offer_keeper: OfferKeeper | None = None
+        self.escl: EsclScanner | None = None
         self.bridge = ScannerBridge(options, new_id=context.new_id, quotas=context.quotas)
         self.device = DeviceClient(
             context.sockets, options, seconds=context.seconds, writes=context.writes,
@@ -83,24 +68,24 @@ class BridgedScanner:
             on_recovered=self.recovered, on_reachable=lambda: self.monitor.reachability_changed(),
             on_contact=lambda: self.watch.look())
         self.watch = HealthWatch(self.name, self.bridge, self.device, wall=context.wall,
-                                 subscription=lambda: self.subscription)
+                                 subscription=lambda: self.subscriptions.own)
         accounting = self._accounting = Accounting(
             self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
         requests = self.requests = SoapClient(
             self.name, self.device, context.metrics, accounting, on_broken=self.bridge.was_away)
         listed = WallTimeStore(context.store, context.subscription_clock)
-        self.panel = ScanDestinations(context.reactor, self.bridge, listed, context.secret, self.check)
-        self.gauges = ScannerGauges(self.bridge, lambda: len(self.panel) + self._on_panel(), self.device,
+        self.subscriptions = ScannerSubscriptions(
+            context, self.bridge, self.device, requests, listed, options=lambda: self.options,
+            addresses=lambda: self.sink.addresses, on_lost=self.subscription_lost, on_change=self._subscription_changed)
+        panel = self.subscriptions.panel
+        self.gauges = ScannerGauges(self.bridge, lambda: self.subscriptions.on_panel, self.device,
                                     lambda: self.health)
-        self._orphans = Orphans(
-            context.reactor, make_client=self.device.beside, eventing_client=self._eventing_client,
-            request=lambda *request: requests.send_by(*request), on_ending=self.panel.add_ending)
         self.subscribers = Subscribers(
-            context.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=self.panel,
+            context.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=panel,
             store=listed, make_notifier=self._make_notifier, make_distribution=self._make_distribution,
             now=context.subscription_clock, new_id=context.new_id, silence=self._silence, events=options.events)
         self.source = EventSource(
-            self.name, self.bridge.subscriptions, self.subscribers, self.panel, listed, context.policy,
+            self.name, self.bridge.subscriptions, self.subscribers, panel, listed, context.policy,
             options, context.wall, context.subscription_clock, context.new_id, context.secret, self._no_events)
         self.sink = EventSink(
             self.bridge, self.device, self.subscribers, context.metrics, accounting, options=options,
@@ -113,22 +98,18 @@ class BridgedScanner:
         self._reused = ReusedJobIds(context.reactor, self.name, context.on_given_again)
         forwarder = self._forwarder = Forwarder(self.bridge, self.device, context.metrics, seconds=context.seconds,
                               after_learning=self._learnt, on_trouble=self._in_trouble)
-        self.polling = JobPolling(context.reactor, self.bridge, self._job_requests(), self.subscribers, context.metrics,
+        self._status_check = StatusCheck(self.bridge, requests.send, seconds=context.seconds, new_id=context.new_id,
+                                         learnt=self._status_learnt)
+        own = JobRequests(self.bridge, self.device, forwarder, accounting, seconds=context.seconds,
+                          new_id=context.new_id)
+        self.polling = JobPolling(context.reactor, self.bridge, own, self.subscribers, context.metrics,
                                   seconds=context.seconds, new_id=context.new_id)
         self.subscribers.on_change = self.polling.look
         authorization = Authorization(self.name, context.permission, accounting)
-
-        self._leftovers = Leftovers(context.reactor, self.bridge, self._job_requests(), context.store,
-                                    seconds=context.seconds)
-        self.own_execution: ScanJobExecution | None = None
-        self.destinations: PanelDestinations | None = None
-        if destinations is not None:
-            self._show_destinations(destinations)
-        self.own_jobs: EsclJobs | None = None
-        self.escl: EsclService | None = None
-        self.offers: OfferReader | None = None
+        self.own_jobs = OwnJobs(context, self.bridge, own)
+        self.destinations = None if destinations is None else self._show(destinations, own)
         if context.escl is not None:
-            self._offer_by_escl(context.escl, accounting)
+            self.escl = self._offer(context.escl, own, accounting)
 
         def served(front_end: FrontEnd) -> Resource:
             return Resource(Proxy(
@@ -142,105 +123,36 @@ class BridgedScanner:
             b"subscriptions": served(WSScan(Endpoint.SUBSCRIPTION, context.new_id)),
             b"events": notifications(self.sink)}
         if self.escl is not None:
-            self.resources[b"eSCL"] = self.escl.address
-        self.subscription: DeviceSubscription | None = None
+            self.resources[b"eSCL"] = self.escl.service.address
         self._misses_service = False
         self._checking: IDelayedCall | None = None
         self.watch.start(self.monitor)
-        self._status_check = StatusCheck(self.bridge, requests.send, seconds=context.seconds, new_id=context.new_id,
-                                         learnt=self._status_learnt)
 
-    def _offer_by_escl(self, shared: EsclContext, accounting: Accounting) -> None:
-        """Make the eSCL service, and the jobs of its clients."""
-        context, bridge = self._context, self.bridge
-        execution = self._own_execution(shared.spool, shared.room, shared.new_job_id)
-        self.own_jobs = EsclJobs(context.reactor, execution, context.seconds)
-        view = ScannerView(
-            self.name, self.escl_labels, self.escl_endpoint, self.monitor.read_endpoint,
-            lambda: None if self.health.reachable is False or self._is_silent() else bridge.reported.status,
-            lambda age: self._status_check.confirm(age),
-            lambda: self.monitor.locate() if bridge.device is None else None,
-            lambda: bridge.device is not None, lambda: self.options.section.escl)
-        self.offers = OfferReader(context.reactor, self._job_requests(), view.is_located,
-                                  lambda: self.health.reachable is False)
-        section = self.options.section
-        self.offer_keeper = OfferKeeper(
-            self.name, str(section.scan or section.device or section.uuid), shared.kept, context.store, self.offers,
-            self._own_escl_endpoint, lambda: self.monitor.labels,
-            lambda: self.stand_in.service is not None or self.monitor.has_left)
-        self.offer_keeper.restore()
-        self.offers.on_change = self._offer_changed
-        self.escl = EsclService(context.reactor, view, self.own_jobs, self.offers, shared, context.permission,
-                                accounting, context.metrics)
-
-    def _is_silent(self) -> bool:
-        """True if the scanner does not answer the question for its status, and is not busy with a job."""
-        return not self.device.is_scanning and is_silent(
-            self._status_check.waiting_since, self.device.last_received, self._context.seconds())
-
-    def _offer_changed(self) -> None:
-        if self.offer_keeper is not None:
-            self.offer_keeper.look()
-        self._context.on_presence(self.name)
-
-    def _read_offer_again(self) -> None:
-        """Read what the scanner offers by eSCL, which may be something else after a restart."""
-        if self.offers is not None and self.offers.last is not None and self.options.section.escl:
-            self.offers.refresh()
-
-    def escl_labels(self) -> Labels:
-        """The scanner's names; those from before the start until it answers."""
-        return self.monitor.labels if self.offer_keeper is None else self.offer_keeper.labels
-
-    def _own_execution(self, spool: Spool, room: Room, new_job_id: Callable[[], str]) -> ScanJobExecution:
-        """The gateway's own scan jobs, which eSCL clients and destinations share."""
-        if self.own_execution is None:
-            self.own_execution = self.make_scan_jobs(spool, room, new_job_id)[0]
-        return self.own_execution
-
-    def _show_destinations(self, shared: SharedDestinations) -> None:
-        """Make the destinations of this scanner."""
-        self.destinations = PanelDestinations(
-            self.name, shared, self.panel, self._job_requests(),
-            lambda: self._own_execution(shared.spool, shared.room, shared.new_id),
+    def _show(self, shared: SharedDestinations, requests: JobRequests) -> PanelDestinations:
+        """Make the destinations on the panel."""
+        made = self.subscriptions.destinations = PanelDestinations(
+            self.name, shared, self.subscriptions.panel, requests,
+            lambda: self.own_jobs.execute(shared.spool, shared.room, shared.new_id),
             conditions=lambda: self.bridge.reported.conditions, clients=self.bridge.subscriptions.all,
-            on_lost=self.check)
-        self.sink.own_press = self.destinations.press_for
+            on_lost=self.subscriptions.check)
+        self.sink.own_press = made.press_for
+        return made
 
-    def _on_panel(self) -> int:
-        return 0 if self.destinations is None else len(self.destinations.registration)
-
-    def escl_endpoint(self) -> str | None:
-        """What the uuid of the eSCL scanner is made from: the scanner's own uuid, or its address if that is fixed.
-
-        The metadata of some scanners have no uuid; then it is the endpoint address of the stand-in.
-        """
-        return self._own_escl_endpoint() if self.offer_keeper is None else self.offer_keeper.endpoint
-
-    def _own_escl_endpoint(self) -> str | None:
-        section = self.options.section
-        return f"{section.scan} {self.name}" if section.scan else (
-            self.monitor.endpoint or self.monitor.stand_in.endpoint)
-
-    def end_own_jobs(self, jobs: Iterable[OwnJob]) -> None:
-        """End the gateway's own jobs of an earlier start that may still run at the scanner."""
-        self._leftovers.end(jobs)
-
-    @property
-    def scan_jobs(self) -> list[ScanJob]:
-        """The gateway's own jobs, oldest first, the finished ones of the last minutes included."""
-        return [] if self.own_execution is None else self.own_execution.jobs
+    def _offer(self, shared: EsclContext, requests: JobRequests, accounting: Accounting) -> EsclScanner:
+        """Make the eSCL scanner."""
+        return EsclScanner(
+            self._context, shared, self.bridge, self.device, self.monitor, self._status_check, requests,
+            self.own_jobs.execute(shared.spool, shared.room, shared.new_job_id), accounting,
+            options=lambda: self.options, is_away=lambda: self.health.reachable is False)
 
     async def stop_own_jobs(self) -> None:
         """Cancel the gateway's own jobs."""
-        own, self.own_jobs = self.own_jobs, None
-        self._leftovers.stop()
+        self.own_jobs.stop_leftovers()
         if self.destinations is not None:
             self.destinations.scans.close()
-        if own is not None:
-            await own.stop()
-        if self.own_execution is not None:
-            await self.own_execution.stop()
+        if self.escl is not None:
+            self.escl.jobs.close()
+        await self.own_jobs.stop()
         if self.destinations is not None:
             await self.destinations.scans.stop()
 
@@ -251,35 +163,20 @@ class BridgedScanner:
         self.watch.look()
         return self.watch.health
 
-    def make_scan_jobs(self, spool: Spool, room: Room, new_job_id: Callable[[], str]) -> tuple[
-            ScanJobExecution, Leftovers]:
-        """Make the gateway's own scan jobs at this scanner, and what ends those of earlier starts.
-
-        `room` is the room in the `spool`, which scanners share; `new_job_id` makes names that cannot be guessed.
-        """
-        context, requests = self._context, self._job_requests()
-        return (ScanJobExecution(context.reactor, self.bridge, requests, context.store, context.quotas, spool, room,
-                                 seconds=context.seconds, wall=context.wall, new_job_id=new_job_id),
-                Leftovers(context.reactor, self.bridge, requests, context.store, seconds=context.seconds))
-
-    def _job_requests(self) -> JobRequests:
-        return JobRequests(self.bridge, self.device, self._forwarder, self._accounting, seconds=self._context.seconds,
-                           new_id=self._context.new_id)
-
     @property
     def subscription_state(self) -> str:
         """The state of the gateway's own subscription as a word: "off", or one of `bridge.events.upstream_table`.
 
         While the scanner cannot be reached, it is not certain that it still holds the subscription.
         """
-        if self.subscription is None:
+        own = self.subscriptions.own
+        if own is None:
             return "off"
-        is_lapsing = self.subscription.listening and self.watch.health.reachable is False
-        return "unconfirmed" if is_lapsing else self.subscription.state
+        return "unconfirmed" if own.listening and self.watch.health.reachable is False else own.state
 
     def _presence_changed(self) -> None:
-        if self.offer_keeper is not None:
-            self.offer_keeper.look()
+        if self.escl is not None:
+            self.escl.look()
         self._context.on_presence(self.name)
         self.watch.look()
 
@@ -301,14 +198,11 @@ class BridgedScanner:
         """The seconds for which the scanner has not answered; 0 if it answered its last request."""
         return 0.0 if self.device.reachable else self._context.seconds() - self.device.last_received
 
-    def _is_refused(self) -> bool:
-        return self.subscription is not None and self.subscription.refused
-
     def _no_events(self) -> Unavailable | None:
         return events_unavailable(
             is_subscribed_to=self.options.section.is_subscribed_to, silence=self._silence(),
             max_silence=self.options.events.scanner_silence,
-            is_refused=self._is_refused(),
+            is_refused=self.subscriptions.is_refused,
             synthesizes=self.options.events.synthesize)
 
     def _store_finished(self) -> None:
@@ -328,7 +222,7 @@ class BridgedScanner:
         Each Deferred fires when an unneeded subscription at the scanner has been ended, or an attempt was made. Nothing
         can be ended before the scan service is known.
         """
-        self._orphans.restore(held)
+        self.subscriptions.inherit(held)
         if subscriptions:
             self.bridge.synthesis.restored(self._context.seconds())
         clock = self._context.subscription_clock
@@ -343,15 +237,9 @@ class BridgedScanner:
         """Renew the subscriptions that the scanner holds for these clients, and end all others of earlier starts."""
         if not self.options.section.is_subscribed_to and not self.options.events.synthesize:
             return self.dismiss("The gateway no longer uses events of this scanner.")
-        if not self.options.section.is_subscribed_to:
-            return self._orphans.end_all()
-        for one in subscriptions:
-            if one.panel:
-                self.panel.restore(one, self._orphans.take(one.identifier))
-        if self.destinations is not None:
-            own = [one for one in self._orphans.identifiers() if is_own(one)]
-            self.destinations.begin([held for one in own if (held := self._orphans.take(one)) is not None])
-        return self._orphans.end_all()
+        if self.options.section.is_subscribed_to:
+            self.subscriptions.show(subscriptions)
+        return self.subscriptions.end_orphans()
 
     def succeed(self, former: "BridgedScanner") -> None:
         """Replace another object: take over its jobs, subscribers, their queues, and the scanner's subscriptions.
@@ -363,7 +251,7 @@ class BridgedScanner:
         is_there = section.is_at_place_of(former.options.section)
         self.sink.addresses = former.sink.addresses
         self.subscribers.inherit(former.subscribers)
-        self._orphans.restore(former.hand_off())
+        self.subscriptions.inherit(former.hand_off())
         self.bridge.take_over(former.bridge, section.scan or (former.bridge.device if is_there else None))
 
     def hand_off(self) -> list[Held]:
@@ -373,10 +261,7 @@ class BridgedScanner:
         self.monitor.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()
-        own, self.subscription = self.subscription, None
-        held = own.hand_off() if own is not None else None
-        shown = [] if self.destinations is None else self.destinations.registration.hand_off()
-        return [*([held] if held is not None else []), *shown, *self.panel.hand_off()]
+        return self.subscriptions.hand_off()
 
     def adjust(self, options: ScannerOptions) -> None:
         """Apply other options; the scanner's address and name must be the same.
@@ -390,7 +275,7 @@ class BridgedScanner:
         if self.destinations is not None:
             self.destinations.configure()
         self._context.repeats.clear()
-        if stopped and (self._is_refused() or not options.section.is_subscribed_to):
+        if stopped and (self.subscriptions.is_refused or not options.section.is_subscribed_to):
             self.dismiss("The scanner provides no events, and the gateway no longer makes any.")
         self.polling.look()
         self.subscribers.recheck(self._context.policy, self._context.permission)
@@ -400,22 +285,6 @@ class BridgedScanner:
         self.subscribers.recheck(self._context.policy, self._context.permission)
         self.monitor.start()
 
-    def _eventing_client(self, where: ServiceLocation) -> EventingClient:
-        context = self._context
-
-        async def notify_base() -> str:
-            try:
-                base = await context.events_base(where.address, self.device.zone)
-            except DeviceError as error:
-                if error.cause is not None:
-                    self.device.unreachable(error.cause)
-                raise
-            return f"{base}/{self.name}/events"
-
-        return EventingClient(context.reactor, self.name, where, self.options.events, self.requests.send, notify_base,
-                              context.seconds, context.wall, context.random, context.secret, context.new_id,
-                              context.store, self.sink.addresses, self._orphans.end)
-
     def _found(self, where: ServiceLocation) -> None:
         """Subscribe at the scan service, whose address is now known."""
         self._checking = self._context.reactor.callLater(self.options.events.check, self._check_on)
@@ -423,28 +292,18 @@ class BridgedScanner:
             self._go_on_with([])
             self.polling.look()
             return
-        self.panel.client = self._eventing_client(where)
-        self.subscription = DeviceSubscription(
-            self.panel.client, on_lost=self.subscription_lost, on_change=self._subscription_changed)
-        held = self._orphans.take("")
-        if held is not None:
-            self.subscription.resume(held)
-        else:
-            self.subscription.start()
+        self.subscriptions.begin(where)
         self._go_on_with(self.bridge.subscriptions.all())
         self.polling.look()
 
     def _doubted(self) -> None:
         """Check with the scanner that it still holds its subscriptions, and what it offers."""
-        self._read_offer_again()
-        if self.subscription is not None:
-            self.subscription.recovered(was_away=True)
-        self._panel_recovered(was_away=True)
+        self._refresh_offer()
+        self.subscriptions.recovered(was_away=True)
 
-    def _panel_recovered(self, *, was_away: bool) -> None:
-        if self.destinations is not None:
-            self.destinations.registration.recovered(was_away=was_away)
-        self.panel.recovered(was_away=was_away)
+    def _refresh_offer(self) -> None:
+        if self.escl is not None:
+            self.escl.refresh()
 
     def dismiss(self, reason: str) -> list[Deferred[None]]:
         """End every subscription of clients, with the reason, and those that the scanner holds for them.
@@ -453,16 +312,14 @@ class BridgedScanner:
         """
         for subscription in self.bridge.subscriptions.all():
             self.subscribers.end(subscription, SOURCE_CANCELING, reason)
-        return self._orphans.end_all()
+        return self.subscriptions.end_orphans()
 
     def subscription_lost(self) -> None:
         """Handle the loss of the gateway's subscription at the scanner; those for the panel may be lost, too."""
         self.bridge.rebooted()
         self.stand_in.metadata.forget()
-        self.panel.doubt()
-        self._read_offer_again()
-        if self.destinations is not None:
-            self.destinations.rebooted()
+        self.subscriptions.rebooted()
+        self._refresh_offer()
 
     def recovered(self, was_open: bool) -> None:
         """Handle the first answer after a failure; without a subscription, assume that the scanner has rebooted."""
@@ -471,14 +328,13 @@ class BridgedScanner:
         if was_open:
             self.bridge.forget_status()
             self.stand_in.metadata.forget()
-            self._read_offer_again()
-        if self.subscription is not None:
-            self.subscription.recovered(was_away=was_open)
-        self._panel_recovered(was_away=was_open)
+            self._refresh_offer()
+        self.subscriptions.recovered(was_away=was_open)
 
     def _subscription_changed(self, listening: bool) -> None:
         self.bridge.listens(listening)
-        misses_service = self.subscription is not None and self.subscription.misses_service
+        own = self.subscriptions.own
+        misses_service = own is not None and own.misses_service
         if misses_service and not self._misses_service:
             self._status_check.ask()  # its answer tells a scanner without events from a server that is no scanner
         self._misses_service = misses_service
@@ -502,32 +358,18 @@ class BridgedScanner:
         self.watch.look_at_status()
         if self.bridge.suspects_reboot:
             self.bridge.suspects_reboot = False
-            self.check()
+            self.subscriptions.check()
 
     def _in_trouble(self) -> None:
         """Handle a client's request that failed at the scanner, which may be rebooting."""
         self.bridge.was_away()
-        self.check()
-
-    def check(self, *, usual: bool = False) -> None:
-        """Check that the scanner still holds the gateway's subscription and can reach the gateway.
-
-        `usual` is true for a periodic check, without a reason for doubt.
-        """
-        if self.subscription is None or not self.subscription.listening:
-            self.panel.probe(usual=usual)
-            if self.destinations is not None and not len(self.panel):
-                self.destinations.registration.probe(usual=usual)
-        elif usual:
-            self.subscription.checked()
-        else:
-            self.subscription.doubted()
+        self.subscriptions.check()
 
     def _check_on(self) -> None:
         """Check periodically, since a scanner announces neither that it reboots nor that it is switched off."""
         interval, silent = self.options.events.check, self.monitor.silent_for()
-        if len(self.bridge.subscriptions) or self._on_panel():
-            self.check(usual=True)
+        if len(self.bridge.subscriptions) or self.subscriptions.on_panel:
+            self.subscriptions.check(usual=True)
         if self.destinations is not None:
             self.destinations.check_names()
         if self.options.announced and silent > interval:
@@ -547,11 +389,5 @@ class BridgedScanner:
         if self._checking is not None and self._checking.active():
             self._checking.cancel()
         await self.subscribers.stop()
-        leaving = [Deferred.fromCoroutine(self.panel.stop())]
-        if self.destinations is not None:
-            leaving.append(Deferred.fromCoroutine(self.destinations.registration.stop()))
-        if self.subscription is not None:
-            self.subscription.give_up()
-            leaving.append(self.subscription.stop())
-        await gatherResults(leaving)
-        await gatherResults([client.stop() for client in (self.device, self._orphans.client) if client is not None])
+        await self.subscriptions.stop()
+        await gatherResults([self.device.stop(), Deferred.fromCoroutine(self.subscriptions.close())])

@@ -165,9 +165,9 @@ async def test_with_escl_one_engine_serves_both(panel):
     await made.ended()
     assert made.counted("ok") == 1
     scanner = made.service.scanner
-    assert scanner.own_jobs.execution is scanner.own_execution
-    assert [job.order.client for job in scanner.own_execution.jobs] == [""]
-    assert scanner.own_jobs.of("", "/eSCL") == ()
+    assert scanner.escl.jobs.execution is scanner.escl.jobs.execution
+    assert [job.order.client for job in scanner.own_jobs.execution.jobs] == [""]
+    assert scanner.escl.jobs.of("", "/eSCL") == ()
 
 
 @pytest_twisted.ensureDeferred

@@ -42,7 +42,7 @@ async def test_after_a_reboot_the_names_are_back_and_work(panel):
     before = made.registered
     made.scanner.device.forget()
     made.service.clock.advance(60.0)
-    made.service.scanner.subscription.doubted()
+    made.service.scanner.subscriptions.own.doubted()
     await until(lambda: names(made.scanner) == (1, 1))
     await until(lambda: len(made.service.scanner.destinations.registration) == 1)
     assert made.registered == before

@@ -30,7 +30,7 @@ def kept(made):
 
 async def failed(made, count=1):
     await until(lambda: made.counted("failed") == count and not made.hidden)
-    await until(lambda: all(job.phase is Phase.OVER for job in made.service.scanner.own_execution.jobs))
+    await until(lambda: all(job.phase is Phase.OVER for job in made.service.scanner.own_jobs.execution.jobs))
 
 
 @pytest_twisted.ensureDeferred

@@ -60,7 +60,7 @@ async def restarted(service, scanner):
     boot = table.boot
     scanner.device.forget()
     service.clock.advance(RECHECK)
-    service.scanner.check()
+    service.scanner.subscriptions.check()
     await until(lambda: table.boot > boot and table.listening)
 
 

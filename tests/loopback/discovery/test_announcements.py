@@ -77,7 +77,7 @@ async def test_the_scanner_gets_a_subscription_with_the_gateways_new_address(gat
     scanner = await virtual()
     service = await gateway(scanner.scan_url)
     await until(lambda: service.scanner.bridge.table.listening)
-    before = service.scanner.subscription.held.notify_to
+    before = service.scanner.subscriptions.own.held.notify_to
 
     async def elsewhere(reactor, host, port):
         return "127.0.0.9"
@@ -88,7 +88,7 @@ async def test_the_scanner_gets_a_subscription_with_the_gateways_new_address(gat
     service.discovery.on_address_change()
     await until(lambda: scanner.soap.asked["Subscribe"] == 2)
     await until(lambda: service.scanner.bridge.table.listening and len(scanner.device.subscribers.held) == 1)
-    after = service.scanner.subscription.held.notify_to
+    after = service.scanner.subscriptions.own.held.notify_to
     assert after.startswith("http://127.0.0.9:")
     assert after.rpartition("/")[2] != before.rpartition("/")[2]
 

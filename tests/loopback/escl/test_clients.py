@@ -116,7 +116,7 @@ async def test_a_get_of_a_job_by_which_swiftescl_wants_to_cancel_it_changes_noth
         await one.scan(PLATEN)
     assert failed.value.reason == BUSY
     assert scanners_jobs(service) == ["Processing"]
-    service.scanner.own_jobs.cancel(service.scanner.own_jobs.get(one.job.rpartition("/")[2]))
+    service.scanner.escl.jobs.cancel(service.scanner.escl.jobs.get(one.job.rpartition("/")[2]))
     await until(lambda: scanners_jobs(service) == ["Canceled"])
     assert len(await one.scan(PLATEN)) == 1
 
@@ -203,7 +203,7 @@ async def test_naps2_asks_again_for_a_page_whose_connection_was_lost(offered, op
     one.job = await one.create(FEEDER, size=(2400, 3300), dots=600)
     asking = await one.session.start("GET", f"{one.job}/NextDocument")
     asking.transport.stopReading()
-    job = service.scanner.own_jobs.get(one.job.rpartition("/")[2]).job
+    job = service.scanner.escl.jobs.get(one.job.rpartition("/")[2]).job
     await until(lambda: job.end is not None and job.sending)
     assert dict(zip((status := await one.status()).values("JobUri"), status.values("JobState"), strict=True)) == {
         one.job: "Processing"}  # or it would not ask again

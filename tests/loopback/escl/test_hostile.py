@@ -21,7 +21,7 @@ from wsdgateway.simulator import web
 
 
 def jobs_of(service):
-    return service.scanner.own_jobs.execution.jobs
+    return service.scanner.escl.jobs.execution.jobs
 
 
 # Settings.

@@ -69,7 +69,7 @@ async def test_known_capabilities_of_a_silent_scanner_are_given_at_once(offered,
     known = await service.escl_client.get("ScannerCapabilities")
     service.clock.advance(301)
     service.device.troubles.silent = True
-    reading = service.scanner.offers
+    reading = service.scanner.escl.offers
     monkeypatch.setattr("wsdgateway.net.escl.offer.ASK_SECONDS", 3600.0)  # that nobody waits for
     assert (await service.escl_client.get("ScannerCapabilities")).body == known.body
     assert reading.last is not None
@@ -79,11 +79,11 @@ async def test_known_capabilities_of_a_silent_scanner_are_given_at_once(offered,
 async def test_capabilities_are_read_again_when_the_scanner_has_restarted(offered, virtual):
     service = await offered(scanner={"name": "Before"})
     await service.escl_client.get("ScannerCapabilities")
-    assert service.scanner.offers.last.name == "Before"
+    assert service.scanner.escl.offers.last.name == "Before"
     await service.device.stopService()
     await virtual(endpoint=service.device.settings.endpoint, name="After")
-    service.scanner.check()
-    await until(lambda: service.scanner.offers.last.name == "After")
+    service.scanner.subscriptions.check()
+    await until(lambda: service.scanner.escl.offers.last.name == "After")
     assert [one.elements.count("After") for one in await service.store.escl_offers()] == [1]
 
 
@@ -91,7 +91,7 @@ async def test_capabilities_are_read_again_when_the_scanner_has_restarted(offere
 async def test_a_scanner_that_is_given_by_its_device_address(gateway, virtual, tmp_path):
     device = await virtual(name="Front Desk")
     service = await gateway(None, scanner={"device": device.device_url}, escl=section(tmp_path))
-    await until(lambda: service.escl_ports.port("front-desk") and service.scanner.escl_endpoint()
+    await until(lambda: service.escl_ports.port("front-desk") and service.scanner.escl.endpoint
                 and service.scanner.bridge.device)
     answered = await client(service).get("ScannerCapabilities")
     assert (answered.status, answered.value("MakeAndModel")) == (200, service.scanner.monitor.labels.full_model)

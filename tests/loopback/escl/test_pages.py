@@ -26,7 +26,7 @@ def opened(answered):
 
 def requested(service, job):
     """Returns the engine's job with the path."""
-    return service.scanner.own_jobs.execution.get(job.rpartition("/")[2])
+    return service.scanner.escl.jobs.execution.get(job.rpartition("/")[2])
 
 
 @pytest_twisted.ensureDeferred
@@ -257,7 +257,7 @@ async def test_a_client_sees_its_own_jobs_only(offered):
     service = await offered()
     one = service.escl_client
     await one.pages(await one.scan())
-    for job in service.scanner.own_jobs.execution.jobs:
+    for job in service.scanner.escl.jobs.execution.jobs:
         object.__setattr__(job.order, "client", "192.0.2.9")
     status = await one.get("ScannerStatus")
     assert status.values("JobUri") == []
@@ -278,7 +278,7 @@ async def test_pages_are_deleted_and_jobs_canceled_when_the_gateway_stops(offere
     one = service.escl_client
     job = await one.scan()
     waiting = await one.send("GET", f"{job}/NextDocument")
-    await until(lambda: service.scanner.own_jobs.get(job.rpartition("/")[2]).turns.locked)
+    await until(lambda: service.scanner.escl.jobs.get(job.rpartition("/")[2]).turns.locked)
     stopping = service.stopService()
     head, _ = await waiting.answer()
     assert head.status == 410
@@ -313,7 +313,7 @@ async def test_a_converted_page_counts_in_the_spool_and_goes_with_its_job(offere
     [page] = requested(service, job).pages
     assert page.taken == sum(path.stat().st_size for path in service.spool_folder.glob("*.page"))
     await until(lambda: page.sent)
-    execution = service.scanner.own_jobs.execution
+    execution = service.scanner.escl.jobs.execution
     execution.cancel(requested(service, job))  # as when its client never asks again
     await until(lambda: service.spool_files() == [])
 

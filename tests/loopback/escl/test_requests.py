@@ -60,7 +60,7 @@ async def test_without_escl_its_paths_are_like_any_other(bridged):
 async def test_a_job_is_accepted_before_the_least_patient_client_leaves(offered, monkeypatch):
     service = await offered()
     await service.escl_client.get("ScannerCapabilities")
-    read, change, waits = service.scanner.offers.read, service.scanner.own_jobs.change, []
+    read, change, waits = service.scanner.escl.offers.read, service.scanner.escl.jobs.change, []
 
     async def slow_read(client):
         service.clock.advance(10)
@@ -71,8 +71,8 @@ async def test_a_job_is_accepted_before_the_least_patient_client_leaves(offered,
         waits.append(seconds)
         return await change(one, seconds)
 
-    monkeypatch.setattr(service.scanner.offers, "read", slow_read)
-    monkeypatch.setattr(service.scanner.own_jobs, "change", noted_change)
+    monkeypatch.setattr(service.scanner.escl.offers, "read", slow_read)
+    monkeypatch.setattr(service.scanner.escl.jobs, "change", noted_change)
     await service.escl_client.scan()
     assert all(seconds <= 0 for seconds in waits)
 
@@ -315,7 +315,7 @@ async def test_wsdgateway_scan_names_the_root_at_a_port(offered):
 async def test_no_job_is_created_for_a_client_that_has_left(offered, monkeypatch):
     service = await offered()
     reading = Deferred()
-    offers = service.scanner.offers
+    offers = service.scanner.escl.offers
     offer = await offers.read("127.0.0.1")
     asked = []
     monkeypatch.setattr(offers, "read", lambda client: asked.append(client) or reading)
@@ -324,7 +324,7 @@ async def test_no_job_is_created_for_a_client_that_has_left(offered, monkeypatch
     connection.transport.abortConnection()
     await until(lambda: not service.server.connections)
     reading.callback(offer)
-    assert service.scanner.own_jobs.execution.jobs == []
+    assert service.scanner.escl.jobs.execution.jobs == []
 
 
 @pytest.mark.logs_failure

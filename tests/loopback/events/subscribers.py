@@ -27,7 +27,7 @@ async def refused(service, message, path=PATH):
 
 async def notify(service, message):
     """Sends a notification to the gateway as its scanner does."""
-    path = "/front-desk/events/" + service.scanner.subscription.secret
+    path = "/front-desk/events/" + service.scanner.subscriptions.own.secret
     head, _ = await ask(service.port, path, message)
     assert head.status == 202
 

@@ -135,7 +135,7 @@ async def test_an_odd_manager_is_reached_at_the_scan_address(subscribed, device_
     monkeypatch.setitem(grant.__globals__, "grant", lambda expires: GRANT(expires, manager))
     service = await subscribed()
     service.clock.advance(60.0)
-    service.scanner.check()
+    service.scanner.subscriptions.check()
     await until(lambda: "Renew" in device_with_events.actions)
     assert device_with_events.last.to == manager
 
@@ -172,7 +172,7 @@ async def test_a_late_answer_to_renew_does_not_affect_the_new_subscription(subsc
     from twisted.internet import reactor
 
     await deferLater(reactor, 0.1)
-    assert service.scanner.subscription.state == "subscribed"
+    assert service.scanner.subscriptions.own.state == "subscribed"
 
 
 @pytest_twisted.ensureDeferred
@@ -233,14 +233,14 @@ async def test_a_scanner_that_refuses_the_long_filter_gets_the_short_one(gateway
     assert b"JobStatusEvent" in body
     assert b"JobEndStateEvent" in body
     assert b"ScannerStatusSummaryEvent" not in body
-    assert service.scanner.subscription.state in ("subscribing", "waiting")
+    assert service.scanner.subscriptions.own.state in ("subscribing", "waiting")
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_device_without_events_is_polled(gateway, virtual):
     scanner = await virtual(events="none")
     service = await gateway(scanner.scan_url)
-    await until(lambda: service.scanner.subscription.state == "waiting")
+    await until(lambda: service.scanner.subscriptions.own.state == "waiting")
     _, answer = await ask(service.port, PATH, create_scan_job())
     job_id = read_created(read(answer).body).job_id
     for _ in range(50):

@@ -72,7 +72,7 @@ class Scan:
 async def settled(service, mode):
     """Waits until the gateway knows the scanner's answer to its own Subscribe."""
     await until(lambda: service.scanner.bridge.table.listening if mode == "silent"
-                else service.scanner.subscription.refused)
+                else service.scanner.subscriptions.own.refused)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -56,7 +56,7 @@ async def test_after_a_reboot_the_old_token_works(bridged, sink):
     granted = await subscribed(service, listener.url, **PANEL)
     service.device.device.forget()
     service.clock.advance(60.0)
-    service.scanner.subscription.doubted()
+    service.scanner.subscriptions.own.doubted()
     held = service.device.device.subscribers.held
     await until(lambda: len(held) == 2 and not service.scanner.bridge.off_panel)
     [token] = [token for one in held.values() for token in one.destinations.values()]
@@ -140,7 +140,7 @@ async def test_a_token_that_is_off_the_panel_gets_a_temporary_error(bridged, sin
     service = await bridged()
     granted = await subscribed(service, (await sink()).url, **PANEL)
     service.device.device.forget()
-    [kept] = service.scanner.panel.held
+    [kept] = service.scanner.subscriptions.panel.held
     kept.ended()
     message = create_scan_job().replace(b"<wscn:ScanTicket>", (
         f"<wscn:DestinationToken>{granted.tokens['ctx']}</wscn:DestinationToken><wscn:ScanTicket>").encode())
@@ -156,13 +156,13 @@ async def test_a_client_that_disconnects_before_its_answer_is_not_registered(bri
     service.device.troubles.slow = 0.2
     client = await connect(service.port)
     client.send(post(PATH, subscribe((await sink()).url, **PANEL)))
-    await until(lambda: service.scanner.panel.beginning)
+    await until(lambda: service.scanner.subscriptions.panel.beginning)
     behind = await connect(service.port)
     behind.send(post(PATH, subscribe((await sink()).url, **PANEL)))
-    await until(lambda: service.scanner.panel.registrations.waiting)
+    await until(lambda: service.scanner.subscriptions.panel.registrations.waiting)
     for one in (client, behind):
         getattr(one.transport, leave)()
-    await until(lambda: not service.scanner.panel.beginning)
+    await until(lambda: not service.scanner.subscriptions.panel.beginning)
     service.device.troubles.slow = 0.0
     await until(lambda: len(service.device.device.subscribers.held) == 1)
     assert len(service.scanner.bridge.subscriptions) == 0
@@ -190,12 +190,12 @@ async def test_many_names_are_registered_again_after_an_outage(bridged, sink):
     for number in range(20):
         await subscribed(service, f"{listener.url}/{number}", **PANEL)
     held = service.device.device.subscribers.held
-    holding = [service.scanner.subscription, *service.scanner.panel.held]
+    holding = [service.scanner.subscriptions.own, *service.scanner.subscriptions.panel.held]
 
     service.device.reboot(1000.0)
     service.clock.advance(60.0)
     service.scanner.subscription_lost()
-    service.scanner.subscription.doubted()
+    service.scanner.subscriptions.own.doubted()
     await until(lambda: {one.state for one in holding} <= {"subscribed", "waiting"})
     service.device._booting.reset(0)  # the virtual scanner has no call that ends its start early
 
@@ -230,14 +230,14 @@ async def test_a_name_leaves_the_panel_when_the_scanner_is_reachable_again(bridg
     async def away(*request):
         raise Unavailable("the scanner", "it is away")
 
-    service.scanner.panel.client = attrs.evolve(service.scanner.panel.client, send=away)
+    service.scanner.subscriptions.panel.client = attrs.evolve(service.scanner.subscriptions.panel.client, send=away)
     await ask(service.port, PATH, manage("Unsubscribe", granted.identifier))
     assert len(await service.store.held()) == 2
-    service.scanner.panel.client = attrs.evolve(service.scanner.panel.client, send=own)
-    await until(lambda: any(one.waits for one in service.scanner.panel.ending))
+    service.scanner.subscriptions.panel.client = attrs.evolve(service.scanner.subscriptions.panel.client, send=own)
+    await until(lambda: any(one.waits for one in service.scanner.subscriptions.panel.ending))
     service.scanner.recovered(False)
     await until(lambda: len(service.device.device.subscribers.held) == 1)
-    await until(lambda: not service.scanner.panel.ending)
+    await until(lambda: not service.scanner.subscriptions.panel.ending)
     await until(lambda: [held.identifier for held in service.store.held().result] == [""])
 
 
@@ -273,11 +273,11 @@ async def test_unsubscribe_is_repeated_at_a_busy_scanner(gateway, device, sink):
     granted = await subscribed(service, (await sink()).url, **PANEL)
     device.handle = lambda asked: asked.answer(b"busy", b"503 Busy", b"text/plain")
     await ask(service.port, PATH, manage("Unsubscribe", granted.identifier))
-    await until(lambda: any(one.waits for one in service.scanner.panel.ending))
+    await until(lambda: any(one.waits for one in service.scanner.subscriptions.panel.ending))
     assert len(await service.store.held()) == 2
     device.handle = scanner.handle
     service.scanner.recovered(False)
-    await until(lambda: not service.scanner.panel.ending)
+    await until(lambda: not service.scanner.subscriptions.panel.ending)
     assert scanner.actions[-1] == "Unsubscribe"
     await until(lambda: [held.identifier for held in service.store.held().result] == [""])
 

@@ -63,7 +63,7 @@ async def test_the_api_and_the_page_show_subscriptions(bridged, sink):
     await subscribed(service, listener.url)
     own, mine, other = json.loads((await get(service.admin_port, b"/api/subscriptions"))[2])
     assert (own["scanner"], own["side"], own["state"]) == ("front-desk", "device", "subscribed")
-    assert service.scanner.subscription.secret not in json.dumps(own)
+    assert service.scanner.subscriptions.own.secret not in json.dumps(own)
     assert mine["side"] == "client"
     assert granted.identifier.endswith(mine["id"])
     assert (mine["client"], mine["notify_to"], mine["end_to"]) == ("127.0.0.1", listener.url, listener.url)
@@ -131,7 +131,7 @@ async def test_subscribing_at_a_scanner_without_events_is_refused(bridged, virtu
     url, made_off = (await sink()).url, {"events": {"synthesize": False}}
     silent = await virtual(events="none")
     service = await gateway(silent.scan_url, **made_off)
-    await until(lambda: service.scanner.subscription.state == "waiting")
+    await until(lambda: service.scanner.subscriptions.own.state == "waiting")
     assert await refused(service, subscribe(url)) == "EventSourceUnableToProcess"
     assert await refused(service, subscribe(url, **PANEL)) == "ActionNotSupported"  # the scanner's own answer
     off = await gateway((await virtual()).scan_url, scanner={"events": "off"}, **made_off)

@@ -41,7 +41,7 @@ async def test_unused_prefixes_are_not_copied(gateway, device, sink):
     service = await gateway(device.url)
     await until(lambda: service.scanner.bridge.table.listening)
     service.clock.advance(60.0)
-    service.scanner.check()
+    service.scanner.subscriptions.check()
     await until(lambda: "Renew" in scanner.actions)
     listener = await sink()
     client = crowded(subscribe(listener.url, parameters="<km5:Number>km6:five</km5:Number>"))
@@ -89,13 +89,13 @@ async def test_events_after_a_success_without_content_are_accepted(gateway, devi
 
     device.handle = handle
     service = await gateway(device.url)
-    await until(lambda: service.scanner.subscription.state == "unconfirmed")
+    await until(lambda: service.scanner.subscriptions.own.state == "unconfirmed")
     head, _ = await ask(service.port, scanner.path, status_event("7", "Processing", 4))
     assert head.status == 202
     assert service.scanner.bridge.table.listening
     _, body = await ask(service.port, PATH, get_job_elements("7"))
     assert shown(body) == ("Processing", 4)
-    service.scanner.check()
+    service.scanner.subscriptions.check()
     service.scanner.recovered(False)
     assert scanner.actions == ["Subscribe"]
     await service.stopService()
@@ -106,7 +106,7 @@ async def test_events_after_a_success_without_content_are_accepted(gateway, devi
 async def test_an_unreadable_answer_to_a_registration_is_a_fault(gateway, device, sink):
     device.handle = lambda asked: asked.answer(b"", b"202 Accepted", b"text/html")
     service = await gateway(device.url)
-    await until(lambda: service.scanner.subscription.state == "unconfirmed")
+    await until(lambda: service.scanner.subscriptions.own.state == "unconfirmed")
     head, body = await ask(service.port, PATH, subscribe(
         (await sink()).url, events=["ScanAvailableEvent"], destinations=[("c", "Office")]))
     assert head.status == 500
@@ -125,7 +125,7 @@ async def test_requests_for_a_manager_without_address_go_to_the_scan_service(gat
     service = await gateway(device.url)
     await until(lambda: service.scanner.bridge.table.listening)
     service.clock.advance(60.0)
-    service.scanner.check()
+    service.scanner.subscriptions.check()
     await until(lambda: "Renew" in scanner.actions)
     await service.stopService()
     assert scanner.actions[-1] == "Unsubscribe"
@@ -141,11 +141,11 @@ async def test_a_scanner_that_refuses_every_renew_holds_one_subscription(gateway
     refuse = subscribers.find
     subscribers.renew = lambda identifier, body: refuse("nobody")
     service = await gateway(scanner.scan_url)
-    own = service.scanner.subscription
+    own = service.scanner.subscriptions.own
     await until(lambda: own.listening)
     for _ in range(4):
         service.clock.advance(RECHECK)
-        service.scanner.check()
+        service.scanner.subscriptions.check()
         await until(lambda: own.state == "subscribed")
         assert len(subscribers.held) == 1
     assert scanner.soap.asked["Subscribe"] == 2

@@ -403,7 +403,7 @@ async def test_a_scanner_without_events_is_one_although_it_answers_subscribe_wit
 async def test_a_scanner_that_has_no_events_is_polled_and_has_no_problem(gateway, device_with_events):
     device_with_events.refuse = "wsa:ActionNotSupported"
     service = await gateway(device_with_events.device.url)
-    await until(lambda: service.scanner.subscription.state == "waiting")
+    await until(lambda: service.scanner.subscriptions.own.state == "waiting")
     assert await problem(service) is None
 
 
@@ -412,8 +412,8 @@ async def test_a_scanner_whose_events_were_switched_off_has_no_problem(gateway, 
     service = await gateway(device_with_events.device.url)
     await until(lambda: service.scanner.bridge.table.listening)
     device_with_events.refuse = "wsa:ActionNotSupported"
-    service.scanner.subscription.ended()
-    await until(lambda: service.scanner.subscription.state == "waiting" and
+    service.scanner.subscriptions.own.ended()
+    await until(lambda: service.scanner.subscriptions.own.state == "waiting" and
                 device_with_events.actions.count("Subscribe") == 2)
     await until(lambda: service.scanner.health.problem is None)
 

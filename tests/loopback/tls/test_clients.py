@@ -149,7 +149,7 @@ class Own:
 @pytest_twisted.ensureDeferred
 async def test_with_client_ca_only_its_clients_are_accepted(secured, authority, tmp_path):
     service = await secured(plain=True, client_ca=str(authority.pem))
-    assert all(one.notify_to.startswith("http://127.0.0.") for one in [service.scanner.subscription.held])
+    assert all(one.notify_to.startswith("http://127.0.0.") for one in [service.scanner.subscriptions.own.held])
     stranger = Certified(tmp_path, "stranger")
     known = Certified(tmp_path, "known", issuer=authority)
 

@@ -473,7 +473,7 @@ class Model(RuleBasedStateMachine):
         for client in self.clients:
             client.sink = "ok"
         if not self.table():
-            self.scanner.subscription.doubted()  # without subscribers the gateway does not check its subscription
+            self.scanner.subscriptions.own.doubted()  # without subscribers the gateway does not check its subscription
         for _ in range(2 * 700):
             self.answer_everything()
             self.clock.advance(0.5)

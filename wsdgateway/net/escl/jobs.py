@@ -145,11 +145,10 @@ class EsclJobs:
             if self.execution.get(job_id) is not one.job:
                 del self._known[job_id]
 
-    async def stop(self) -> None:
-        """Cancel all jobs, and delete their pages."""
+    def close(self) -> None:
+        """Delete the pages that were converted; the jobs must be stopped after that."""
         for one in self._known.values():
             self.discard_converted(one)
-        await self.execution.stop()
 
 
 def _delete(path: Path) -> None:

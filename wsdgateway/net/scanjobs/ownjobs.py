@@ -1,0 +1,54 @@
+"""The gateway's own scan jobs at one scanner, which eSCL clients and destinations share."""
+
+from collections.abc import Callable, Iterable
+
+from wsdgateway.bridge.scanjobs.ownjob import OwnJob
+from wsdgateway.bridge.scanjobs.room import Room
+from wsdgateway.bridge.scanjobs.scanjob import ScanJob
+from wsdgateway.bridge.scanner import ScannerBridge
+from wsdgateway.net.context import Context
+from wsdgateway.net.scanjobs.execution import ScanJobExecution
+from wsdgateway.net.scanjobs.jobrequests import JobRequests
+from wsdgateway.net.scanjobs.leftovers import Leftovers
+from wsdgateway.storage.spool import Spool
+
+
+class OwnJobs:
+    """The jobs of this start, made with `execute`, and those that earlier starts have left at the scanner."""
+
+    def __init__(self, context: Context, bridge: ScannerBridge, requests: JobRequests) -> None:
+        self._context = context
+        self._bridge = bridge
+        self._requests = requests
+        self._leftovers = Leftovers(context.reactor, bridge, requests, context.store, seconds=context.seconds)
+        self.execution: ScanJobExecution | None = None
+
+    def execute(self, spool: Spool, room: Room, new_job_id: Callable[[], str]) -> ScanJobExecution:
+        """What runs the jobs; the same for all callers.
+
+        `room` is the room in the `spool`, which scanners share; `new_job_id` makes names that cannot be guessed.
+        """
+        if self.execution is None:
+            context = self._context
+            self.execution = ScanJobExecution(
+                context.reactor, self._bridge, self._requests, context.store, context.quotas, spool, room,
+                seconds=context.seconds, wall=context.wall, new_job_id=new_job_id)
+        return self.execution
+
+    @property
+    def listed(self) -> list[ScanJob]:
+        """The jobs of this start, oldest first, the finished ones of the last minutes included."""
+        return [] if self.execution is None else self.execution.jobs
+
+    def end_leftovers(self, jobs: Iterable[OwnJob]) -> None:
+        """End the jobs of an earlier start that may still run at the scanner."""
+        self._leftovers.end(jobs)
+
+    def stop_leftovers(self) -> None:
+        """Leave the jobs of earlier starts to the next one."""
+        self._leftovers.stop()
+
+    async def stop(self) -> None:
+        """Cancel the jobs of this start."""
+        if self.execution is not None:
+            await self.execution.stop()
