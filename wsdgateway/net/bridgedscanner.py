@@ -409,6 +409,8 @@ class BridgedScanner:
 
     def _event_learnt(self) -> None:
         self._store_finished()
+        if self.bridge.reported.is_doubtful:
+            self._status_check.ask_anew()
         self.watch.look_at_status()
 
     def _learnt(self) -> None:

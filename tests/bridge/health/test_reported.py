@@ -104,6 +104,7 @@ def test_a_jam_told_by_summaries_alone(bridge):
 def test_a_summary_ends_conditions_that_would_stop_the_scanner(bridge):
     answered(bridge, status_answer("Stopped", "MediaJam", conditions=[
         JAM, condition("InputTrayEmpty", id="8", severity="Warning")]))
+    bridge.now += 10.0
     bridge.tell(summary_event("Idle"))
     assert known(bridge) == ("Idle", ("InputTrayEmpty",), None)
 
@@ -172,6 +173,27 @@ def test_an_answer_counts_from_the_moment_its_request_was_sent(bridge):
     bridge.tell(summary_event("Stopped", "MediaJam"))
     bridge.learn(forward, status_answer("Idle"))
     assert known(bridge) == ("Stopped", ("MediaJam",), "paper jam")
+
+
+def test_a_summary_soon_after_an_answer_may_be_older(bridge):
+    reported = bridge.scanner.reported
+    answered(bridge, status_answer("Stopped", "MediaJam"))
+    for state in ("Processing", "Idle"):
+        bridge.now += 1.0
+        bridge.tell(summary_event(state, message_id=f"urn:uuid:{state}"))
+        assert (known(bridge), reported.is_doubtful) == (("Stopped", ("MediaJam",), "paper jam"), True)
+    answered(bridge, status_answer("Idle"))
+    assert (known(bridge), reported.is_doubtful) == (("Idle", (), None), False)
+
+
+def test_a_later_summary_or_one_that_agrees_is_believed(bridge):
+    answered(bridge, status_answer("Stopped", "MediaJam"))
+    bridge.now += 1.0
+    bridge.tell(summary_event("Stopped", "CoverOpen"))
+    assert (known(bridge)[:2], bridge.scanner.reported.is_doubtful) == (("Stopped", ("CoverOpen",)), False)
+    bridge.now += 4.0
+    bridge.tell(summary_event("Idle", message_id="urn:uuid:summary-2"))
+    assert (known(bridge), bridge.scanner.reported.is_doubtful) == (("Idle", (), None), False)
 
 
 def test_the_answer_to_the_later_request_wins():

@@ -295,6 +295,20 @@ async def test_a_jam_told_by_events(subscribed, device_with_events, said):
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_event_that_contradicts_a_new_answer_has_the_scanner_asked(subscribed, device_with_events):
+    service = await subscribed()
+    answers = [status_answer("Stopped", "MediaJam"), status_answer("Idle")]
+    before = device_with_events.device.handle
+    device_with_events.device.handle = lambda asked: (
+        asked.answer(answers.pop(0)) if b"GetScannerElementsRequest" in asked.request.body else before(asked))
+    await ask(service.port, PATH, STATUS)
+    assert service.scanner.health.state == "Stopped"
+    await ask(service.port, device_with_events.path, summary_event("Processing"))
+    await until(lambda: service.scanner.health.state == "Idle")
+    assert answers == []
+
+
+@pytest_twisted.ensureDeferred
 async def test_the_gateway_subscribes_to_the_events_about_the_status(subscribed, device_with_events):
     await subscribed()
     wanted = device_with_events.device.requests[0].request.body

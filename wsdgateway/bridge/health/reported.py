@@ -1,8 +1,9 @@
 """Keeps what a scanner reports about itself: its state, the reasons of the state, and the active conditions.
 
 WS-Scan, ScannerStatus and the events about it. Newer knowledge wins: an answer counts from the moment its request was
-sent, an event from its arrival; moments are those of the job table. Nothing is known before the first report, and again
-after the scanner has restarted::
+sent, an event from its arrival; moments are those of the job table. An event may have waited at the scanner: a summary
+that contradicts an answer of the last seconds is not believed, and the scanner must be asked again. Nothing is known
+before the first report, and again after the scanner has restarted::
 
     unknown ──answer with ScannerStatus, or event──► known ──newer answer or event──► known
        ▲                                               │
@@ -23,20 +24,25 @@ from wsdgateway.scan.scannerstatus import (
 )
 from wsdgateway.scan.statusevents import Cleared, StatusEvent
 
+LATE_SECONDS = 5.0  # for which an event may arrive after the answer to a later request
+
 _UNKNOWN = ScannerStatus(None)
 
 
 class ReportedStatus:
     """The last known status of one scanner. `at` is the time of the last report in seconds, on the bridge's clock.
 
-    `changes` counts the changes, so that a reader notices them at no cost.
+    `changes` counts the changes, so that a reader notices them at no cost. `is_doubtful` is true after an event has
+    contradicted the last answer: only the next answer tells which of them is newer.
     """
 
     def __init__(self) -> None:
         self._status = _UNKNOWN
         self._moment = -1
+        self._answered_at = -inf
         self.at = -inf
         self.changes = 0
+        self.is_doubtful = False
 
     @property
     def status(self) -> ScannerStatus:
@@ -67,17 +73,25 @@ class ReportedStatus:
     def answered(self, status: ScannerStatus, moment: int, at: float) -> None:
         """Learn from an answer to a request that was sent at this moment and time."""
         if moment > self._moment:
+            self._answered_at = at
             self._learn(attrs.evolve(status, conditions=status.conditions or ()), moment, at)
 
     def notified(self, event: StatusEvent, moment: int, at: float) -> None:
         """Learn from an event that arrived at this moment and time."""
         if isinstance(event, ScannerStatus):
+            if self._is_older(event, at):
+                self.is_doubtful = True
+                return
             conditions = self._after_summary(event) if event.conditions is None else event.conditions
             self._learn(attrs.evolve(event, conditions=conditions), moment, at)
         elif isinstance(event, Cleared):
             self._learn(self._after_clearing(event), moment, at)
         else:
             self._learn(self._with(event), moment, at)
+
+    def _is_older(self, summary: ScannerStatus, at: float) -> bool:
+        """Whether the summary may be older than the answer according to which the scanner is stopped."""
+        return self.state == STOPPED != summary.state and at - self._answered_at < LATE_SECONDS
 
     def _after_summary(self, summary: ScannerStatus) -> tuple[DeviceCondition, ...]:
         """The conditions that remain: a scanner that is not stopped, and does not name them, has no stopping ones.
@@ -124,7 +138,7 @@ class ReportedStatus:
         return ScannerStatus(state, reasons, kept)
 
     def _learn(self, status: ScannerStatus, moment: int, at: float) -> None:
-        self._moment, self.at = moment, at
+        self._moment, self.at, self.is_doubtful = moment, at, False
         if status != self._status:
             self._status = status
             self.changes += 1

@@ -36,6 +36,7 @@ class StatusCheck:
         self._new_id = new_id
         self._learnt = learnt
         self._asking: Deferred[None] | None = None
+        self._next: Deferred[None] | None = None  # the question after that
         self._asked_at = -inf
         self.is_read = False
 
@@ -59,34 +60,51 @@ class StatusCheck:
 
     def ask(self) -> None:
         """Ask now, unless the scan service is not known or a request is under way."""
-        if self._bridge.device is None or self._asking is not None:
-            return
-        self._begin(self._bridge.device)
+        if self._asking is None:
+            self._begin()
+
+    def ask_anew(self) -> None:
+        """Ask now, or after the request that is under way, whose answer may be too old."""
+        if self._asking is not None and self._next is None:
+            self._next = Deferred()
+        self.ask()
 
     def confirm(self, age: float) -> Deferred[None]:
-        """Ask if the last report and the last question are at least that old, in seconds.
+        """Ask if the last report and the last question are at least that old, in seconds; 0: ask anew in any case.
 
         The Deferred fires when the scanner has been asked, or at once if it is not.
         """
-        since = max(self._bridge.reported.at, self._asked_at)
-        if self._bridge.device is not None and self._asking is None and self._seconds() - since >= age:
-            self._begin(self._bridge.device)
+        if age <= 0.0:
+            self.ask_anew()
+        elif self._seconds() - max(self._bridge.reported.at, self._asked_at) >= age:
+            self.ask()
         done: Deferred[None] = Deferred()
-        if self._asking is None:
+        last = self._next or self._asking
+        if last is None:
             done.callback(None)
         else:
-            self._asking.addBoth(done.callback)
+            last.addBoth(done.callback)
         return done
 
-    def _begin(self, device: str) -> None:
+    def _begin(self) -> Deferred[None] | None:
+        if self._bridge.device is None:
+            return None
         self._asked_at = self._seconds()
-        self._asking = Deferred.fromCoroutine(self._ask(device))
+        self._asking = Deferred.fromCoroutine(self._ask(self._bridge.device))
         self._asking.addErrback(lambda failure: self.log.failure(
             "{scanner}: asking for its status failed", failure, scanner=self._bridge.name))
         self._asking.addBoth(self._ended)
+        return self._asking
 
     def _ended(self, _: object) -> None:
         self._asking = None
+        following, self._next = self._next, None
+        if following is not None:
+            asking = self._begin()
+            if asking is None:
+                following.callback(None)
+            else:
+                asking.addBoth(following.callback)
 
     async def _ask(self, url: str) -> None:
         sent = self._bridge.sending(self._seconds())
