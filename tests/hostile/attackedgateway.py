@@ -120,6 +120,9 @@ class AttackedGateway:
             asked.answer(envelope(f"{WSE}/{name}Response"))
         elif b">wscn:ScannerDescription<" in asked.request.body:
             asked.answer(DESCRIPTION)
+        elif name in ("GetJobElements", "GetJobHistory") and dict(asked.request.headers).get(
+                b"User-Agent") == b"wsdgateway":
+            asked.answer(NO_SUCH_JOB)  # the gateway asks for a job of which it tells its subscriber
         else:
             self.scan_requests.append(asked.request)
             self.answer(asked)

@@ -255,7 +255,7 @@ async def test_a_scanner_that_falls_silent_is_down_within_ten_seconds(offered):
 
 @pytest_twisted.ensureDeferred
 async def test_a_scanner_that_begins_an_image_is_not_down(offered):
-    service = await offered(limits={"stop_timeout": 0.1}, scanner={"page_seconds": 60.0})
+    service = await offered(scanner={"page_seconds": 30.0})
     one = service.escl_client
     await one.scan()
     await until(lambda: service.scanner.device.is_scanning)

@@ -372,7 +372,7 @@ async def test_a_listener_that_cannot_open_is_reported_by_readyz(gateway, device
     await until(lambda: "use" in taken.problem)
     status, _, body = await get(service.admin_port, b"/readyz")
     assert status == 503
-    assert b"in use (another program uses this port" in body
+    assert b"in use (used by " in body
     service.listeners.remove(taken)
     await taken.stopService()
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3] / "wsdgateway"
 
 # Keys that identify or locate the scanner, which composition has to know; and words that have another meaning, too.
 KNOWN = {"name", "scan", "device", "uuid", "bridge", "escl_port"}
-AMBIGUOUS = {"cache", "events", "identity", "address", "check", "escl"}
+AMBIGUOUS = {"cache", "events", "identity", "address", "check", "escl", "timeout"}
 
 
 def keys(section):
