@@ -85,7 +85,7 @@ async def test_a_reload_adds_and_removes_names(file, virtual):
     assert max(most) == (1, 2)
     await file.reload(bridged)
     await until(lambda: names(scanner) == (0, 0))
-    await until(lambda: not service.scanners[0].panel.ending)
+    await until(lambda: not service.scanners[0].subscriptions.panel.ending)
     await file.reload(bridged + destination("New"))
     await until(lambda: names(scanner) == (1, 1))
 
