@@ -59,6 +59,7 @@ from wsdgateway.net.scanjobs.leftovers import Leftovers
 from wsdgateway.net.scanners.address import ServiceLocation
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
+from wsdgateway.net.scanners.question import Question
 from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.transport.accounting import Accounting
@@ -147,8 +148,10 @@ class BridgedScanner:
         self._misses_service = False
         self._checking: IDelayedCall | None = None
         self.watch.start(self.monitor)
-        self._status_check = StatusCheck(self.bridge, requests.send, seconds=context.seconds, new_id=context.new_id,
-                                         learnt=self._status_learnt)
+        question = Question(requests, self.device)
+        self._status_check = StatusCheck(self.bridge, question.send, seconds=context.seconds, new_id=context.new_id,
+                                         learnt=self._status_learnt, received=lambda: self.device.last_received,
+                                         give_up=question.give_up, is_busy=lambda: self.device.is_scanning)
 
     def _offer_by_escl(self, shared: EsclContext, accounting: Accounting) -> None:
         """Make the eSCL service, and the jobs of its clients."""
