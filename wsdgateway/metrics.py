@@ -232,9 +232,10 @@ class Metrics:
         """Count a notification that was received."""
         self._events.labels(scanner, event).inc()
 
-    def made_event(self, scanner: str, event: str) -> None:
-        """Count an event that the gateway has made."""
-        self._made_events.labels(scanner, event).inc()
+    def made_events(self, scanner: str, events: Iterable[str]) -> Callable[[str], None]:
+        """The counter of the events that the gateway makes for a scanner; counts an event of that name."""
+        counters = {event: self._made_events.labels(scanner, event) for event in events}
+        return lambda event: counters[event].inc()
 
     def left_out(self, scanner: str) -> Callable[[int], None]:
         """The counter of a scanner's events that are not passed on to any subscriber."""

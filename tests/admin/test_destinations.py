@@ -6,7 +6,7 @@ from wsdgateway.admin.destinations import SHOWN, destinations_table
 
 def destination(**more):
     return {"name": "Mail", "scanners": [{"name": "front-desk", "state": "subscribed", "waiting": 0}], "folder": True,
-            "upload": False, "format": "pdf", "files": [], **more}
+            "upload": False, "uploads_waiting": None, "format": "pdf", "files": [], **more}
 
 
 def file(number):
@@ -22,6 +22,10 @@ def test_names_scanners_and_the_last_files():
 def test_a_name_that_the_panel_does_not_show():
     one = destination(scanners=[{"name": "front-desk", "state": "waiting", "waiting": 0}])
     assert "front-desk (not shown at the moment)" in html(destinations_table([one], NOON, None))
+
+
+def test_uploads_that_wait():
+    assert ">17<" in html(destinations_table([destination(upload=True, uploads_waiting=17)], NOON, None))
 
 
 def test_the_panel_of_a_virtual_scanner_is_linked():

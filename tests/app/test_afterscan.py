@@ -27,6 +27,9 @@ def test_without_uploads_there_is_no_queue(tmp_path):
     after.start()
     assert after.uploads is None and after.refusal("Scans") is None
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "uploads").mkdir(mode=0o755)
+    opened(tmp_path, {"name": "Scans", "folder": "scans"}).start()
+    assert list((tmp_path / "uploads").iterdir()) == []  # it may belong to another program
 
 
 def test_the_folder_of_another_program_is_refused_if_it_is_needed(tmp_path):

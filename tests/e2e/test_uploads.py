@@ -1,6 +1,7 @@
 """Scans from the panel to an upload server: an outage, and a gateway that is killed while it sends."""
 
 import json
+import re
 import signal
 import threading
 import urllib.request
@@ -8,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.e2e.site import Site
 from tests.paperless import PATH, TASK, TOKEN, read_form
 from tests.ports import free_port
 
@@ -113,6 +115,9 @@ command = ["{tmp_path}/after-scan", "{{path}}", "{{pages}}"]
         if number < 3:
             assert press() == 1
     until(lambda: waiting() == 3)
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin}/api/destinations", timeout=10) as answer:
+        [shown] = json.load(answer)
+    assert (shown["name"], shown["uploads_waiting"]) == ("Paperless", 3)
     until(lambda: after.exists() and len(after.read_text().splitlines()) == 3)
     server = upload_server(server_port)
     server.holds = True
@@ -131,3 +136,31 @@ command = ["{tmp_path}/after-scan", "{{path}}", "{{pages}}"]
     log = "".join(one.read_text() for one in tmp_path.glob("*.log"))
     assert "Paperless: command (stdout): done 10" in log
     assert TOKEN.split()[1] not in log and "HTTP11ClientFactory" not in log
+
+
+def test_a_kill_between_the_pages_of_a_scan_that_is_only_uploaded(twistd, tmp_path, upload_server, until):
+    (tmp_path / "token").write_text(f"Authorization: {TOKEN}\n")
+    (tmp_path / "token").chmod(0o600)
+    server_port = free_port()
+    server = upload_server(server_port)
+    site = Site(twistd, tmp_path, f"""
+[[destination]]
+name = "Paperless"
+upload = "http://127.0.0.1:{server_port}{PATH}"
+upload_header_file = "token"
+source = "adf"
+""")
+    incoming = tmp_path / "uploads" / "incoming"
+    until(lambda: site.control()["subscriptions"] == 2)
+    site.control("feeder?pages=10", "POST")
+    assert site.control("press", "POST")["result"] == 1
+    until(lambda: len(list(incoming.glob("*/.*.page.part"))) >= 3)
+    site.end(signal.SIGKILL)
+    site.start()
+    until(lambda: server.documents)
+    [(name, data)] = server.documents
+    assert name.startswith("front-desk-") and name.endswith("-1.pdf")
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", data)) < 10
+    until(lambda: list(incoming.glob("*/*")) == [] and list((tmp_path / "uploads").glob("*.file")) == [])
+    assert site.control("press", "POST")["result"] == 1
+    until(lambda: len(server.documents) == 2)

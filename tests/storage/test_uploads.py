@@ -61,7 +61,7 @@ def test_everything_is_private(folder, scan):
         copied = folder.scan_folder("Paperless")
     finally:
         os.umask(before)
-    assert [mode(one) for one in (folder.folder, folder.failed, folder.incoming, copied)] == [0o700] * 4
+    assert [mode(one) for one in (folder.folder, folder.failed.folder, folder.incoming, copied)] == [0o700] * 4
     assert mode(folder.folder / f"{ID}.json") == 0o600
 
 
@@ -132,7 +132,7 @@ def test_ended_after_the_server_has_accepted(folder, scan, deleted):
     if deleted:
         folder.path_of(upload).unlink()
     assert reopened(folder).uploads == []
-    assert (names(folder), list(folder.failed.iterdir())) == ([], [])
+    assert (names(folder), list(folder.failed.folder.iterdir())) == ([], [])
     assert scan.exists()
 
 
@@ -145,8 +145,8 @@ def test_ended_after_the_file_was_given_up(folder, scan, moved):
         folder.write(upload)
     assert reopened(folder).uploads == []
     assert names(folder) == []
-    assert sorted(one.name for one in folder.failed.iterdir()) == ["scan.pdf", "scan.pdf.json"]
-    assert json.loads((folder.failed / "scan.pdf.json").read_text())["reason"] == "the server answered 400"
+    assert sorted(one.name for one in folder.failed.folder.iterdir()) == ["scan.pdf", "scan.pdf.json"]
+    assert json.loads((folder.failed.folder / "scan.pdf.json").read_text())["reason"] == "the server answered 400"
 
 
 def test_ended_while_scans_were_written(folder):
@@ -157,7 +157,7 @@ def test_ended_while_scans_were_written(folder):
     assert sorted(one.name for one in scans.iterdir()) == [".half.pdf.part", "done.pdf"]
     assert folder.scan_folder("Paperless \u20ac/..") == scans
     assert folder.scan_folder("Paperless") != scans
-    assert folder.give_up_scan(scans / "done.pdf") == folder.failed / "done.pdf"
+    assert folder.give_up_scan(scans / "done.pdf") == folder.failed.folder / "done.pdf"
 
 
 @pytest.mark.parametrize("record", [b"", b"{", b"[]", b"{}", b"\xff", b"[" * 5000, None])
@@ -171,7 +171,7 @@ def test_a_damaged_record_loses_no_file(folder, scan, record):
         json_file.write_bytes(record)
     found = reopened(folder)
     assert (found.uploads, names(folder)) == ([], [])
-    assert (folder.failed / f"{ID}.file").read_bytes() == b"%PDF scan"
+    assert (folder.failed.folder / f"{ID}.file").read_bytes() == b"%PDF scan"
     assert len(found.remarks) == 1 and "failed" in found.remarks[0]
 
 
@@ -179,7 +179,7 @@ def test_a_record_of_another_file(folder, scan):
     put(folder, upload_of(scan))
     (folder.folder / f"{ID}.json").write_text(json.dumps(as_record(upload_of(scan, OTHER))))
     assert reopened(folder).uploads == []
-    assert (folder.failed / f"{ID}.file").exists()
+    assert (folder.failed.folder / f"{ID}.file").exists()
 
 
 # failed/
@@ -195,15 +195,15 @@ def test_names_in_failed_are_never_used_twice(folder, scan, name, second):
         moved = folder.finish(upload)
         assert moved is not None and moved.read_bytes() == b"%PDF scan"
     assert moved.name == second
-    assert sorted(folder.failed_sizes()) == [9, 9]
+    assert sorted(folder.failed.sizes()) == [9, 9]
 
 
 def test_failed_may_be_removed_by_the_user(folder, scan):
-    folder.failed.rmdir()
-    assert folder.failed_sizes() == []
+    folder.failed.folder.rmdir()
+    assert folder.failed.sizes() == []
     upload = attrs.evolve(upload_of(scan), state=FAILED)
     put(folder, upload)
-    assert folder.finish(upload) == folder.failed / "scan.pdf"
+    assert folder.finish(upload) == folder.failed.folder / "scan.pdf"
 
 
 # Folders that are refused.
@@ -297,7 +297,7 @@ def test_ended_before_any_operation(tmp_path, monkeypatch, state, way):
         for one in found.uploads:
             again.secure(one, again.take(one))
         kept = [*(again.path_of(one) for one in found.uploads), *(path for _, path in found.scans),
-                *(one for one in again.failed.iterdir() if one.suffix != ".json")]
+                *(one for one in again.failed.folder.iterdir() if one.suffix != ".json")]
         contents = [path.read_bytes() for path in kept if path.stat().st_size]
         if way != "move" and not kept:
             contents = [scan.read_bytes()]  # it has not been taken over yet, or is not needed any more

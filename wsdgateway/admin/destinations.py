@@ -1,5 +1,6 @@
 """The destinations on panels: their names, scanners and last files, as plain values and as a table."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,11 +14,13 @@ from wsdgateway.net.destinations.shared import SharedDestinations
 SHOWN = 3  # files of a destination, on the overview
 
 
-def describe_destinations(shared: SharedDestinations, scanners: list[BridgedScanner]) -> list[dict[str, Any]]:
+def describe_destinations(shared: SharedDestinations, scanners: list[BridgedScanner],
+                          uploads: Callable[[str], int]) -> list[dict[str, Any]]:
     """Describe each destination.
 
     `scanners` has the state of its registration at each scanner, as a word; `waiting` counts presses that wait there.
-    `files` are the last ones, newest first, without their folder.
+    `files` are the last ones, newest first, without their folder. `uploads` returns how many files of a destination
+    wait for its upload server; without one, `uploads_waiting` is None.
     """
     return [{
         "name": one.name,
@@ -26,6 +29,7 @@ def describe_destinations(shared: SharedDestinations, scanners: list[BridgedScan
                      if one.is_for(scanner.name) and (shown := scanner.destinations) is not None],
         "folder": one.folder is not None,
         "upload": one.upload is not None,
+        "uploads_waiting": None if one.upload is None else uploads(one.name),
         "format": one.format,
         "files": [{"name": file.name, "scanner": file.scanner, "pages": file.pages, "time": _time(file.time)}
                   for file in shared.last.get(one.name, ())],
@@ -38,10 +42,15 @@ def destinations_table(found: list[dict[str, Any]], now: float, panel_url: str |
         Column("Name", lambda one: one["name"], "first"),
         Column("On the panel of", lambda one: ", ".join(map(_shown, one["scanners"])), "first last"),
         Column("Format", lambda one: one["format"], "short"),
+        Column("Uploads waiting", lambda one: _number(one["uploads_waiting"]), "short"),
         Column("Last files", lambda one: _files(one["files"][:SHOWN], now), "long"))
     made = table("destinations", columns, found, "No destinations.")
     return made if panel_url is None else tags.div(
         made, tags.p(tags.a("Press the button of the virtual scanner", href=panel_url), class_="more"))
+
+
+def _number(waiting: int | None) -> str:
+    return "" if waiting is None else str(waiting)
 
 
 def _shown(scanner: dict[str, Any]) -> str:

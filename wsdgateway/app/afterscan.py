@@ -3,7 +3,6 @@
 Implements `net.destinations.after.IAfterScan`.
 """
 
-import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -51,11 +50,11 @@ class AfterScan:
     def open(self) -> None:
         """Read the upload queue. Raises `UploadsUnusable`.
 
-        Without a destination that uploads, the queue is opened only if its folder exists and can be used.
+        Without a destination that uploads, the queue is opened only if an earlier start has left one that can be used.
         """
-        if self._uploads is not None or not (self._has_uploads() or os.path.lexists(self._config.upload_folder)):
-            return
         folder = UploadFolder(self._config.upload_folder)
+        if self._uploads is not None or not (self._has_uploads() or folder.exists()):
+            return
         try:
             self._found = folder.open()
         except StoreError as error:
@@ -150,6 +149,10 @@ class AfterScan:
     def uploads(self) -> Uploads | None:
         """The upload queue; None while nothing uses it."""
         return self._uploads
+
+    def waiting(self, destination: str) -> int:
+        """The number of files of a destination that have not been uploaded yet."""
+        return 0 if self._uploads is None else self._uploads.waiting(destination)
 
     async def stop(self) -> None:
         """End running uploads and commands; queued files are kept for the next start."""

@@ -188,7 +188,7 @@ class GatewayService(MultiService):
             wall, seconds, self._warnings,
             lambda: self._ports.client_base(), self.escl_ports, self.announcements.places,
             None if self.escl is None else self.escl.room,
-            lambda: describe_destinations(self.destinations.shared, self.scanners))
+            lambda: describe_destinations(self.destinations.shared, self.scanners, self.after_scan.waiting))
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files),
                               self.reload_and_report)

@@ -23,13 +23,13 @@ from pathlib import Path
 import attrs
 
 from wsdgateway.bridge.uploads.upload import FAILED, SENT, WAITING, Upload, as_record, from_record
+from wsdgateway.storage.failedfiles import FailedFiles, sync
 from wsdgateway.storage.store import NotOurs, StoreError
 
 LOCK = "uploads.lock"
 FAILED_FOLDER, INCOMING = "failed", "incoming"
 MAX_ENTRIES = 100000  # in the folder at the start; a folder with more is another program's
 MAX_RECORD = 65536  # bytes
-MAX_NAME = 255  # bytes of a file name
 _OURS = re.compile(r"([0-9a-f]{32})\.(json|file|tmp|part)")
 _COPIED = 1 << 20  # bytes at a time
 
@@ -51,9 +51,13 @@ class UploadFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.failed = folder / FAILED_FOLDER
+        self.failed = FailedFiles(folder / FAILED_FOLDER)
         self.incoming = folder / INCOMING
         self._lock: int | None = None
+
+    def exists(self) -> bool:
+        """True if a gateway has used the folder."""
+        return os.path.lexists(self.folder / LOCK)
 
     def open(self) -> Found:
         """Make the folder, or read what an earlier start has left in it, and finish what was interrupted.
@@ -91,7 +95,7 @@ class UploadFolder:
         except OSError:
             pass  # a file system without locks
         self.folder.chmod(0o700)
-        for folder in (self.failed, self.incoming):
+        for folder in (self.failed.folder, self.incoming):
             folder.mkdir(0o700, exist_ok=True)
 
     def entries(self) -> Iterator[tuple[str, str]]:
@@ -154,7 +158,7 @@ class UploadFolder:
     def _set_aside(self, name: str, why: str, found: Found) -> None:
         path = self._path(name, "file")
         if path.exists():
-            found.remarks.append(f"{path.name}: {why}; moved to {self._move_to_failed(path, path.name)}")
+            found.remarks.append(f"{path.name}: {why}; moved to {self.failed.add(path, path.name)}")
 
     # One file.
 
@@ -208,13 +212,13 @@ class UploadFolder:
                 part.unlink(missing_ok=True)
                 raise
         for path in (self._path(upload.id, "json"), self.folder):
-            _sync(path)
+            sync(path)
 
     def update(self, upload: Upload) -> None:
         """Write the record, and wait until it is on the disk."""
         self.write(upload)
-        _sync(self._path(upload.id, "json"))
-        _sync(self.folder)
+        sync(self._path(upload.id, "json"))
+        sync(self.folder)
 
     def finish(self, upload: Upload) -> Path | None:
         """Remove a file from the queue that was sent, or move one that was given up; returns where it is then."""
@@ -223,7 +227,7 @@ class UploadFolder:
         if upload.state == SENT:
             path.unlink(missing_ok=True)
         elif upload.state == FAILED and path.exists():
-            moved = self._move_to_failed(path, upload.name, upload)
+            moved = self.failed.add(path, upload.name, upload)
         self._path(upload.id, "json").unlink(missing_ok=True)
         return moved
 
@@ -244,35 +248,7 @@ class UploadFolder:
 
     def give_up_scan(self, path: Path) -> Path:
         """Move a complete scan from `incoming/` to `failed/`."""
-        return self._move_to_failed(path, path.name)
-
-    def failed_sizes(self) -> list[int]:
-        """The sizes of the files in `failed/`, without those of the reasons."""
-        try:
-            with os.scandir(self.failed) as entries:
-                return [entry.stat(follow_symlinks=False).st_size for entry in entries
-                        if not entry.name.endswith(".json")]
-        except OSError:
-            return []  # the user has removed it meanwhile
-
-    def _move_to_failed(self, path: Path, name: str, upload: Upload | None = None) -> Path:
-        self.failed.mkdir(0o700, exist_ok=True)
-        for target in _names(self.failed, name):
-            reason = target.with_name(f"{target.name}.json")
-            if not reason.exists():
-                try:
-                    # Holds the name; a rename alone would replace a file that the user has put there.
-                    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-                except FileExistsError:
-                    continue
-                break
-        if upload is not None:
-            reason.write_text(json.dumps({key: value for key, value in as_record(upload).items() if key in (
-                "destination", "scanner", "pages", "queued", "attempts", "reason")}, indent=1) + "\n")
-            reason.chmod(0o600)
-        path.rename(target)
-        _sync(self.failed)
-        return target
+        return self.failed.add(path, path.name)
 
     def _path(self, name: str, kind: str) -> Path:
         return self.folder / f"{name}.{kind}"
@@ -282,27 +258,6 @@ class UploadFolder:
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
-
-
-def _names(folder: Path, name: str) -> Iterator[Path]:
-    """A name in a folder, then the same with numbers before its extension."""
-    stem, dot, extension = name.rpartition(".")
-    if not stem or len(extension) > 8:
-        stem, dot, extension = name, "", ""
-    kept = os.fsencode(stem)[:MAX_NAME - 32].decode(errors="ignore") or "file"
-    yield folder / f"{kept}{dot}{extension}"
-    number = 1
-    while True:
-        number += 1
-        yield folder / f"{kept}-{number}{dot}{extension}"
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def problem_with_uploads(folder: Path) -> str | None:

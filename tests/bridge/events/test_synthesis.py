@@ -242,8 +242,10 @@ def test_the_history_is_asked_once_unless_the_job_turns_up_again(scanner):
     assert scanner.synthesis.takes_history("1")
     scanner.synthesis.drop("1")
     assert not scanner.synthesis.is_active("1")
-    assert not scanner.synthesis.takes_history("1")
-    assert scanner.next is None
+    scanner.table.out_of_images("1")
+    scanner.learnt()
+    assert scanner.next is None  # a client that goes on asking for images does not make the gateway ask again
+    assert scanner.answers("Completed", 1) == [(STATUS, "Completed", 1), (END, "Completed", 1)]
 
 
 def test_the_number_of_jobs_is_bounded(scanner):
@@ -253,3 +255,20 @@ def test_the_number_of_jobs_is_bounded(scanner):
         scanner.answers("Completed", job_id=str(number))
     assert scanner.synthesis.is_active("0")
     assert scanner.next[0] == "0"
+    for number in range(MAX_JOBS + 1):
+        scanner.creates(str(number))
+    assert not scanner.synthesis.is_active("0")
+    assert scanner.synthesis.is_active("1")
+
+
+def test_refused_images_do_not_put_off_the_question(scanner):
+    scanner.table.listening = True
+    scanner.creates()
+    scanner.answers("Processing")
+    scanner.now += 10.0
+    scanner.table.out_of_images("1")
+    scanner.learnt()
+    scanner.now += POLL / 2
+    scanner.table.out_of_images("1")
+    scanner.learnt()
+    assert scanner.next == ("1", POLL / 2)

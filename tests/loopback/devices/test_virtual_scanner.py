@@ -94,7 +94,7 @@ async def test_trouble_ends_by_itself_after_its_time(controlled):
     ("busy?seconds=nan", 400, 'seconds = "nan": must be a number from 0 to 100000'),
     ("busy?seconds=soon%0A", 400, 'seconds = "soon\\n": must be a number '),
     ("clear?what=all", 400, 'what = "all": must be one of jam, cover, '),
-    ("events?mode=some", 400, 'mode = "some": must be one of all, jobs, none')])
+    ("events?mode=some", 400, 'mode = "some": must be one of all, jobs, silent, none')])
 @pytest_twisted.ensureDeferred
 async def test_a_mistake_gets_one_line(controlled, action, status, line):
     made = await controlled()

@@ -7,7 +7,7 @@ import pytest_twisted
 
 from tests.loopback.clients import get, shown
 from tests.loopback.events.subscribers import PATH, subscribed
-from tests.loopback.gateways import sample
+from tests.loopback.gateways import sample, section
 from tests.messages import (
     create_scan_job,
     created_job,
@@ -203,6 +203,54 @@ async def test_the_status_of_the_scanner_is_told_when_it_is_read_anyway(gateway,
     assert len(listener.received) == 1
 
 
+@pytest.mark.parametrize("path", ["/front-desk", "/front-desk/scan", "/front-desk/subscriptions/x"])
+@pytest_twisted.ensureDeferred
+async def test_clients_subscribe_at_every_address_that_takes_a_subscribe(gateway, virtual, sink, path):
+    scanner = await virtual(feeder_pages=1, events="none")
+    service = await gateway(scanner.scan_url, **FAST)
+    await settled(service, "none")
+    listener = await sink()
+    await subscribed(service, listener.url, events=["JobStatusEvent"], path=path)
+    await Scan(service).begin()
+    await until(lambda: listener.received)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_reload_that_switches_made_events_off_ends_the_subscriptions(file, virtual, sink):
+    scanner = await virtual(events="none")
+    text = section("front-desk", scanner.scan_url)
+    service = await file.start(text)
+    service.scanner = service.scanners[0]
+    await settled(service, "none")
+    listener = await sink()
+    await subscribed(service, listener.url, end_to=listener.url, events=["JobStatusEvent"])
+    await file.reload(text + "[events]\nsynthesize = false\n")
+    await until(lambda: listener.received)
+    assert listener.events == ["SubscriptionEnd"]
+    head, _ = await ask(service.port, PATH, subscribe(listener.url, events=["JobStatusEvent"]))
+    assert head.status == 500
+    await file.reload(text)
+    await subscribed(service, listener.url, events=["JobStatusEvent"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_subscriptions_and_jobs_outlive_a_change_of_the_scanners_section(file, virtual, sink):
+    scanner = await virtual(feeder_pages=1, events="none")
+    text = section("front-desk", scanner.scan_url) + "[cache]\npoll_interval = 0.05\n"
+    service = await file.start(text)
+    service.scanner = service.scanners[0]
+    await settled(service, "none")
+    listener = await sink()
+    await subscribed(service, listener.url, events=["JobEndStateEvent"])
+    scan = await Scan(service).begin()
+    await file.reload(text.replace("[cache]", 'events = "off"\n[cache]'))
+    assert service.scanners[0] is not service.scanner
+    assert await scan.page()
+    assert not await scan.page()
+    await until(lambda: listener.received)
+    assert told(listener) == [("JobEndStateEvent", "Completed", 1)]
+
+
 class Forgetful:
     """A scanner without events that no longer knows its job; `history` is its answer to GetJobHistory."""
 
@@ -215,6 +263,8 @@ class Forgetful:
         message = read(asked.request.body)
         name = message.action.rpartition("/")[2]
         self.actions.append(name)
+        if name == "GetJobElements":
+            self.to = message.to
         if name == "CreateScanJob":
             asked.answer(created_job("7"))
         elif name == "GetJobHistory" and self.history:
@@ -236,6 +286,7 @@ async def test_a_job_in_the_history_is_told(gateway, device, sink):
     await until(lambda: len(listener.received) == 2)
     assert told(listener) == [("JobStatusEvent", "Completed", 3), ("JobEndStateEvent", "Completed", 3)]
     assert scanner.actions.count("GetJobHistory") == 1
+    assert scanner.to == device.url
     assert service.scanner.polling.is_idle
 
 

@@ -128,13 +128,13 @@ async def test_invalid_requests_get_a_fault(bridged, sink):
 
 @pytest_twisted.ensureDeferred
 async def test_subscribing_at_a_scanner_without_events_is_refused(bridged, virtual, gateway, sink):
-    url = (await sink()).url
+    url, made_off = (await sink()).url, {"events": {"synthesize": False}}
     silent = await virtual(events="none")
-    service = await gateway(silent.scan_url)
+    service = await gateway(silent.scan_url, **made_off)
     await until(lambda: service.scanner.subscription.state == "waiting")
     assert await refused(service, subscribe(url)) == "EventSourceUnableToProcess"
     assert await refused(service, subscribe(url, **PANEL)) == "ActionNotSupported"  # the scanner's own answer
-    off = await gateway((await virtual()).scan_url, scanner={"events": "off"})
+    off = await gateway((await virtual()).scan_url, scanner={"events": "off"}, **made_off)
     for message in (subscribe(url), subscribe(url, **PANEL)):
         assert await refused(off, message) == "EventSourceUnableToProcess"
 

@@ -144,6 +144,10 @@ class Subscriptions:
         """Returns the live subscriptions that want an event with that action."""
         return [held for held in self._held.values() if held.expires_at > now and held.wants(action)]
 
+    def is_listening(self, action: str, now: float) -> bool:
+        """True if a live subscription wants an event with that action."""
+        return any(held.expires_at > now and held.wants(action) for held in self._held.values())
+
     def repeated(self, subscription: Subscription) -> Subscription | None:
         """Returns a panel subscription that this one repeats, so that the scanner need not be asked for another."""
         return next((held for held in self._held.values() if held.panel and subscription.repeats(held)), None)

@@ -55,7 +55,6 @@ class _Job:
     earliest: float
     status: JobStatus | None = None
     made: dict[str, MadeEvent] = attrs.field(factory=dict)
-    active: bool = True
     asked_at: float = -inf
     failures: int = 0
     is_urgent: bool = False
@@ -71,6 +70,7 @@ class Synthesis:
     def __init__(self, table: JobTable, *, poll_interval: float, max_age: float, enabled: bool) -> None:
         self._table = table
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
+        self._active: dict[str, _Job] = {}
         self._told_before = -inf
         self.is_unable = False
         self.adjust(poll_interval=poll_interval, max_age=max_age, enabled=enabled)
@@ -81,7 +81,7 @@ class Synthesis:
 
     def take_over(self, former: "Synthesis") -> None:
         """Go on with the table and the jobs of another object."""
-        self._table, self._jobs = former._table, former._jobs
+        self._table, self._jobs, self._active = former._table, former._jobs, former._active
 
     def restored(self, now: float) -> None:
         """Go on with subscriptions of an earlier start.
@@ -137,9 +137,9 @@ class Synthesis:
             job = self._begin(job_id, known, now)
         if known is not None:
             job.since = known.since
-        if job.active:
+        if job_id in self._active:
             job.sign = now
-            if known is not None and known.closing:
+            if known is not None and known.closing and not job.is_urgent:
                 job.is_urgent, job.earliest = True, self._earliest(now)
 
     def announced(self, event: str | None, status: JobStatus, now: float) -> set[Sink] | None:
@@ -164,11 +164,15 @@ class Synthesis:
 
     def hurry(self) -> None:
         """Ask for every active job as soon as `poll_interval` allows: an event could not be read."""
-        for job in self._jobs.values():
-            job.is_urgent = job.active
+        for job in self._active.values():
+            job.is_urgent = True
 
     def _told(self, job: _Job, status: JobStatus) -> None:
-        job.status, job.active = status, not status.final
+        job.status = status
+        if status.final:
+            self._active.pop(job.job_id, None)
+        else:
+            self._active[job.job_id] = job
 
     def _same(self, known: Job) -> _Job | None:
         """The record here of the job with that record in the table; None if it is another job with the JobId."""
@@ -182,10 +186,11 @@ class Synthesis:
     def _begin(self, job_id: str, known: Job | None, now: float) -> _Job:
         job = _Job(job_id, NEVER if known is None else known.since, now, self._earliest(now))
         self._jobs.pop(job_id, None)
-        self._jobs[job_id] = job
+        self._jobs[job_id] = self._active[job_id] = job
         if len(self._jobs) > MAX_JOBS:
-            oldest = next((one.job_id for one in self._jobs.values() if not one.active), next(iter(self._jobs)))
+            oldest = next((one for one in self._jobs if one not in self._active), next(iter(self._jobs)))
             del self._jobs[oldest]
+            self._active.pop(oldest, None)
         return job
 
     def _earliest(self, now: float) -> float:
@@ -198,7 +203,7 @@ class Synthesis:
         """The job to be asked for next, and the seconds until then; None if no job is active."""
         if not self.enabled or self.is_unable:
             return None
-        found = min(((self._due(job), job.job_id) for job in self._jobs.values() if job.active), default=None)
+        found = min(((self._due(job), job.job_id) for job in self._active.values()), default=None)
         return None if found is None else (found[1], max(0.0, found[0] - now))
 
     def _due(self, job: _Job) -> float:
@@ -228,8 +233,7 @@ class Synthesis:
 
     def is_active(self, job_id: str) -> bool:
         """True if the job's end is not known, or was not told."""
-        job = self._jobs.get(job_id)
-        return job is not None and job.active
+        return job_id in self._active
 
     def takes_history(self, job_id: str) -> bool:
         """True if GetJobHistory is to be asked for a job that the scanner does not know; once, unless it turns up."""
@@ -246,8 +250,8 @@ class Synthesis:
             job.seeks_history = True
 
     def drop(self, job_id: str) -> None:
-        """Forget a job that the scanner no longer knows; no event is made, since its end is not known."""
-        self._jobs.pop(job_id, None)
+        """Ask no more for a job that the scanner no longer knows; no event is made, since its end is not known."""
+        self._active.pop(job_id, None)
 
 
 def _differs(told: JobStatus, status: JobStatus) -> bool:

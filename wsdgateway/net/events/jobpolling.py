@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.events.fanout import made_of_job, made_summary
+from wsdgateway.bridge.events.subscribing import MADE_EVENTS
 from wsdgateway.bridge.scanjobs.scanjob import Refusal
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.metrics import Metrics
@@ -51,7 +52,7 @@ class JobPolling:
         self._bridge = bridge
         self.requests = requests
         self._subscribers = subscribers
-        self._metrics = metrics
+        self._count = metrics.made_events(bridge.name, MADE_EVENTS)
         self._seconds = seconds
         self._new_id = new_id
         self._timer: IDelayedCall | None = None
@@ -79,15 +80,13 @@ class JobPolling:
             self._count(SCANNER_STATUS_SUMMARY)
             self._subscribers.send(made_summary(made.status, made.reached, self._new_id()))
 
-    def _count(self, event: str) -> None:
-        self._metrics.made_event(self._bridge.name, event)
-
     def _schedule(self) -> None:
         self._cancel()
-        if self._stopped or self._asking is not None or self._bridge.device is None:
+        if (self._stopped or self._asking is not None or self._bridge.device is None
+                or not self._subscribers.wants(JOB_STATUS, JOB_END_STATE)):
             return
         due = self._bridge.synthesis.next(self._seconds())
-        if due is not None and self._subscribers.wants(JOB_STATUS, JOB_END_STATE):
+        if due is not None:
             self._timer = self._reactor.callLater(due[1], self._due)
 
     def _cancel(self) -> None:

@@ -220,7 +220,7 @@ class Subscribers:
     def wants(self, *events: str) -> bool:
         """True if a client listens to one of the events with these names."""
         return len(self._subscriptions) > 0 and any(
-            self._subscriptions.listening(action_of(event), self._now()) for event in events)
+            self._subscriptions.is_listening(action_of(event), self._now()) for event in events)
 
     def publish(self, envelope: Envelope, status: JobStatus | None, *, known: Collection[Sink] = ()) -> None:
         """Sends an event to every subscriber that wants it, except to the sinks to which it is `known`.

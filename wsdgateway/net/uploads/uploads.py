@@ -48,7 +48,7 @@ class Uploads:
         self._wall = wall
         self._new_id = new_id
         self._failed = failed
-        self._failed_sizes: list[int] = folder.failed_sizes()
+        self._failed_sizes: list[int] = folder.failed.sizes()
         self._tasks = Tasks("Work on the upload queue failed")
         self._requests: set[Deferred[Any]] = set()
         self._timer: IDelayedCall | None = None
@@ -85,7 +85,8 @@ class Uploads:
         for name, count in self._queue.without_server().items():
             self.log.warn("{destination}: {count} file(s) wait for its upload server, but no [[destination]] of this "
                           "name has upload now; they are sent once it has again, and go to {folder} when they are "
-                          "older than [uploads] age", destination=name, count=count, folder=str(self.folder.failed))
+                          "older than [uploads] age", destination=name, count=count,
+                          folder=str(self.folder.failed.folder))
 
     # What the destinations and the admin site ask.
 
@@ -93,7 +94,7 @@ class Uploads:
         """Returns why no scan may begin, as a clause; None if one may."""
         refusal = self._queue.refusal(sum(self._failed_sizes))
         if refusal is not None:
-            self._failed_sizes = self.folder.failed_sizes()  # the user may have made room
+            self._failed_sizes = self.folder.failed.sizes()  # the user may have made room
             refusal = self._queue.refusal(sum(self._failed_sizes))
         return refusal
 
@@ -227,10 +228,10 @@ class Uploads:
     async def _give_up(self, upload: Upload) -> None:
         self._failed(upload.destination)
         moved = await self._finish(upload)
-        self._failed_sizes = self.folder.failed_sizes()
+        self._failed_sizes = self.folder.failed.sizes()
         self.log.error("{destination}: {name} was not uploaded, and is not tried again: {reason}; the file is {path}",
                        destination=upload.destination, name=upload.name, reason=upload.reason,
-                       path=str(moved or self.folder.failed))
+                       path=str(moved or self.folder.failed.folder))
 
     async def _finish(self, upload: Upload) -> Path | None:
         try:
