@@ -94,9 +94,11 @@ def _adding(scanner: dict[str, Any]) -> Tag:
 
 def _by_escl(scanner: dict[str, Any]) -> list[Tag]:
     """The address for eSCL clients, if there is one."""
-    name, url = scanner["name"], scanner["escl_url"]
+    name, url, secure = scanner["name"], scanner["escl_url"], scanner["escl_tls_url"]
     return [] if url is None else [
         tags.dt("eSCL"), tags.dd(*copied("escl", url, "the address for eSCL"), tags.br(),
+                                 *((*copied("escl-tls", secure, "the address for eSCL over TLS"), tags.br())
+                                   if secure else ()),
                                  "for phones, Macs and Chromebooks", tags.br(),
                                  *copied("escl-line", f'"{name}" = {url}/, eSCL', "the line for sane-airscan by eSCL"),
                                  tags.br(), "a line for sane-airscan, instead of the one above")]

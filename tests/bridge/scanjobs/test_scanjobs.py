@@ -561,6 +561,18 @@ def test_one_client_cannot_fill_the_spool():
     assert other.did == ["Resume"]
 
 
+def test_jobs_that_wait_for_room_go_on_when_the_spool_gets_larger():
+    jobs = Jobs(room=Room(1000, 500))
+    jobs.room.waiting.append(lambda: jobs.do(jobs.engine.room_freed(jobs.now)))
+    job = jobs.begin(feeder())
+    jobs.deliver(job, 300)
+    assert (job.phase, jobs.did) == (Phase.FULL, ["Retrieve"])
+    jobs.room.resize(400, 200)
+    assert jobs.did == []
+    jobs.room.resize(2000, 1000)
+    assert (job.phase, jobs.did) == (Phase.RETRIEVING, ["Retrieve"])
+
+
 def test_a_page_larger_than_the_share_of_a_client_ends_the_job():
     jobs = Jobs(room=Room(1000, 500))
     job = jobs.begin(platen())

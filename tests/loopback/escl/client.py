@@ -61,7 +61,10 @@ class Client:
     async def ask(self, method, path, body=b"", headers=b""):
         connection = await self.send(method, path, body, headers)
         answered = Answered(*await connection.answer())
-        connection.transport.abortConnection()
+        if self.tls is None:
+            connection.transport.abortConnection()
+        else:  # without close_notify, as sane-airscan does
+            connection.transport.transport.loseConnection()
         await connection.end()
         if answered.status != 200:
             assert answered.body == b""

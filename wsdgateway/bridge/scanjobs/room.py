@@ -25,6 +25,11 @@ class Room:
         self._group = group
         self._used_by: Counter[str] = Counter()
 
+    def resize(self, limit: int, client_limit: int) -> None:
+        """Change both limits. Pages that are there already stay, also if they are larger together."""
+        self.limit, self.client_limit = limit, client_limit
+        self.tell()
+
     def used_by(self, client: str) -> int:
         """The bytes that the pages of a client use."""
         return self._used_by[self._group(client)]
