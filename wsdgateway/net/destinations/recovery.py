@@ -45,8 +45,8 @@ async def _finish(shared: SharedDestinations, folder: ScanFolder) -> None:
         await files.finish()
         shared.metrics.destination_files(record.destination, FAILED)
         log.warn("{folder}: a scan from {scanner} to {destination} was interrupted, because the gateway ended during "
-                 "it: {pages} complete page(s) are kept, in {files} file(s)", folder=str(folder.folder), scanner=record.scanner, pages=files.pages,
-                 destination=record.destination, files=files.files)
+                 "it: {pages} complete page(s) are kept, in {files} file(s)", folder=str(folder.folder),
+                 scanner=record.scanner, destination=record.destination, pages=files.pages, files=files.files)
     finally:
         folder.leave()
 
