@@ -57,6 +57,7 @@ def samples():
     metrics.image_bytes(SCANNER, 1)
     metrics.event(SCANNER, "other")
     metrics.left_out(SCANNER)(1)
+    metrics.made_events(SCANNER, ("JobStatusEvent",))("JobStatusEvent")
     metrics.deliveries(SCANNER)
     metrics.built("0.1.0")
     metrics.watch_certificates(lambda: [("tcp:5358", 2e9)])

@@ -53,7 +53,7 @@ def test_a_scan_by_another_client_is_told_to_its_end_over_a_kill(site, listener,
     first = told(listener)
     assert [one[:4] for one in first[-2:]] == [
         ("JobStatusEvent", scan.job.job_id, "Completed", 3), ("JobEndStateEvent", scan.job.job_id, "Completed", 3)]
-    assert first[0][2] in ("Pending", "Started", "Processing")
+    assert mode == "silent" or first[0][2] != "Completed"  # a silent scanner is given a second to send its own events
 
     scan = Scan(site, "second")
     assert scan.page()

@@ -103,6 +103,10 @@ command = ["{tmp_path}/after-scan", "{{path}}", "{{pages}}"]
         return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(
             f'wsdgateway_destination_files_total{{destination="Paperless",outcome="{outcome}"}}'))
 
+    def shown():
+        with urllib.request.urlopen(f"http://127.0.0.1:{admin}/api/destinations", timeout=10) as answer:
+            return {one["name"]: one["uploads_waiting"] for one in json.load(answer)}
+
     def files():
         return sorted(one.name for one in scans.iterdir() if not one.name.startswith("."))
 
@@ -115,9 +119,7 @@ command = ["{tmp_path}/after-scan", "{{path}}", "{{pages}}"]
         if number < 3:
             assert press() == 1
     until(lambda: waiting() == 3)
-    with urllib.request.urlopen(f"http://127.0.0.1:{admin}/api/destinations", timeout=10) as answer:
-        [shown] = json.load(answer)
-    assert (shown["name"], shown["uploads_waiting"]) == ("Paperless", 3)
+    until(lambda: shown() == {"Paperless": 3})  # once they are synced
     until(lambda: after.exists() and len(after.read_text().splitlines()) == 3)
     server = upload_server(server_port)
     server.holds = True
