@@ -293,4 +293,6 @@ def test_the_spool_is_on_the_overview_and_on_the_page_of_a_scanner():
     page = text(browser.get("/scanners/a")[1])
     assert "Jobs of eSCL clients" in page and "192.0.2.77" in page and "192.0.2.78" not in page
     assert "Jobs of eSCL clients" not in browser.get("/scanners/c")[1]
+    browser = Browser(scanners=[scanner("a")], spools=[spool(scanner="a", client=None)])
+    assert "Scans from the panel and of eSCL clients" in text(browser.get("/scanners/a")[1])
     assert "Spool" not in Browser(scanners=[scanner()]).get("/")[1]
