@@ -18,7 +18,7 @@ def scanner(name="front-desk", **more):
     return {
         "name": name, "path": f"/{name}/scan", "scan": "http://198.51.100.20/WDP/SCAN", "uuid": None,
         "stand_in": "urn:uuid:1", "announced": False, "client_url": f"http://192.0.2.5:5357/{name}/scan",
-        "escl_url": None, "escl_announced": [], "reachable": True,
+        "escl_url": None, "escl_tls_url": None, "escl_announced": [], "reachable": True,
         "reachable_since": "2026-09-30T08:00:00Z", "conditions": [],
         "problem": None, "problem_since": None, "searched": False, "subscription": "subscribed", "events_seen": True,
         "friendly_name": None, "model": None, "firmware": None, "state": "Idle",

@@ -277,6 +277,13 @@ def test_the_address_for_escl_is_on_the_page_of_a_scanner():
         assert f'<code id="escl-a">{url}</code>' in page and "escl-b" not in page
 
 
+def test_the_address_for_escl_over_tls_is_on_the_page_of_a_scanner():
+    plain, secure = "http://192.0.2.5:8400/eSCL", "https://192.0.2.5:8401/eSCL"
+    browser = Browser(scanners=[scanner("a", escl_url=plain, escl_tls_url=secure), scanner("b", escl_url=plain)])
+    assert f'<code id="escl-tls">{secure}</code>' in browser.get("/scanners/a")[1]
+    assert "escl-tls" not in browser.get("/scanners/b")[1]
+
+
 def test_the_spool_is_on_the_overview_and_on_the_page_of_a_scanner():
     url = "http://192.0.2.5:8400/eSCL"
     browser = Browser(scanners=[scanner("a", escl_url=url), scanner("b", escl_url=url), scanner("c")],
@@ -286,4 +293,6 @@ def test_the_spool_is_on_the_overview_and_on_the_page_of_a_scanner():
     page = text(browser.get("/scanners/a")[1])
     assert "Jobs of eSCL clients" in page and "192.0.2.77" in page and "192.0.2.78" not in page
     assert "Jobs of eSCL clients" not in browser.get("/scanners/c")[1]
+    browser = Browser(scanners=[scanner("a")], spools=[spool(scanner="a", client=None)])
+    assert "Scans from the panel and of eSCL clients" in text(browser.get("/scanners/a")[1])
     assert "Spool" not in Browser(scanners=[scanner()]).get("/")[1]

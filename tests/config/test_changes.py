@@ -54,6 +54,12 @@ def test_level_and_format_of_the_log_apply_at_once():
     assert (changes.config.gateway.log_level, changes.config.gateway.logs_json) == ("debug", True)
 
 
+def test_the_size_of_the_spool_applies_at_once():
+    changes = compare(with_sections(escl={}), with_sections(escl={"spool_size": 1 << 20, "spool": "elsewhere"}))
+    assert changes.later == ("[escl] spool has changed; this takes effect after a restart",)
+    assert changes.config.escl.spool_size == 1 << 20
+
+
 def test_keys_that_need_a_restart_stay_unchanged_and_are_named():
     old = with_sections()
     changes = compare(old, with_sections(

@@ -15,8 +15,14 @@ from tests.e2e.subnets import CLIENTS, GATEWAY, SCANNERS, namespaces, need
 
 pytestmark = pytest.mark.netns
 
-UUIDS = {"front-desk": "4509a320-00a0-008f-00b6-002507510eca", "copy-room": "37f86d35-e6ac-4241-964f-1d9ae46fb366"}
-SECTIONS = "".join(f'[[scanner]]\nname = "{name}"\nuuid = "urn:uuid:{uuid}"\n' for name, uuid in UUIDS.items())
+UUIDS = {"front-desk": "4509a320-00a0-008f-00b6-002507510eca", "copy-room": "37f86d35-e6ac-4241-964f-1d9ae46fb366",
+         "archive": "16a65700-007c-1000-bb49-30055c8a9f21"}
+
+
+def sections(*names):
+    return "".join(f'[[scanner]]\nname = "{name}"\nuuid = "urn:uuid:{UUIDS[name]}"\n' for name in names)
+
+
 ADMIN = "http://127.0.0.1:8357"
 
 
@@ -36,12 +42,12 @@ def clients(network, until):
 
 
 def start(network, scanner, port, name):
-    """Starts one of the two virtual scanners, with this FriendlyName."""
+    """Starts one of the virtual scanners, with this FriendlyName."""
     return network.scanner(scanner, endpoint=f"tcp6:{port}", uuid=UUIDS[scanner], name=name)
 
 
-def gateway(network, escl="", scanners=SECTIONS):
-    return network.gateway(f"[escl]\n{escl}{scanners}", search=2.0)
+def gateway(network, escl="", scanners=("front-desk", "copy-room")):
+    return network.gateway(f"[escl]\n{escl}{sections(*scanners)}", search=2.0)
 
 
 def announced(network):
@@ -50,16 +56,17 @@ def announced(network):
     return {one["name"]: one["escl_announced"] for one in json.loads(body)} if body.startswith("[") else {}
 
 
-def test_two_scanners_are_found_and_go_with_a_goodbye(network, clients, until, tmp_path):
+def test_three_scanners_are_found_and_go_with_a_goodbye(network, clients, until, tmp_path):
     capture = network.start(SCANNERS, "tcpdump", "-n", "-i", "vlan", "-l", "udp", "port", "5353", log="vlan")
     until(lambda: "listening on" in capture.log.read_text(errors="replace"))
     first = start(network, "front-desk", 8018, "Front Desk")
     start(network, "copy-room", 8019, "Copy Room")
-    process = gateway(network)
-    until(lambda: clients.names() == {"Front Desk", "Copy Room"})
-    found = until(lambda: (lines := clients.browse()) and len(lines) == 4 and lines)
-    assert {(one.name, one.version) for one in found} == {
-        (name, version) for name in ("Front Desk", "Copy Room") for version in (4, 6)}
+    start(network, "archive", 8020, "Archive")
+    process = gateway(network, scanners=UUIDS)
+    names = {"Front Desk", "Copy Room", "Archive"}
+    until(lambda: clients.names() == names)
+    found = until(lambda: (lines := clients.browse()) and len(lines) == 6 and lines)
+    assert {(one.name, one.version) for one in found} == {(name, version) for name in names for version in (4, 6)}
     for one in found:
         answer = network.curl(CLIENTS, f"http://192.0.2.5:{one.port}/eSCL/ScannerCapabilities")
         txt = dict(text.split("=", 1) for text in one.txt)
@@ -71,7 +78,8 @@ def test_two_scanners_are_found_and_go_with_a_goodbye(network, clients, until, t
                             "/dev/null", "-H", f"Host: {one.host}:{one.port}") == "200"
     assert announced(network) == {
         "front-desk": [{"interface": "lan", "name": "Front Desk", "reason": None}],
-        "copy-room": [{"interface": "lan", "name": "Copy Room", "reason": None}]}
+        "copy-room": [{"interface": "lan", "name": "Copy Room", "reason": None}],
+        "archive": [{"interface": "lan", "name": "Archive", "reason": None}]}
 
     folder = tmp_path / "sane.d"
     folder.mkdir()
@@ -82,15 +90,15 @@ def test_two_scanners_are_found_and_go_with_a_goodbye(network, clients, until, t
     for one in found:
         assert f"{one.name} = http://192.0.2.5:{one.port}/eSCL/, eSCL" in listed
     devices = clients.run("scanimage", "-L", **environment).stdout
-    assert devices.count("is a eSCL ") == 2 and "WSD" not in devices, devices
+    assert devices.count("is a eSCL ") == 3 and "WSD" not in devices, devices
 
     # Without a goodbye, Avahi would list it for 75 minutes.
     network.end(first)
-    until(lambda: clients.names() == {"Copy Room"})
+    until(lambda: clients.names() == names - {"Front Desk"})
     assert announced(network)["front-desk"] == [
         {"interface": "lan", "name": None, "reason": "the scanner is not there, or not known yet"}]
     start(network, "front-desk", 8018, "Front Desk")
-    until(lambda: clients.names() == {"Front Desk", "Copy Room"})
+    until(lambda: clients.names() == names)
     network.end(process)
     until(lambda: not clients.names())
     network.end(capture)

@@ -32,8 +32,8 @@ class EsclAddresses(Protocol):
     def listeners(self) -> list[Listener]:
         """Every listener, open or not."""
 
-    def url(self, name: str) -> str | None:
-        """The root of a scanner's eSCL service for clients; None while no port of it is open."""
+    def url(self, name: str, *, secure: bool = False) -> str | None:
+        """The root of a scanner's eSCL service for clients, with or without TLS; None while no such port is open."""
 
 
 class EsclPlace(Protocol):
@@ -57,7 +57,7 @@ class NoEscl:
 
     listeners: list[Listener] = []  # noqa: RUF012
 
-    def url(self, name: str) -> str | None:
+    def url(self, name: str, *, secure: bool = False) -> str | None:
         """None: no scanner has a port."""
         return None
 
@@ -135,6 +135,7 @@ class Overview:
             "announced": scanner.options.announced and scanner.stand_in.service is not None,
             "client_url": None if base is None else f"{base.rstrip('/')}/{scanner.name}/scan",
             "escl_url": self.escl.url(scanner.name),
+            "escl_tls_url": self.escl.url(scanner.name, secure=True),
             "escl_announced": [{"interface": one.interface, "name": one.name, "reason": one.reason}
                                for one in self.escl_places(scanner.name)],
             "reachable": health.reachable,

@@ -24,7 +24,7 @@ _EVENTS = {"subscribed": "sent by the scanner", "renewing": "sent by the scanner
 
 def scanner_page(scanner: dict[str, Any], minutes: list[Totals], latest: list[dict[str, Any]],
                  spools: list[dict[str, Any]], now: float) -> Tag:
-    """The page of a scanner. `latest` are its latest jobs, newest first, `spools` its jobs for eSCL clients."""
+    """The page of a scanner. `latest` are its latest jobs, newest first, `spools` the gateway's own."""
     name = scanner["name"]
     return tags.div(
         heading(name),
@@ -33,7 +33,8 @@ def scanner_page(scanner: dict[str, Any], minutes: list[Totals], latest: list[di
         tags.section(tags.h2("Requests in the last hour", id="hour"),
                      tags.div(chart(minutes, "hour"), id="live-hour", **{"data-live": "hour"}),
                      **{"aria-labelledby": "hour"}),
-        tags.div(tags.h2("Jobs of eSCL clients", id="spool"),
+        tags.div(tags.h2("Scans from the panel and of eSCL clients" if any(one["client"] is None for one in spools) else
+                         "Jobs of eSCL clients", id="spool"),
                  spool_list(spools, labelled_by="spool", with_scanner=False), id="live-spool",
                  **{"data-live": "spool"}) if scanner["escl_url"] or spools else "",
         tags.section(tags.h2("Latest jobs", id="jobs"),
@@ -94,9 +95,11 @@ def _adding(scanner: dict[str, Any]) -> Tag:
 
 def _by_escl(scanner: dict[str, Any]) -> list[Tag]:
     """The address for eSCL clients, if there is one."""
-    name, url = scanner["name"], scanner["escl_url"]
+    name, url, secure = scanner["name"], scanner["escl_url"], scanner["escl_tls_url"]
     return [] if url is None else [
         tags.dt("eSCL"), tags.dd(*copied("escl", url, "the address for eSCL"), tags.br(),
+                                 *((*copied("escl-tls", secure, "the address for eSCL over TLS"), tags.br())
+                                   if secure else ()),
                                  "for phones, Macs and Chromebooks", tags.br(),
                                  *copied("escl-line", f'"{name}" = {url}/, eSCL', "the line for sane-airscan by eSCL"),
                                  tags.br(), "a line for sane-airscan, instead of the one above")]

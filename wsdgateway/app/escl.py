@@ -26,8 +26,12 @@ class SpoolUnusable(Exception):
 
 def make_spool(config: Config) -> tuple[Spool, Room]:
     """The spool of the gateway's own scan jobs, which is not open yet, and the room in it."""
-    size = (config.escl or Escl()).spool_size
-    return Spool(config.spool), Room(size, int(size * CLIENT_SHARE), client_of)
+    return Spool(config.spool), Room(*_limits(config.escl or Escl()), client_of)
+
+
+def _limits(escl: Escl) -> tuple[int, int]:
+    """The size of the spool, and the part of it that one client may use, in bytes."""
+    return escl.spool_size, int(escl.spool_size * CLIENT_SHARE)
 
 
 def open_spool(config: Config, spool: Spool, room: Room, converter: Converter, metrics: Metrics) -> EsclContext | None:
@@ -46,6 +50,14 @@ def open_spool(config: Config, spool: Spool, room: Room, converter: Converter, m
                       count=deleted)
     metrics.watch_spool(lambda: room.unfetched, lambda: room.limit)
     return EsclContext(spool, room, converter, set(host_names(config)), lambda: str(uuid.uuid4()))
+
+
+def configure_escl(shared: EsclContext | None, config: Config) -> None:
+    """Use another configuration."""
+    if shared is not None and config.escl is not None:
+        shared.names.clear()
+        shared.names.update(host_names(config))
+        shared.room.resize(*_limits(config.escl))
 
 
 async def restore_offers(shared: EsclContext, store: IStore, scanners: list[BridgedScanner]) -> None:

@@ -214,10 +214,10 @@ class EsclPorts:
         return [] if one is None else [
             listener.address for listener in one.listeners.values() if listener.address is not None]
 
-    def url(self, name: str) -> str | None:
-        """The root of a scanner's eSCL service for clients, without TLS; None while no port of it is open."""
-        address = next(iter(self.addresses(name)), None)
-        return None if address is None else f"{self._url(address, False)}{ROOT.decode()}"
+    def url(self, name: str, *, secure: bool = False) -> str | None:
+        """The root of a scanner's eSCL service for clients, with or without TLS; None while no such port is open."""
+        address = next(iter(self.addresses(name, secure=secure)), None)
+        return None if address is None else f"{self._url(address, secure)}{ROOT.decode()}"
 
     def serves(self, interface: str, address: IPv4Address | IPv6Address) -> bool:
         """True if ports of eSCL scanners are open on this address of that interface."""

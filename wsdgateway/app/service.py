@@ -23,7 +23,7 @@ from wsdgateway.app.afterscan import open_after_scan
 from wsdgateway.app.controlsocket import ControlSocket
 from wsdgateway.app.destinations import Destinations
 from wsdgateway.app.discovery import DiscoveryService
-from wsdgateway.app.escl import host_names, is_for_escl, make_spool, open_spool, restore_offers, with_both
+from wsdgateway.app.escl import configure_escl, is_for_escl, make_spool, open_spool, restore_offers, with_both
 from wsdgateway.app.esclannouncements import EsclAnnouncements
 from wsdgateway.app.esclports import EsclPorts
 from wsdgateway.app.exchangelog import ExchangeLogging
@@ -321,9 +321,7 @@ class GatewayService(MultiService):
         self.bridged.apply(changes, self.discovery.configure)
         self.escl_ports.configure(config)
         self.announcements.configure(config)
-        if self.escl is not None:
-            self.escl.names.clear()
-            self.escl.names.update(host_names(config))
+        configure_escl(self.escl, config)
         self.metrics.config_read(self.wall())
         summary = (f"{config.file} reloaded: {len(changes.added)} scanner(s) added, {len(changes.changed)} replaced, "
                    f"{len(changes.removed)} removed; changed sections: "

@@ -52,7 +52,7 @@ def compare(old: Config, new: Config) -> Changes:
     if (old.escl is None) is not (new.escl is None):
         later.append(f"[escl] has been {'removed' if new.escl is None else 'added'}; {_AFTER_RESTART}")
     elif old.escl is not None and new.escl is not None:
-        escl = attrs.evolve(old.escl, announce=new.escl.announce)
+        escl = attrs.evolve(old.escl, announce=new.escl.announce, spool_size=new.escl.spool_size)
         if (old.escl.certificate is None) is (new.escl.certificate is None):
             escl = attrs.evolve(escl, certificate=new.escl.certificate, key=new.escl.key)
         later += _later("escl", escl, new.escl)

@@ -45,6 +45,7 @@ from wsdgateway.net.scanjobs.ownjobs import OwnJobs
 from wsdgateway.net.scanners.address import ServiceLocation
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
+from wsdgateway.net.scanners.question import Question
 from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.scannersubscriptions import ScannerSubscriptions
@@ -98,8 +99,10 @@ class BridgedScanner:
         self._reused = ReusedJobIds(context.reactor, self.name, context.on_given_again)
         forwarder = self._forwarder = Forwarder(self.bridge, self.device, context.metrics, seconds=context.seconds,
                               after_learning=self._learnt, on_trouble=self._in_trouble)
-        self._status_check = StatusCheck(self.bridge, requests.send, seconds=context.seconds, new_id=context.new_id,
-                                         learnt=self._status_learnt)
+        question = Question(requests, self.device)
+        self._status_check = StatusCheck(self.bridge, question.send, seconds=context.seconds, new_id=context.new_id,
+                                         learnt=self._status_learnt, received=lambda: self.device.last_received,
+                                         give_up=question.give_up, is_busy=lambda: self.device.is_scanning)
         own = JobRequests(self.bridge, self.device, forwarder, accounting, seconds=context.seconds,
                           new_id=context.new_id)
         self.polling = JobPolling(context.reactor, self.bridge, own, self.subscribers, context.metrics,

@@ -561,6 +561,34 @@ def test_one_client_cannot_fill_the_spool():
     assert other.did == ["Resume"]
 
 
+def test_jobs_that_wait_for_room_go_on_when_the_spool_gets_larger():
+    jobs = Jobs(room=Room(1000, 500))
+    jobs.room.waiting.append(lambda: jobs.do(jobs.engine.room_freed(jobs.now)))
+    job = jobs.begin(feeder())
+    jobs.deliver(job, 300)
+    assert (job.phase, jobs.did) == (Phase.FULL, ["Retrieve"])
+    jobs.room.resize(400, 200)
+    assert jobs.did == []
+    jobs.room.resize(2000, 1000)
+    assert (job.phase, jobs.did) == (Phase.RETRIEVING, ["Retrieve"])
+
+
+def test_a_full_spool_does_not_stop_a_scan_into_a_folder(monkeypatch):
+    monkeypatch.setattr("wsdgateway.bridge.scanjobs.room.OWN_BYTES", 300)
+    room = Room(1000)
+    full, own = Jobs(room=room), Jobs(room=room)
+    full.deliver(full.begin(feeder()), 1000)
+    job = own.begin(feeder(client=""))
+    own.deliver(job, 100)
+    assert (room.used, room.unfetched, room.used_by("")) == (1000, 1000, 100)
+    own.fetch(job)  # it is kept elsewhere now
+    assert own.fetch(job) is None
+    own.call("received", job, 300)
+    assert own.did == ["Retrieve", "Retrieve", "Discard"]
+    own.call("received", job, 1)
+    assert (job.end.reason, room.used, room.used_by("")) == (Reason.TOO_LARGE, 1000, 0)
+
+
 def test_a_page_larger_than_the_share_of_a_client_ends_the_job():
     jobs = Jobs(room=Room(1000, 500))
     job = jobs.begin(platen())

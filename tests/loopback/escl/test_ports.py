@@ -103,3 +103,12 @@ async def test_a_port_that_is_taken_when_a_scanner_is_added_is_reported_and_no_o
     [one] = json.loads((await request(service.admin_port, b"/api/scanners"))[2])
     assert one["escl_url"] is None
     await taken.stopListening()
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_size_of_the_spool_follows_the_configuration(file, tmp_path, ports):
+    service = await file.start(text(tmp_path, more=ports[0]))
+    assert service.escl.room.limit == 2 << 30
+    await file.reload(text(tmp_path, "spool_size = 1048576", more=ports[0]))
+    assert b"\nwsdgateway_spool_size_bytes 1.048576e+06\n" in service.metrics.render()
+    assert (service.escl.room.limit_of("192.0.2.7"), service.escl.room.limit_of("")) == (1 << 19, 1 << 20)

@@ -17,6 +17,7 @@ from wsdgateway.bridge.frontends.escl.status import SILENT_SECONDS
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
 from wsdgateway.net.escl.service import CONFIRM_SECONDS
+from wsdgateway.net.presence.statuscheck import GIVEN_UP_SECONDS
 
 
 @pytest_twisted.ensureDeferred
@@ -251,6 +252,34 @@ async def test_a_scanner_that_falls_silent_is_down_within_ten_seconds(offered):
     service.clock.advance(301)
     assert (await one.get("ScannerCapabilities")).status == 200
     assert await state() == "Idle"
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_end_of_silence_is_seen_although_the_last_question_is_never_answered(offered):
+    service = await offered()
+    one = service.escl_client
+
+    async def state():
+        return (await one.get("ScannerStatus")).value("State")
+
+    async def becomes(expected):
+        for _ in range(100):
+            if await state() == expected:
+                return True
+        return False
+
+    await state()
+    await until(lambda: service.scanner.bridge.reported.state == "Idle")
+    service.device.troubles.silent = True
+    service.clock.advance(CONFIRM_SECONDS)
+    await state()
+    service.clock.advance(GIVEN_UP_SECONDS - 0.5)
+    assert await state() == "Down"
+    service.device.troubles.silent = False
+    assert await state() == "Down"
+    service.clock.advance(0.5)
+    assert await becomes("Idle")
+    assert service.scanner.health.reachable is True
 
 
 @pytest_twisted.ensureDeferred

@@ -51,7 +51,9 @@ async def test_the_same_service_at_both_ports(secured, certified):
     assert (await plain.ask("DELETE", job)).status == 200
     [listener] = [one for one in service.escl_ports.listeners if one.identity is not None]
     assert sample(service, EXPIRY, endpoint="[escl]") == listener.identity.identity.expires.timestamp()
-    assert service.escl_ports.url("front-desk") == f"http://127.0.0.1:{plain.port}/eSCL"
+    [described] = service.overview.describe_scanners()
+    assert (described["escl_url"], described["escl_tls_url"]) == (
+        f"http://127.0.0.1:{plain.port}/eSCL", f"https://127.0.0.1:{secure.port}/eSCL")
 
 
 @pytest_twisted.ensureDeferred

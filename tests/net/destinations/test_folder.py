@@ -57,6 +57,20 @@ def test_a_file_gets_its_name_and_mode_when_it_is_complete(tmp_path, scan):
     assert (final.read_bytes(), stat.S_IMODE(final.stat().st_mode), final.stat().st_nlink) == (b"whole", 0o640, 1)
 
 
+@pytest.mark.parametrize("is_converted", [False, True])
+def test_files_belong_to_the_group_of_a_folder_with_the_set_group_id_bit(tmp_path, scan, is_converted):
+    group = next((one for one in (1, *os.getgroups()) if one != os.getgid() and (os.geteuid() == 0 or one != 1)), None)
+    if group is None:
+        pytest.skip("needs root, or a user with a second group")
+    os.chown(tmp_path, -1, group)
+    tmp_path.chmod(0o2770)
+    page = scan.keep(arrived(scan, 1), 1)
+    if is_converted:
+        page = scan.new_output(1)
+    final = scan.publish(page, RECORD, "jpg", 1)
+    assert (final.stat().st_gid, stat.S_IMODE(final.stat().st_mode)) == (group, 0o640)
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_nothing_is_overwritten(tmp_path, scan, monkeypatch, links):
     if not links:

@@ -7,6 +7,7 @@ from twisted.internet import error as neterror
 from twisted.python.failure import Failure
 
 from tests.net.scanners.manualdevice import ManualDevice
+from wsdgateway.bridge.health.causes import SILENT
 from wsdgateway.net.scanners.circuitbreaker import THRESHOLD
 from wsdgateway.net.transport.errors import Busy, Unavailable, fault_for
 from wsdgateway.scan.operations import RETRIEVE_IMAGE
@@ -150,3 +151,33 @@ def test_a_stop_does_not_change_the_devices_reachability():
     device.client.stop()
     assert len(device.failed) == 2
     assert device.reachable == []
+
+
+def test_a_request_that_is_given_up_frees_its_place_for_another_one():
+    device = ManualDevice(timeout=60.0)
+    first = device.ask("first")
+    device.client.give_up(first, silent_since=0.0)  # it has not been sent yet
+    assert device.failed == []
+    device.connect()
+    device.reactor.advance(8.0)
+    device.client.give_up(first, silent_since=0.0)
+    assert [(name, str(error)) for name, error in device.failed] == [
+        ("first", "198.51.100.20: it does not answer (no answer within 8 s)")]
+    assert device.reachable == []
+    device.busy.pop().connectionLost(Failure(neterror.ConnectionDone()))
+    device.ask("second")
+    device.connect()
+    device.answer()
+    assert device.client.reachable is True
+
+
+def test_a_device_whose_requests_are_given_up_becomes_unreachable_after_the_usual_time():
+    device = ManualDevice(timeout=60.0)
+    device.ask("before")
+    device.connect()
+    device.answer()
+    last = device.ask("last")
+    device.connect()
+    device.reactor.advance(8.0)
+    device.client.give_up(last, silent_since=-52.0)
+    assert (device.client.reachable, device.client.contact.cause) == (False, SILENT)

@@ -1,5 +1,6 @@
 """Says in words how a scan to a destination ended, for the log."""
 
+from wsdgateway.bridge.scanjobs.room import OWN_BYTES
 from wsdgateway.bridge.scanjobs.scanjob import End, Reason
 from wsdgateway.scan.scannerstatus import words_of
 
@@ -8,8 +9,8 @@ _WORDS = {
     Reason.BROKEN_OFF: "the connection to the scanner broke off in the middle of a page",
     Reason.SPOOL_FAILED: "the page could not be written",
     Reason.FAILED: "the scanner did not deliver the next page",
-    Reason.SPOOL_FULL: "too many pages wait on disk for other jobs",
-    Reason.TOO_LARGE: "a page is larger than all pages that may wait on disk",
+    Reason.SPOOL_FULL: f"pages of more than {OWN_BYTES >> 30} GiB arrived at once",
+    Reason.TOO_LARGE: f"a page is larger than {OWN_BYTES >> 30} GiB",
 }
 _TROUBLES = ("MediaJam", "MultipleFeedError", "CoverOpen", "InterlockOpen", "LampError", "InternalStorageFull")
 

@@ -1,4 +1,8 @@
-"""Counts the bytes in the spool, which all scanners' jobs share, and tells when there is room again."""
+"""Counts the bytes in the spool, which all scanners' jobs share, and tells when there is room again.
+
+Pages for the gateway itself are not in the spool, but in the folders of destinations. Each of them is kept elsewhere as
+soon as it is complete, so that only the arriving ones count, and only against each other.
+"""
 
 from collections import Counter
 from collections.abc import Callable
@@ -6,14 +10,15 @@ from collections.abc import Callable
 from wsdgateway.bridge.scanjobs.scanjob import Page
 
 CLIENT_SHARE = 0.5  # of the spool, which the pages of one client may use
+OWN_BYTES = 2 << 30  # of arriving pages for the gateway itself
+OWN = ""  # the gateway itself as a client
 
 
 class Room:
     """The room in the spool, `limit` bytes. `used` is the part in use, `unfetched` the part that no client has yet.
 
-    The pages of one client may use `client_limit` bytes; clients for which `group` returns the same name count as one.
-    Without it, and for the gateway itself, whose name as a client is empty, it is `limit`. `waiting` holds functions
-    that are called when bytes become free.
+    The pages of one client may use `client_limit` bytes, without it `limit`; clients for which `group` returns the same
+    name count as one. `waiting` holds functions that are called when bytes become free.
     """
 
     def __init__(self, limit: int, client_limit: int | None = None, group: Callable[[str], str] = str) -> None:
@@ -25,18 +30,24 @@ class Room:
         self._group = group
         self._used_by: Counter[str] = Counter()
 
+    def resize(self, limit: int, client_limit: int) -> None:
+        """Change both limits. Pages that are there already stay, also if they are larger together."""
+        self.limit, self.client_limit = limit, client_limit
+        self.tell()
+
     def used_by(self, client: str) -> int:
         """The bytes that the pages of a client use."""
         return self._used_by[self._group(client)]
 
     def limit_of(self, client: str) -> int:
         """The bytes that the pages of a client may use."""
-        return self.client_limit if client else self.limit
+        return OWN_BYTES if client == OWN else self.client_limit
 
     def fits(self, size: int, client: str = "") -> bool:
         """Whether a page of about that size can be begun for a client; an unknown size is 0."""
         size = max(1, size)
-        return self.used + size <= self.limit and self.used_by(client) + size <= self.limit_of(client)
+        has_room = client == OWN or self.used + size <= self.limit
+        return has_room and self.used_by(client) + size <= self.limit_of(client)
 
     def take(self, page: Page, size: int) -> bool:
         """Take this many bytes for a page; returns False if there is no room for them."""
@@ -47,8 +58,9 @@ class Room:
 
     def add(self, page: Page, size: int) -> None:
         """Take this many bytes for a page that has not been fetched, even if there is no room for them."""
-        self.used += size
-        self.unfetched += size
+        if page.client != OWN:
+            self.used += size
+            self.unfetched += size
         page.taken += size
         self._used_by[self._group(page.client)] += size
 
@@ -56,20 +68,21 @@ class Room:
         """Count a page as received by its client; it stays in the spool."""
         if not page.sent:
             page.sent = True
-            self.unfetched -= page.taken
+            if page.client != OWN:
+                self.unfetched -= page.taken
 
     def free(self, page: Page) -> None:
         """Free the bytes of a page, whose file is deleted."""
         if page.gone:
             return
         page.gone = True
-        self.used -= page.taken
         group = self._group(page.client)
         self._used_by[group] -= page.taken
         if not self._used_by[group]:
             del self._used_by[group]
-        if not page.sent:
-            self.unfetched -= page.taken
+        if page.client != OWN:
+            self.used -= page.taken
+            self.unfetched -= 0 if page.sent else page.taken
 
     def tell(self) -> None:
         """Call the functions that wait for room, after files have been deleted."""

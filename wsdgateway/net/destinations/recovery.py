@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from wsdgateway.metrics import FAILED
 from wsdgateway.net.destinations.folder import ScanFolder, scans_in
 from wsdgateway.net.destinations.scanfiles import ScanFiles
 from wsdgateway.net.destinations.shared import SharedDestinations
@@ -42,9 +43,10 @@ async def _finish(shared: SharedDestinations, folder: ScanFolder) -> None:
         for number, page in await _in_thread(shared, folder.kept):
             await files.add(number, page)
         await files.finish()
-        log.info("{folder}: a scan from {scanner} to {destination} was interrupted: {pages} complete page(s) are kept, "
-                 "in {files} file(s)", folder=str(folder.folder), scanner=record.scanner, pages=files.pages,
-                 destination=record.destination, files=files.files)
+        shared.metrics.destination_files(record.destination, FAILED)
+        log.warn("{folder}: a scan from {scanner} to {destination} was interrupted, because the gateway ended during "
+                 "it: {pages} complete page(s) are kept, in {files} file(s)", folder=str(folder.folder),
+                 scanner=record.scanner, destination=record.destination, pages=files.pages, files=files.files)
     finally:
         folder.leave()
 

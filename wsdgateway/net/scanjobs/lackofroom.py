@@ -5,7 +5,7 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from wsdgateway.bridge.scanjobs.jobsteps import FULL_SECONDS
-from wsdgateway.bridge.scanjobs.room import Room
+from wsdgateway.bridge.scanjobs.room import OWN, Room
 from wsdgateway.bridge.scanjobs.scanjob import Reason, ScanJob
 from wsdgateway.net.transport.logthrottle import LogThrottle
 
@@ -33,13 +33,16 @@ class LackOfRoom:
         self._noted: ScanJob | None = None
 
     def note(self, job: ScanJob) -> None:
-        """Log a job if there was no room for it; called at each change of a job."""
-        if job.end is None or job.end.reason not in _LINES or job is self._noted:
+        """Log a job if there was no room for it; called at each change of a job.
+
+        Destinations log their own jobs.
+        """
+        if job.end is None or job.end.reason not in _LINES or job is self._noted or job.order.client == OWN:
             return
         self._noted = job
         client = job.order.client
         if self._throttle.allows((job.end.reason, client), self._seconds()):
             self.log.error(
                 _LINES[job.end.reason] + " (logged at most once a minute)", scanner=self._scanner,
-                client=client or "the gateway's own", seconds=FULL_SECONDS, limit=self._room.limit,
+                client=client, seconds=FULL_SECONDS, limit=self._room.limit,
                 share=self._room.client_limit, used=self._room.used_by(client))

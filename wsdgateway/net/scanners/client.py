@@ -284,6 +284,19 @@ class DeviceClient:
         """Closes the connection of a request whose answer is no longer wanted."""
         self._end(request, DISCONNECTED, ABANDONED)
 
+    def give_up(self, request: ScannerRequest, silent_since: float) -> None:
+        """Closes the connection of a request that was sent and has no answer yet, so that it can be asked again.
+
+        A device that restarts, or whose network was interrupted, may never answer it. After silence for the time-out of
+        an exchange, the device counts as unreachable, as if the request had lasted so long.
+        """
+        if request.state is not SENT:
+            return
+        if self._seconds() - silent_since >= self.options.section.timeout:
+            self._expired(request)
+        else:
+            self._end(request, f"{SILENT.clause} (no answer within {self._seconds() - request.dispatched_at:.0f} s)")
+
     def _end(self, request: ScannerRequest, why: str, state: RequestState = FAILED, *,
              cause: Cause | None = None) -> None:
         error = Unavailable(request.address.host, why, cause=cause)

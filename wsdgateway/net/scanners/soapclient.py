@@ -36,10 +36,11 @@ class SoapClient:
         self._accounting = accounting
         self._on_broken = on_broken
 
-    async def send(self, url: str, operation: Operation, body: bytes) -> Reply:
-        """Sends a request to the scanner. Raises `DeviceError`."""
+    async def send(self, url: str, operation: Operation, body: bytes, *,
+                   begun: Callable[[ScannerRequest], None] = lambda request: None) -> Reply:
+        """Sends a request to the scanner, after calling `begun` with it. Raises `DeviceError`."""
         try:
-            return await self.send_by(self._device, url, operation, body)
+            return await self.send_by(self._device, url, operation, body, begun=begun)
         except DeviceError as error:
             if error.sent:
                 self._on_broken()
@@ -54,7 +55,8 @@ class SoapClient:
         finally:
             await client.stop()
 
-    async def send_by(self, device: DeviceClient, url: str, operation: Operation, body: bytes) -> Reply:
+    async def send_by(self, device: DeviceClient, url: str, operation: Operation, body: bytes, *,
+                      begun: Callable[[ScannerRequest], None] = lambda request: None) -> Reply:
         """Sends a request to the scanner with that client. Raises `DeviceError`."""
         try:
             address = address_of(url)
@@ -64,6 +66,7 @@ class SoapClient:
             (b"Content-Type", CONTENT_TYPE), (b"User-Agent", b"wsdgateway")])
         request.tape, request.from_gateway = self._accounting.tape(), True
         started = self._accounting.now()
+        begun(request)
         try:
             reply = await read_reply(await device.request(request))
         except DeviceError as error:
