@@ -270,6 +270,22 @@ async def test_a_destination_that_has_left_the_configuration(queue, paperless, s
     assert paperless.names == ["scan.pdf"]
 
 
+@pytest.mark.parametrize("others", [[], [{"name": "Paperless", "folder": "scans"}]])
+@pytest_twisted.ensureDeferred
+async def test_a_destination_that_loses_its_server_during_a_scan(queue, paperless, said, others):
+    """A file without a folder of its own waits in the queue, so that the next reload, or its age, moves it on."""
+    queue.start(to(paperless))
+    path = queue.after.upload_folder("Paperless") / "scan.pdf"
+    queue.after.configure(queue.config(*others))
+    path.write_bytes(b"%PDF-1.7 scan")
+    queue.after.written(WrittenFile(path, "front-desk", "Paperless", 1))
+    await until(lambda: any("1 file(s) wait for its upload server, but no [[destination]]" in line for line in said))
+    assert (len(queue.left), path.exists(), paperless.names) == (2, False, [])
+    queue.after.configure(queue.config(to(paperless)))
+    await queue.empty()
+    assert paperless.names == ["scan.pdf"]
+
+
 @pytest_twisted.ensureDeferred
 async def test_another_server_after_a_reload(queue, paperless):
     queue.start({**to(paperless, folder="scans"), "upload": "http://127.0.0.1:1/"})
