@@ -16,7 +16,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,12 @@ _OWN = re.compile(
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
 
 
-def _in_range(lowest: int, highest: int, otherwise: int) -> Callable[[Any], int]:
-    return lambda value: value if isinstance(value, int) and lowest <= value <= highest else otherwise
+def _dots(value: Any) -> int:
+    return value if isinstance(value, int) and 0 < value <= MAX_DOTS else USUAL_DOTS
+
+
+def _lines(value: Any) -> int:
+    return value if isinstance(value, int) and 0 <= value <= MAX_LINES else 0
 
 
 @attrs.frozen
@@ -56,8 +60,8 @@ class Record:
     format: str
     pattern: str
     values: dict[str, str]
-    dots: int = attrs.field(converter=_in_range(1, MAX_DOTS, USUAL_DOTS))
-    lines: int = attrs.field(converter=_in_range(0, MAX_LINES, 0))
+    dots: int = attrs.field(converter=_dots)
+    lines: int = attrs.field(converter=_lines)
 
     def dump(self) -> bytes:
         """The record as bytes."""
