@@ -40,6 +40,13 @@ class Answer:
 
 
 @attrs.frozen
+class Raw:
+    """Bytes instead of an answer, after which the connection is closed."""
+
+    data: bytes
+
+
+@attrs.frozen
 class Received:
     """A request with a whole body: its head, and the form field, file name, type and bytes of the file."""
 
@@ -112,6 +119,9 @@ class _Connection(Protocol):
     def _respond(self, answer):
         if answer == BROKEN:
             self.transport.abortConnection()
+        elif isinstance(answer, Raw):
+            self.transport.write(answer.data)
+            self.transport.loseConnection()
         elif answer == ENDLESS:
             self.transport.write(b"HTTP/1.1 200 X\r\n\r\n")
             self.transport.registerProducer(_Endless(self.transport, b"x" * 65536), False)

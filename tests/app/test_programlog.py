@@ -47,6 +47,15 @@ def test_lines_below_the_level_are_left_out(opened, level):
         f"{one}] front-desk: a line" for one in LEVELS[LEVELS.index(level):]]
 
 
+@pytest.mark.parametrize("level", ["debug", "error"])
+def test_lines_that_a_server_could_write_without_end_are_left_out(opened, level):
+    log, lines = opened(log_level=level)
+    logger = Logger("twisted.web._newclient.HTTPClientParser", observer=LogPublisher(log))
+    logger.info("Ignoring unexpected {code} response", code=102)
+    logger.warn("something else")
+    assert len(lines()) == (level == "debug")
+
+
 def test_text_contains_no_control_characters(opened):
     log, lines = opened()
     Logger("wsdgateway.x", observer=LogPublisher(log)).info(

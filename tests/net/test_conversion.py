@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import Clock
 
 from tests.conversion.test_images import image
@@ -146,16 +146,30 @@ async def test_a_conversion_that_takes_too_long_is_killed(converter, clock, endl
 
 @ensureDeferred
 async def test_a_process_that_crashes_is_replaced(converter, endless, page, target):
+    """Once for each conversion: a page that crashes every process is refused."""
     converting = converter.convert(endless, target, "image/jpeg", 100, 200)
     await until(workers)
-    os.kill(workers()[0], signal.SIGKILL)
+    [first] = workers()
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: set(workers()) - {first})
+    [second] = set(workers()) - {first}
+    os.kill(second, signal.SIGKILL)
     with pytest.raises(Unconvertible, match="ended with signal 9"):
         await converting
     await converter.convert(page, target, "image/jpeg", 100, 200)
-    os.kill(workers()[0], signal.SIGKILL)  # between two pages: the next one is refused at most
-    with pytest.raises(Unconvertible, match="ended with signal 9"):
-        await converter.convert(page, target, "image/jpeg", 100, 200)
+
+
+@ensureDeferred
+async def test_processes_that_were_killed_while_they_were_idle_do_no_harm(converter, page, target, tmp_path):
+    other = tmp_path / "other"
+    other.touch()
+    await gatherResults([converter.convert(page, one, "image/jpeg", 100, 200) for one in (target, other)])
+    idle = workers()
+    for one in idle:
+        os.kill(one, signal.SIGKILL)
     await converter.convert(page, target, "image/jpeg", 100, 200)
+    assert kind_of(target.read_bytes()[:8]) == "image/jpeg"
+    assert set(workers()) - set(idle)
 
 
 @ensureDeferred

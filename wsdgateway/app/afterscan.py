@@ -135,7 +135,9 @@ class AfterScan:
         """
         section = self._section(file.destination, file.scanner)
         taken: Deferred[None] | None = None
-        if section is not None and section.upload is not None and self._uploads is not None:
+        # A file without another folder waits for its server, also if a reload has removed that meanwhile.
+        if self._uploads is not None and (self._uploads.folder.is_incoming(file.path) or (
+                section is not None and section.upload is not None)):
             taken = self._uploads.put(file.path, file.scanner, file.destination, file.pages)
         if section is None or not section.command:
             return

@@ -46,7 +46,8 @@ class Destinations:
         self._finish_interrupted()
 
     def _finish_interrupted(self) -> None:
-        folders = {self._folder_of(one) for one in self.shared.destinations} - {None} - self._finished
+        folders = {self._folder_of(one) for one in self.shared.destinations} - {None} - (
+            self._finished - self.shared.unfinished)
         found = [folder for folder in folders if folder is not None]
         self._finished.update(found)
         if found:

@@ -49,7 +49,10 @@ class ProgramLog:
     def configure(self, section: Gateway) -> None:
         """Use the level and the format of this section from the next event on."""
         self._is_json = section.logs_json
-        self._level.setLogLevelForNamespace("", LogLevel.levelWithName(section.log_level))
+        level = LogLevel.levelWithName(section.log_level)
+        self._level.setLogLevelForNamespace("", level)
+        # Twisted's HTTP client logs each 1xx response, of which a server can send any number.
+        self._level.setLogLevelForNamespace("twisted.web._newclient", max(level, LogLevel.warn))
 
     def open(self, options: Mapping[str, Any]) -> None:
         """Open the place that twistd's options name.

@@ -5,8 +5,8 @@ would stop all clients. A damaged page that crashes a library, or takes too much
 
 A process is started when there is a page to convert, and kept for the next page until none came for `IDLE_SECONDS`. It
 is a new Python interpreter (`subprocess`), because a forked copy of this process would share its locks, sockets and
-memory. `ProcessPoolExecutor` has no way to end a single conversion. A thread of the reactor's pool waits for the
-answer.
+memory. A conversion whose process has ended is tried once more in a new one. `ProcessPoolExecutor` has no way to end a
+single conversion. A thread of the reactor's pool waits for the answer.
 """
 
 import json
@@ -34,6 +34,10 @@ STOP_SECONDS = 5.0  # for a process to end by itself
 MODULE = "wsdgateway.conversion.worker"
 
 
+class _Ended(Unconvertible):
+    """The process has ended before its answer: a damaged page has crashed it, or another process has killed it."""
+
+
 class _Worker:
     """A process that converts pages. `ask` blocks, and is called in threads; `kill` makes it fail."""
 
@@ -55,7 +59,7 @@ class _Worker:
             line = b""
         if not line.endswith(b"\n"):
             self.end()
-            raise Unconvertible(f"its conversion ended with {_how(process.returncode)}")
+            raise _Ended(f"its conversion ended with {_how(process.returncode)}")
         outcome, *values = json.loads(line)
         if outcome == "unconvertible":
             raise Unconvertible(values[0])
@@ -155,14 +159,16 @@ class Converter:
             raise Unconvertible(f"{MAX_WAITING} conversions wait already; ask again later")
         await self._turns.acquire()
         try:
-            return await self._run(request, seconds)
+            try:
+                return await self._run(self._idle.pop() if self._idle else _Worker(), request, seconds)
+            except _Ended:  # it may have been killed from outside, such as for its memory, or while it was idle
+                return await self._run(_Worker(), request, seconds)
         finally:
             self._turns.release()
 
-    async def _run(self, request: bytes, seconds: float) -> Any:
+    async def _run(self, worker: _Worker, request: bytes, seconds: float) -> Any:
         if self._stopped:
             raise Unconvertible("the gateway is stopping")
-        worker = self._idle.pop() if self._idle else _Worker()
         if worker.timer is not None:
             worker.timer.cancel()
             worker.timer = None

@@ -185,7 +185,7 @@ class UploadFolder:
         source, path = Path(upload.source), self.path_of(upload)
         if path.exists():
             return None
-        if source.parent.parent == self.incoming:
+        if self.is_incoming(source):
             source.rename(path)
             return None
         try:
@@ -245,6 +245,10 @@ class UploadFolder:
             folder.with_suffix(".json").write_text(json.dumps(destination))
             folder.mkdir(0o700, exist_ok=True)
         return folder
+
+    def is_incoming(self, path: Path) -> bool:
+        """True if a file is in the folder of a destination that has none of its own."""
+        return path.parent.parent == self.incoming
 
     def give_up_scan(self, path: Path) -> Path:
         """Move a complete scan from `incoming/` to `failed/`."""

@@ -47,6 +47,17 @@ def test_a_long_name_is_shortened_at_a_character():
     assert first != second
 
 
+def test_a_name_with_and_without_room_for_its_number():
+    """With 199 bytes before the number, the second digit is cut off."""
+    values = {"destination": "x" * (MAX_STEM - 1)}
+    names = list(islice(candidates("{destination}{number}", values, "pdf", None), 30))
+    assert len(set(names)) == 30
+
+
+def test_a_name_of_empty_values_is_not_hidden():
+    assert [stem(pattern, {"job": ""}, 1) for pattern in ("{job}", "{job}.scan")] == ["_", "_.scan"]
+
+
 @given(st.dictionaries(st.sampled_from(sorted(VALUES)), st.text(max_size=80)), st.sampled_from(
     ["{scanner}-{number}", "{job}", "{destination}{job}", "a{scanner}"]), st.integers(1, 9))
 def test_a_name_never_leaves_the_folder(values, pattern, number):

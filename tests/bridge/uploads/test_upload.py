@@ -25,7 +25,9 @@ def test_what_is_not_there_has_its_default():
 
 @pytest.mark.parametrize("change", [
     {"id": 1}, {"pages": "2"}, {"queued": True}, {"server_trouble": 0}, {"state": "lost"}, {"size": -1},
-    {"attempts": -1}, {"attempts": 1.5}, {"name": None}])
+    {"attempts": -1}, {"attempts": 1.5}, {"name": None}, {"queued": float("nan")}, {"not_before": float("inf")},
+    {"not_before": 10**400}, {"size": 10**40}, {"name": "../passwd"}, {"name": "/etc/passwd"}, {"name": ".."},
+    {"name": ""}, {"name": "a\0b"}, {"name": "\ud800"}, {"source": "a\0b"}, {"destination": "\ud800"}])
 def test_wrong_records(change):
     with pytest.raises(ValueError):
         from_record({**as_record(UPLOAD), **change})

@@ -93,13 +93,13 @@ def configured(tmp_path, running):
 def panel(tmp_path, virtual, configured):
     """Starts a virtual scanner and a gateway with destinations: `await panel(*destinations, **scanner_settings)`."""
 
-    async def start(*destinations, sections=None, shown=None, **settings):
+    async def start(*destinations, sections=None, shown=None, state="subscribed", **settings):
         scanner = await virtual(**settings)
         service = await configured(scanner.scan_url, *destinations, **(sections or {}))
         made = Panel(service, tmp_path / "files", scanner)
         await until(lambda: len(made.registered) == (shown or max(1, len(destinations))))
-        await until(lambda: service.scanner.bridge.table.listening
-                    and service.scanner.destinations.registration.state == "subscribed")
+        await until(lambda: service.scanner.bridge.table.listening and (
+            state is None or service.scanner.destinations.registration.state == state))
         return made
 
     return start

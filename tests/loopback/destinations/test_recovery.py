@@ -1,5 +1,6 @@
 """What a start makes of the scans that a crash has interrupted."""
 
+import errno
 import uuid
 
 import pytest
@@ -66,3 +67,21 @@ async def test_pages_without_a_record_are_deleted(panel, tmp_path):
     made = await panel()
     await until(lambda: not made.hidden)
     assert made.files == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scan_that_cannot_be_finished_does_not_stop_the_others(panel, tmp_path, monkeypatch, caught):
+    for _ in range(2):
+        left_by_a_crash(tmp_path / "files")
+    failures, real = [OSError(errno.EIO, "Input/output error")], ScanFolder.take_over
+
+    def take_over(folder):
+        if failures:
+            raise failures.pop()
+        return real(folder)
+
+    monkeypatch.setattr(ScanFolder, "take_over", take_over)
+    made = await panel()
+    await until(lambda: made.files == ["front-desk-7.pdf"])
+    assert any("a scan that was interrupted cannot be finished: Input/output error" in line
+               for line in caught.all_warnings())

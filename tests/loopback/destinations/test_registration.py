@@ -147,6 +147,25 @@ async def test_a_scanner_that_takes_no_list(panel, monkeypatch, configured, refu
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_name_that_the_scanner_refuses_does_not_keep_the_others_away(panel, monkeypatch):
+    """The first one, in every list and alone, as if the scanner took no such characters."""
+    real = Subscribers._destinations
+
+    def take(self, *arguments):
+        found = real(self, *arguments)
+        if any("B\u00fcro" in name for name, _ in found.values()):
+            raise Refused(invalid_args("no such characters"))
+        return found
+
+    monkeypatch.setattr(Subscribers, "_destinations", take)
+    made = await panel({"name": "B\u00fcro"}, {"name": "Archive"}, {"name": "Scans"}, shown=2, state=None)
+    await until(lambda: len(made.service.scanner.destinations.registration) == 2)
+    assert names(made.scanner) == (2, 2)
+    made.press(2)
+    await until(lambda: made.counted("ok") == 1 and not made.hidden)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_client_with_the_same_name_is_served_too(panel, sink, caught):
     made = await panel({"name": "Scan to me"})
     listener = await sink()

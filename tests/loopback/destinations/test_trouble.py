@@ -152,6 +152,12 @@ async def test_a_folder_that_goes_during_the_scan(panel, caught):
     assert "No such file or directory" in caught.warnings()[-1]
     assert asked(made, "CancelJob") == 1
     assert sum(path.name.endswith(".page.part") for path in away.iterdir()) >= 2
+    away.rename(made.folder)
+    made.scanner.device.feeder = 1
+    made.press()  # the next scan finishes the former one, too
+    await until(lambda: made.counted("ok") == 2 and not made.hidden)
+    assert made.files == ["scan-2.pdf", "scan.pdf"]
+    assert sorted(pages_of(made.folder / name) for name in made.files)[0] == 1
 
 
 @pytest_twisted.ensureDeferred

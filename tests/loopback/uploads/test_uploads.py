@@ -8,7 +8,7 @@ from twisted.internet.ssl import Certificate, trustRootFromCertificates
 
 from tests.certificates import Certified
 from tests.loopback.uploads.conftest import to
-from tests.paperless import BROKEN, ENDLESS, ENDLESS_HEAD, HALF_ACCEPTED, HALF_BODY, SILENT, TOKEN, Answer
+from tests.paperless import BROKEN, ENDLESS, ENDLESS_HEAD, HALF_ACCEPTED, HALF_BODY, SILENT, TOKEN, Answer, Raw
 from tests.waiting import until
 from wsdgateway.net.destinations.after import WrittenFile
 from wsdgateway.net.uploads import connecting, request, uploads
@@ -93,6 +93,22 @@ async def test_sent_again(queue, paperless, trouble, said):
     assert paperless.names == ["scan.pdf"] and len(paperless.heads) == len(trouble) + 1
     assert queue.failed == [] and queue.given_up == []
     assert sum("was not uploaded, and is kept" in line for line in said) == len(trouble)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(("answer", "reason"), [
+    (b"\x00\xff" * 5000 + b"\r\n", "its answer is not HTTP"), (b"HTTP/1.1 99x ?\r\n\r\n", "its answer is not HTTP"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "its answer is not HTTP"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "its answer is not HTTP"),
+    (b"HTTP/1.1 102 Processing\r\n\r\n" * 50000, "its answer is longer than 1048576 bytes"),
+    (b"", "it has closed the connection without an answer")])
+async def test_answers_that_are_none(queue, paperless, said, answer, reason):
+    queue.start(to(paperless, folder="scans"))
+    paperless.script.append(Raw(answer))
+    queue.write()
+    await queue.empty()
+    [line] = [line for line in said if "was not uploaded, and is kept" in line]
+    assert f": {reason}; next attempt in" in line and len(line) < 300
 
 
 @pytest_twisted.ensureDeferred
@@ -266,6 +282,22 @@ async def test_a_destination_that_has_left_the_configuration(queue, paperless, s
     queue.start()
     assert len(queue.left) == 2
     queue.after.configure(queue.config(to(paperless, folder="scans")))
+    await queue.empty()
+    assert paperless.names == ["scan.pdf"]
+
+
+@pytest.mark.parametrize("others", [[], [{"name": "Paperless", "folder": "scans"}]])
+@pytest_twisted.ensureDeferred
+async def test_a_destination_that_loses_its_server_during_a_scan(queue, paperless, said, others):
+    """A file without a folder of its own waits in the queue, so that the next reload, or its age, moves it on."""
+    queue.start(to(paperless))
+    path = queue.after.upload_folder("Paperless") / "scan.pdf"
+    queue.after.configure(queue.config(*others))
+    path.write_bytes(b"%PDF-1.7 scan")
+    queue.after.written(WrittenFile(path, "front-desk", "Paperless", 1))
+    await until(lambda: any("1 file(s) wait for its upload server, but no [[destination]]" in line for line in said))
+    assert (len(queue.left), path.exists(), paperless.names) == (2, False, [])
+    queue.after.configure(queue.config(to(paperless)))
     await queue.empty()
     assert paperless.names == ["scan.pdf"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsdgateway.net.commands.output import MAX_LINE, MAX_LINES, Output
+from wsdgateway.net.commands.output import MAX_BLANK, MAX_LINE, MAX_LINES, Output
 
 
 def lines_of(*pieces, stream="stdout"):
@@ -40,3 +40,13 @@ def test_the_number_of_lines_is_bounded():
     output = Output(lambda *line: lines.append(line))
     output.received("stdout", b"x\n" * (MAX_LINES + 50))
     assert (len(lines), output.left_out) == (MAX_LINES, 50)
+
+
+def test_the_number_of_blank_lines_is_bounded():
+    lines = []
+    output = Output(lambda *line: lines.append(line))
+    output.received("stdout", b"\n" * (MAX_BLANK - 1) + b"x\n")
+    assert lines == [("stdout", "x")]
+    output.received("stdout", b"\n")
+    output.received("stdout", b"\n" * 50 + b"y\n")
+    assert (lines, output.left_out) == ([("stdout", "x")], 51)

@@ -1,6 +1,7 @@
 """Tests of net.destinations.folder: hidden files, final names that overwrite nothing, and scans of an earlier start."""
 
 import errno
+import json
 import os
 import stat
 import uuid
@@ -145,7 +146,10 @@ def test_a_later_start_finds_what_a_crash_has_left(tmp_path):
 
 @pytest.mark.parametrize("content", [
     b"", b"{", b"[]", b'{"scanner": 1}', RECORD.dump().replace(b"{scanner}", b"../{scanner}"),
-    RECORD.dump().replace(b"300", b'"300"'), RECORD.dump().replace(b'"7"', b"7")])
+    RECORD.dump().replace(b'"7"', b"7"), RECORD.dump().replace(b'"pdf"', b'"xyz"'), b"[" * 60000, b"\xff",
+    *(json.dumps({**attrs.asdict(RECORD), key: value}).encode() for key, value in (
+        ("values", []), ("values", None), ("pattern", ""), ("pattern", ".hidden"), ("pattern", "a\0b"),
+        ("pattern", "x" * 5000), ("pattern", "\ud800"), ("format", ["pdf"])))])
 def test_a_record_that_is_none(tmp_path, content):
     assert Record.load(content) is None
     scan_id = str(uuid.uuid4())
@@ -155,6 +159,13 @@ def test_a_record_that_is_none(tmp_path, content):
     assert later.is_taken
     later.end()
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(("given", "used"), [
+    ((-1, -1), (300, 0)), ((0, 1 << 40), (300, 0)), (("300", None), (300, 0)), ((1200, 65535), (1200, 65535))])
+def test_impossible_numbers_of_a_record_are_not_used(given, used):
+    made = Record.load(json.dumps({**attrs.asdict(RECORD), "dots": given[0], "lines": given[1]}).encode())
+    assert (made.dots, made.lines) == used
 
 
 def test_links_in_the_folder_are_not_followed(tmp_path):

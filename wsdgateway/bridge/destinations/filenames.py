@@ -26,6 +26,8 @@ def stem(pattern: str, values: Mapping[str, str], number: int) -> str:
     """The name without its extension; `values` has the value of each other word."""
     known = {**values, "number": str(number)}
     name = _WORD.sub(lambda found: safe(known.get(found[1], found[0])), pattern)
+    if not name or name.startswith("."):  # a value was empty
+        name = f"_{name}"
     return name.encode("utf-8", "replace")[:MAX_STEM].decode("utf-8", "ignore") if _is_long(name) else name
 
 
@@ -40,6 +42,8 @@ def candidates(pattern: str, values: Mapping[str, str], extension: str, number: 
     """
     first = stem(pattern, values, number or 1)
     yield f"{first}.{extension}"
-    counts = number is None and _NUMBER in pattern and stem(pattern, values, 1) != stem(pattern, values, 2)
+    # In a name that is shortened the number may be cut off.
+    counts = number is None and _NUMBER in pattern and stem(pattern, values, MAX_NUMBER) != stem(
+        pattern, values, MAX_NUMBER - 1)
     for other in range(2, MAX_NUMBER + 1):
         yield f"{stem(pattern, values, other)}.{extension}" if counts else f"{first}-{other}.{extension}"

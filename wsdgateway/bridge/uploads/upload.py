@@ -5,6 +5,7 @@ from typing import Any
 import attrs
 
 WAITING, SENT, FAILED = "waiting", "sent", "failed"
+LARGEST = 1 << 62  # that a number in a record may be; sums and times are computed from them
 
 
 @attrs.frozen
@@ -49,10 +50,24 @@ def from_record(record: Any) -> Upload:
     for key, value in known.items():
         if not isinstance(value, _KINDS[key]) or isinstance(value, bool) is not (_KINDS[key] is bool):
             raise ValueError(f"its {key} is wrong")
+        if isinstance(value, str) and not _is_plain(value):
+            raise ValueError(f"its {key} has characters that no path can have")
+        if isinstance(value, int | float) and not abs(value) <= LARGEST:  # also NaN
+            raise ValueError(f"its {key} is out of range")
     try:
         upload = Upload(**known)
     except TypeError:
         raise ValueError("a key is missing") from None
     if upload.state not in (WAITING, SENT, FAILED) or upload.size < 0 or upload.attempts < 0:
         raise ValueError("a value is out of range")
+    if "/" in upload.name or upload.name in ("", ".", ".."):
+        raise ValueError("its name is no file name")
     return upload
+
+
+def _is_plain(text: str) -> bool:
+    """True if a text can be part of a path: it has no NUL, and no half of a surrogate pair."""
+    try:
+        return b"\0" not in text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False

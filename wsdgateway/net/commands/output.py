@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 MAX_LINE = 1000  # bytes; the rest of a longer line is left out
 MAX_LINES = 200  # of one command
+MAX_BLANK = 2000  # lines without text, which are not logged
 
 
 class Output:
@@ -13,19 +14,22 @@ class Output:
         self._log = log
         self._parts: dict[str, bytes] = {}
         self._too_long: set[str] = set()
-        self._lines = 0
+        self._lines = self._blank = 0
         self.left_out = 0
 
     def received(self, stream: str, data: bytes) -> None:
         """Take a piece of the output."""
-        if self._lines >= MAX_LINES:
+        if self._lines >= MAX_LINES or self._blank >= MAX_BLANK:
             self.left_out += data.count(b"\n")  # at the speed of any flood
             return
-        *lines, rest = data.split(b"\n")
+        *lines, rest = data.split(b"\n", MAX_BLANK)
         for line in lines:
             self._add(stream, line)
             self._end(stream)
-        self._add(stream, rest)
+        if b"\n" in rest:
+            self.received(stream, rest)
+        else:
+            self._add(stream, rest)
 
     def _add(self, stream: str, part: bytes) -> None:
         part = self._parts.get(stream, b"") + part[:MAX_LINE + 1]
@@ -38,6 +42,7 @@ class Output:
         more = " ..." if stream in self._too_long else ""
         self._too_long.discard(stream)
         if not line:
+            self._blank += 1
             return
         if self._lines >= MAX_LINES:
             self.left_out += 1

@@ -19,26 +19,40 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import attrs
 
-from wsdgateway.bridge.destinations.filenames import candidates
+from wsdgateway.bridge.destinations.filenames import EXTENSIONS, candidates
+from wsdgateway.config.destinationchecks import file_name
+from wsdgateway.config.wrong import Wrong
 from wsdgateway.storage.spool import SpoolFile
 
 PREFIX, PART, PAGE, OUT = ".wsdgateway-", ".part", ".page.part", ".out.part"
 MODE = 0o640
 MAX_RECORD = 65536  # bytes
+MAX_DOTS, MAX_LINES = 10000, 65535  # per inch, and of a page; a scanner or a damaged record may say anything
+USUAL_DOTS = 300
 MAX_ENTRIES = 100000  # of a folder that are looked at for files of earlier scans
 _OWN = re.compile(
     r"\.wsdgateway-(?P<id>[0-9a-f]{8}-[0-9a-f-]{27})(?:-(?P<number>\d{1,9})(?P<kind>\.page|\.out)?)?\.part")
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
 
 
+def _dots(value: Any) -> int:
+    return value if isinstance(value, int) and 0 < value <= MAX_DOTS else USUAL_DOTS
+
+
+def _lines(value: Any) -> int:
+    return value if isinstance(value, int) and 0 <= value <= MAX_LINES else 0
+
+
 @attrs.frozen
 class Record:
     """What is needed to finish a scan: scanner, destination, format and pattern of its files, and their values.
 
-    `dots` is the resolution per inch, `lines` the number of lines of a page if the image does not say it.
+    `dots` is the resolution per inch, `lines` the number of lines of a page if the image does not say it; 0 if nothing
+    says it.
     """
 
     scanner: str
@@ -46,8 +60,8 @@ class Record:
     format: str
     pattern: str
     values: dict[str, str]
-    dots: int
-    lines: int
+    dots: int = attrs.field(converter=_dots)
+    lines: int = attrs.field(converter=_lines)
 
     def dump(self) -> bytes:
         """The record as bytes."""
@@ -57,13 +71,13 @@ class Record:
     def load(cls, data: bytes) -> "Record | None":
         """The record in bytes; None if they are none."""
         try:
-            found = json.loads(data)
-            made = cls(**found)
-        except (ValueError, TypeError):
+            made = cls(**json.loads(data))
+            texts = (made.scanner, made.destination, made.format, *made.values, *made.values.values())
+            file_name(made.pattern)
+        except (ValueError, TypeError, AttributeError, RecursionError, Wrong):
             return None
-        texts = (made.scanner, made.destination, made.format, made.pattern, *made.values, *made.values.values())
-        is_valid = all(isinstance(one, str) for one in texts) and "/" not in made.pattern
-        return made if is_valid and isinstance(made.dots, int) and isinstance(made.lines, int) else None
+        is_valid = all(isinstance(one, str) for one in texts) and made.format in EXTENSIONS
+        return made if is_valid else None
 
 
 class ScanFolder:
@@ -73,6 +87,11 @@ class ScanFolder:
         self.folder = folder
         self._id = scan_id
         self._lock: int | None = None
+
+    @property
+    def scan_id(self) -> str:
+        """The id of the scan."""
+        return self._id
 
     def _path(self, ending: str) -> Path:
         return self.folder / f"{PREFIX}{self._id}{ending}"

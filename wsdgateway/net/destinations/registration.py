@@ -4,7 +4,7 @@ WS-Scan, ScanDestinations, DestinationResponses. `bridge.destinations.registerin
 that an earlier start has left, or whose destinations have changed, is ended before the next one is made, so that the
 panel never shows a name twice::
 
-    together ──refused, or not all registered──► singly: one after the other, each when the former is held
+    together ──refused, or not all registered──► singly: one after the other, each when the former is held or refused
 """
 
 from collections.abc import Callable
@@ -110,13 +110,13 @@ class Registration:
         self._start_next()
 
     def _start_next(self) -> None:
-        """Make the next subscription, if all former ones are held."""
+        """Make the next subscription, if all former ones are held or refused."""
         for one in plan(self._entries, singly=self._singly):
             found = self._held.get(one.identifier)
             if found is None:
                 self._start(one, self._left.pop(one.identifier, None))
                 return
-            if not found[1].listening:
+            if not found[1].listening and not found[1].refused:
                 return
 
     def _start(self, one: Registering, left: Held | None) -> None:
@@ -150,7 +150,7 @@ class Registration:
         subscription = self._current(one)
         if subscription is None:
             return
-        if listening:
+        if listening or (subscription.refused and is_single(one.identifier)):
             self._start_next()
         elif subscription.refused and one.identifier == TOGETHER and len(one.entries) > 1 and (
                 may_take_single(subscription.refusal)):

@@ -35,6 +35,7 @@ class ScanFiles:
         self._folder = folder
         self.record = record
         self._waiting: list[tuple[int, Path]] = []
+        self._done = False
         self.files = 0
         self.pages = 0
 
@@ -44,7 +45,12 @@ class ScanFiles:
 
     async def begin(self) -> None:
         """Prepare the folder. Raises `OSError`."""
-        await self._in_thread(self._folder.begin, self.record)
+        self._shared.running.add(self._folder.scan_id)
+        try:
+            await self._in_thread(self._folder.begin, self.record)
+        except BaseException:
+            self._shared.running.discard(self._folder.scan_id)
+            raise
 
     async def note(self, record: Record) -> None:
         """Complete the record. Raises `OSError`."""
@@ -87,10 +93,10 @@ class ScanFiles:
         self._shared.written(WrittenFile(path, self.record.scanner, self.record.destination, pages))
 
     async def _publish_raw(self, number: int, page: Path, why: str) -> None:
-        self.log.warn("{scanner}: {destination}: page {number} is kept as the scanner has sent it, because {why}",
-                      scanner=self.record.scanner, destination=self.record.destination, number=number, why=why)
         kind = await self._in_thread(_kind, page)
         await self._publish(page, _RAW.get(kind or "", OTHER), number)
+        self.log.warn("{scanner}: {destination}: page {number} is kept as the scanner has sent it, because {why}",
+                      scanner=self.record.scanner, destination=self.record.destination, number=number, why=why)
 
     async def finish(self) -> None:
         """Write what has no file yet, and delete what is not needed any more. Raises `OSError`, and deletes nothing."""
@@ -101,7 +107,7 @@ class ScanFiles:
             for number, page in self._waiting:
                 await self._publish_raw(number, page, "its file could not be written")
         self._waiting.clear()
-        await self._in_thread(self._folder.end)
+        await self.discard()
 
     async def _write_document(self, pages: list[tuple[int, Path]]) -> None:
         record = self.record
@@ -119,12 +125,16 @@ class ScanFiles:
                 await self._publish_raw(number, page, left_out[position])
 
     def leave(self) -> None:
-        """Leave the files to the next start."""
+        """End; what is left of the files is for the next scan into the folder, or the next start."""
         self._folder.leave()
+        self._shared.running.discard(self._folder.scan_id)
+        if not self._done:
+            self._shared.unfinished.add(self._folder.folder)
 
     async def discard(self) -> None:
         """Delete everything that has no final name. Raises `OSError`."""
         await self._in_thread(self._folder.end)
+        self._done = True
 
 
 def _said(error: Exception) -> str:

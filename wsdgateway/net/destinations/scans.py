@@ -19,6 +19,7 @@ from wsdgateway.bridge.scanjobs.scanjob import End, Order, Press, Reason, Refusa
 from wsdgateway.config.sections import Destination
 from wsdgateway.metrics import FAILED
 from wsdgateway.net.destinations.folder import Record, ScanFolder
+from wsdgateway.net.destinations.recovery import finish_interrupted
 from wsdgateway.net.destinations.scanfiles import ScanFiles
 from wsdgateway.net.destinations.shared import SharedDestinations
 from wsdgateway.net.scanjobs.execution import NotAdmitted, ScanJobExecution
@@ -120,13 +121,16 @@ class Scans:
         except OSError as error:
             self._refuse(name, _said(error))
             return
+        if folder.folder in self._shared.unfinished:  # it can be used now
+            self._tasks.run(finish_interrupted(self._shared, [folder.folder]))
         try:
             end = await self._scanned(waiting, settings, offer, plan, files, folder)
             if end is None:
                 await files.discard()
+                files.leave()
                 return
         except BaseException:
-            files.leave()  # the next start makes files of the pages
+            files.leave()  # the next scan or start makes files of the pages
             raise
         self._tasks.run(self._finish(settings, files, end))
 

@@ -32,7 +32,8 @@ class SharedDestinations:
     """The destinations of the configuration, and what their scans share.
 
     `gateway` is the gateway's name, relative folders are below `base`. `new_id` makes names of scans and jobs, which
-    cannot be guessed; `wall` gives seconds since 1970.
+    cannot be guessed; `wall` gives seconds since 1970. `running` has the ids of scans that run, and `unfinished` the
+    folders that hold files of scans that could not be finished, because the disk was full or the folder was away.
     """
 
     reactor: Any
@@ -47,6 +48,8 @@ class SharedDestinations:
     new_id: Callable[[], str]
     destinations: tuple[Destination, ...] = ()
     last: dict[str, deque[LastFile]] = attrs.field(factory=dict)
+    running: set[str] = attrs.field(factory=set)
+    unfinished: set[Path] = attrs.field(factory=set)
 
     def on_panel(self, scanner: str) -> tuple[Destination, ...]:
         """The destinations on the panel of a scanner."""

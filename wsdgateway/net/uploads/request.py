@@ -13,6 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
+from twisted.web._newclient import ParseError  # twisted.web.client has its subclasses only
 from twisted.web.client import Agent, FileBodyProducer
 from twisted.web.http_headers import Headers
 
@@ -20,7 +21,7 @@ from wsdgateway.bridge.uploads.answers import Accepted, Again, Outcome, Rejected
 from wsdgateway.config.headerfile import read_header
 from wsdgateway.http.urls import address_of
 from wsdgateway.net.transport.errors import describe_error
-from wsdgateway.net.uploads.connecting import Connections
+from wsdgateway.net.uploads.connecting import MAX_ANSWER, Connections
 from wsdgateway.net.uploads.form import Form
 from wsdgateway.program import VERSION
 from wsdgateway.tls.files import BadFile
@@ -184,5 +185,11 @@ def _failed(error: BaseException, host: str) -> Again:
         return Again("the server cannot be reached", of_server=True)
     if isinstance(cause, OSError) and cause.errno is None:
         return Again(f"the file cannot be sent ({cause})")
+    if isinstance(cause, neterror.ConnectionAborted):
+        return Again(f"its answer is longer than {MAX_ANSWER} bytes", of_server=True)
+    if isinstance(cause, neterror.ConnectionDone):
+        return Again("it has closed the connection without an answer", of_server=True)
+    if isinstance(cause, ParseError | ValueError):  # whose texts have the bytes of the answer
+        return Again("its answer is not HTTP", of_server=True)
     number = getattr(cause, "osError", None)
     return Again(f"the connection failed ({os.strerror(number) if number else describe_error(cause)})", of_server=True)

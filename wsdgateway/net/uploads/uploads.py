@@ -136,6 +136,8 @@ class Uploads:
                             GONE if isinstance(error, FileNotFoundError) else str(error.strerror))
         else:
             self._queue.add(upload)
+            if self._target(upload) is None:
+                self._report_without_server()
             self._run()
         finally:
             if taken is not None:
