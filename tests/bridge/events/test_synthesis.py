@@ -198,12 +198,26 @@ def test_a_client_that_asks_serves_the_listeners(scanner):
 def test_a_job_that_does_not_change_is_asked_for_less_often(scanner):
     scanner.creates()
     scanner.answers("Pending")
-    for seconds, pause in ((10.0, POLL), (10 * CALM, 10.0), (1000 * CALM, MAX_AGE)):
+    for seconds, pause in ((10.0, POLL), (10 * CALM, 10.0), (STALE - 1.0, MAX_AGE), (2 * STALE, 2 * STALE / CALM)):
         scanner.now = 100.0 + seconds
         scanner.answers("Pending")
         assert scanner.next == ("1", pause + SLACK)
     scanner.answers("Processing")
     assert scanner.next == ("1", POLL + SLACK)
+
+
+def test_jobs_that_a_scanner_never_ends_do_not_add_up_to_a_load(scanner):
+    for number in range(20):
+        scanner.creates(str(number))
+        scanner.answers("Processing", job_id=str(number))
+    asked, end = 0, scanner.now + 24 * STALE
+    while (due := scanner.synthesis.next(scanner.now)) is not None and scanner.now + due[1] < end:
+        scanner.now += due[1]
+        if scanner.now >= end - STALE:
+            asked += 1
+        scanner.synthesis.asked(due[0], scanner.now)
+        scanner.answers("Processing", job_id=due[0])
+    assert 20 <= asked <= 40
 
 
 def test_a_scanner_that_does_not_answer_is_asked_less_often(scanner):

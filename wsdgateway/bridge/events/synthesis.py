@@ -26,7 +26,9 @@ from wsdgateway.scan.operations import JOB_END_STATE, JOB_STATUS
 
 MAX_JOBS = 1000  # that are remembered
 CALM = 30.0  # a job that has not changed for a time is asked for after this fraction of it: every 10 s after 5 min
-STALE = 3600.0  # seconds after the last sign of a job, after which its end is no news any more
+# Seconds after the last sign of a job, after which its first known end is no news any more, and `max_age` no longer
+# limits the pause: some scanners report ended jobs as active for ever, and these must not add up to a load.
+STALE = 3600.0
 MAX_FAILURES = 10  # questions without a status, after which a scanner that refuses them is asked no more
 SLACK = 0.01  # seconds by which a question comes later, so that the table finds the last answer too old
 
@@ -209,8 +211,9 @@ class Synthesis:
     def _due(self, job: _Job) -> float:
         pause = self._poll_interval
         if not job.is_urgent:
-            ceiling = max(self._max_age, pause)
-            calm = (job.asked_at - job.sign) / CALM
+            unchanged = job.asked_at - job.sign
+            calm = unchanged / CALM
+            ceiling = max(self._max_age, pause, calm if unchanged >= STALE else 0.0)
             pause = ceiling if self._table.eventful else min(ceiling, max(pause, calm, pause * 2.0 ** job.failures))
         return max(job.earliest, job.asked_at + pause + SLACK)
 
