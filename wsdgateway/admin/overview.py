@@ -168,18 +168,20 @@ class Overview:
         """Describe each subscription: the gateway's own at each scanner (`side` is `device`), then its clients'.
 
         `expires` is a time; `waiting` counts events, and `failures` the failed attempts since the last success. `panel`
-        is the state of the registration that puts a client's names on the scanner's panel, None if there is none.
+        is the state of the registration that puts the subscriber's names on the scanner's panel, None if there is none.
+        The gateway's own names are those of its destinations.
         """
         return [described for scanner in self.scanners for described in self._subscriptions(scanner)]
 
     def _subscriptions(self, scanner: BridgedScanner) -> Iterable[dict[str, Any]]:
-        own = scanner.subscriptions.own
+        own, shown = scanner.subscriptions.own, scanner.destinations
         if own is not None and own.listening:
-            held = own.held
+            held, entries = own.held, () if shown is None else shown.entries
             yield {"scanner": scanner.name, "side": "device", "id": None, "client": None,
                    "notify_to": held.notify_to.rpartition("/")[0] + "/…", "end_to": None, "events": None,
                    "expires": _time(held.expires_at), "state": scanner.subscription_state, "waiting": 0, "failures": 0,
-                   "panel": None, "destinations": []}
+                   "panel": shown.registration.state if shown is not None and entries else None,
+                   "destinations": [{"context": entry.context, "name": entry.name} for entry in entries]}
         for one in scanner.bridge.subscriptions.all():
             waiting, failures = scanner.subscribers.notifier.state(one.identifier)
             yield {"scanner": scanner.name, "side": "client", "id": one.identifier, "client": one.client,

@@ -31,6 +31,14 @@ async def test_one_subscription_shows_all_destinations_until_the_stop(panel):
 
 
 @pytest_twisted.ensureDeferred
+async def test_the_gateways_own_subscription_has_its_names(panel):
+    made = await panel({"name": "Mail"}, {"name": "Archive"})
+    [own] = made.service.overview.describe_subscriptions()
+    assert (own["side"], own["panel"]) == ("device", "subscribed")
+    assert [one["name"] for one in own["destinations"]] == ["Mail", "Archive"]
+
+
+@pytest_twisted.ensureDeferred
 async def test_destinations_of_other_scanners_are_not_shown(panel):
     made = await panel({"name": "Mail"}, {"name": "Cellar", "scanners": ["cellar"]}, shown=1)
     assert names(made.scanner) == (1, 1)
