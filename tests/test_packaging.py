@@ -60,6 +60,12 @@ def test_the_default_configuration_is_valid_also_with_its_examples(tmp_path):
     assert [scanner.name for scanner in config.scanner] == ["front-desk"]
 
 
+def test_the_image_is_built_from_the_files_that_the_package_needs():
+    [listed] = re.findall(r" -cf - (.+?) \|", (PACKAGING / "build-deb").read_text().replace("\\\n", ""))
+    copied = re.findall(r"^COPY (?!--)(.+) \S+$", (PACKAGING / "Containerfile").read_text(), re.MULTILINE)
+    assert sorted(" ".join(copied).split()) == sorted(listed.split())
+
+
 def test_the_health_check_asks_the_default_address():
     [port] = re.findall(r"http://127\.0\.0\.1:(\d+)/healthz", (PACKAGING / "Containerfile").read_text())
     assert Admin().endpoint == f"tcp:{port}:interface=127.0.0.1"

@@ -44,6 +44,8 @@ def test_every_key(cwd):
     ({"name": "a\nb"}, "must be a name for the panel"), ({"name": 7}, "must be a name for the panel"),
     ({"scanners": []}, "must be a list of scanners' names"), ({"folder": ""}, "must be a non-empty text"),
     ({"upload": "ftp://x"}, "must be an http:// or https:// URL"),
+    *(({"upload": f"http://{host}:8000/"}, "must be a URL whose host is an IP address, or a name of letters, digits")
+      for host in ("paperless_web", "xn--.invalid", "a-.example", "\u2603.example")),
     ({"upload_field": "a b"}, "must be the name of a form field"),
     ({"command": []}, "must be a list of a program and its arguments"),
     ({"command": "/bin/x"}, "must be a list of a program and its arguments"),

@@ -13,6 +13,8 @@ from twisted.internet.defer import Deferred
 
 from wsdgateway.admin.history import History
 from wsdgateway.admin.spools import describe_spools
+from wsdgateway.bridge.events.subscriptions import SCAN_AVAILABLE_ACTION
+from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.bridge.jobs.precedence import is_same_end
 from wsdgateway.bridge.scanjobs.room import Room
@@ -175,11 +177,10 @@ class Overview:
     def _subscriptions(self, scanner: BridgedScanner) -> Iterable[dict[str, Any]]:
         own = scanner.subscriptions.own
         if own is not None and own.listening:
-            held = own.held
-            yield {"scanner": scanner.name, "side": "device", "id": None, "client": None,
-                   "notify_to": held.notify_to.rpartition("/")[0] + "/…", "end_to": None, "events": None,
-                   "expires": _time(held.expires_at), "state": scanner.subscription_state, "waiting": 0, "failures": 0,
-                   "panel": None, "destinations": []}
+            yield _own(own.held, scanner.subscription_state)
+        for held, entries, state in [] if scanner.destinations is None else scanner.destinations.registration.held:
+            yield {**_own(held, state), "events": [SCAN_AVAILABLE_ACTION], "panel": state, "destinations": [
+                {"context": entry.context, "name": entry.name} for entry in entries]}
         for one in scanner.bridge.subscriptions.all():
             waiting, failures = scanner.subscribers.notifier.state(one.identifier)
             yield {"scanner": scanner.name, "side": "client", "id": one.identifier, "client": one.client,
@@ -270,3 +271,11 @@ def _moment(job: dict[str, Any]) -> str:
 
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _own(held: Held, state: str) -> dict[str, Any]:
+    """Describe a subscription of the gateway's own at a scanner; the end of its address is a secret."""
+    return {"scanner": held.scanner, "side": "device", "id": None, "client": None,
+            "notify_to": held.notify_to.rpartition("/")[0] + "/…", "end_to": None, "events": None,
+            "expires": _time(held.expires_at), "state": state, "waiting": 0, "failures": 0, "panel": None,
+            "destinations": []}

@@ -1,8 +1,14 @@
 """Checks the values of `[[destination]]`: each check returns the value as it is used, or raises `Wrong`."""
 
 import re
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
+import idna
+
+from wsdgateway.config.checks import http_url
 from wsdgateway.config.wrong import Wrong, shown
 
 MAX_NAME = 64  # characters on a panel
@@ -30,6 +36,21 @@ def form_field(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_.\[\]-]{1,64}", value):
         raise Wrong("the name of a form field: 1 to 64 characters of A-Z, a-z, 0-9 and _.-[]")
     return value
+
+
+def upload_url(value: Any) -> str:
+    """Checks the URL of an upload server. Raises `Wrong`, also for names to which Twisted makes no connection."""
+    url = http_url(value)
+    host = urlsplit(url).hostname or ""
+    with suppress(ValueError):
+        ip_address(host)
+        return url
+    try:
+        idna.encode(host, uts46=True)
+    except idna.IDNAError:
+        raise Wrong("a URL whose host is an IP address, or a name of letters, digits and hyphens (give the address of "
+                    "a host whose name has other characters, such as _)") from None
+    return url
 
 
 def command(value: Any) -> tuple[str, ...]:

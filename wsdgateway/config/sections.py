@@ -245,7 +245,7 @@ class Destination:
     name: str = _key(destinationchecks.panel_name)
     scanners: tuple[str, ...] = _key(checks.scanner_patterns, ("*",))
     folder: str | None = _key(checks.text, None)
-    upload: str | None = _key(checks.http_url, None)
+    upload: str | None = _key(destinationchecks.upload_url, None)
     upload_field: str = _key(destinationchecks.form_field, "document")
     upload_header_file: str | None = _key(checks.text, None)
     command: tuple[str, ...] = _key(destinationchecks.command, ())

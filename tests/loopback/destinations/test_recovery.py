@@ -38,6 +38,7 @@ async def test_complete_pages_are_kept(panel, tmp_path, format, files):
     assert made.files == files
     if format == "pdf":
         assert pages_of(made.folder / files[0]) == 2
+    await until(lambda: made.counted("failed"))
     assert (made.counted("ok"), made.counted("failed")) == (len(files), 1)
 
 

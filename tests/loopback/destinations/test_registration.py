@@ -26,6 +26,9 @@ async def test_one_subscription_shows_all_destinations_until_the_stop(panel):
     assert names(made.scanner) == (1, 3)
     assert made.service.scanner.destinations.registration.state == "subscribed"
     assert {one.identifier for one in await made.service.store.held()} == {"", "destinations"}
+    listed = made.service.overview.describe_subscriptions()
+    assert [(one["side"], one["panel"], [shown["name"] for shown in one["destinations"]]) for one in listed] == [
+        ("device", None, []), ("device", "subscribed", ["Mail", "Archive", "Elsewhere & more"])]
     await made.service.stopService()
     assert not made.scanner.device.subscribers.held
 

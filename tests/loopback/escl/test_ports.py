@@ -111,4 +111,4 @@ async def test_the_size_of_the_spool_follows_the_configuration(file, tmp_path, p
     assert service.escl.room.limit == 2 << 30
     await file.reload(text(tmp_path, "spool_size = 1048576", more=ports[0]))
     assert b"\nwsdgateway_spool_size_bytes 1.048576e+06\n" in service.metrics.render()
-    assert (service.escl.room.limit_of("192.0.2.7"), service.escl.room.limit_of("")) == (1 << 19, 1 << 20)
+    assert (service.escl.room.limit_of("192.0.2.7"), service.escl.room.limit) == (1 << 19, 1 << 20)

@@ -44,8 +44,8 @@ class Jobs:
         self.spool = Spool(folder)
         self.spool.open()
         self.room = Room(limit)
-        self.execution, self.leftovers = service.scanner.make_scan_jobs(
-            self.spool, self.room, lambda: str(uuid.uuid4()))
+        self.own = service.scanner.own_jobs
+        self.execution = self.own.execute(self.spool, self.room, lambda: str(uuid.uuid4()))
 
     @property
     def store(self):
@@ -93,5 +93,5 @@ class Jobs:
 
     async def stop(self):
         await self.execution.stop()
-        self.leftovers.stop()
+        self.own.stop_leftovers()
         self.spool.close()

@@ -360,7 +360,7 @@ async def test_a_job_of_an_earlier_start_is_canceled_only_if_it_is_active(device
     jobs = await device_jobs()
     own = OwnJob("front-desk", "7", stored)
     await jobs.store.begin_job(own)
-    jobs.leftovers.end([own])
+    jobs.own.end_leftovers([own])
     await until(lambda: jobs.store.content.is_empty)
     assert scanner.count("GetJobElements") == 1
     assert scanner.count("CancelJob") == cancels
@@ -370,7 +370,7 @@ async def test_a_job_of_an_earlier_start_is_canceled_only_if_it_is_active(device
 async def test_an_unknown_job_of_an_earlier_start_is_not_canceled(device, device_jobs):
     scanner = Scanner(device, GetJobElements=[refuses("ClientErrorJobIdNotFound")])
     jobs = await device_jobs()
-    jobs.leftovers.end([OwnJob("front-desk", "7", CREATED)])
+    jobs.own.end_leftovers([OwnJob("front-desk", "7", CREATED)])
     await until(lambda: scanner.count("GetJobElements"))
     await until(lambda: jobs.service.scanner.device.waiting == 0)
     assert scanner.count("CancelJob") == 0
@@ -383,6 +383,6 @@ async def test_a_scanner_that_cannot_be_asked_is_asked_again(device, device_jobs
         lambda asked: asked.abort(), lambda asked: asked.abort(),
         lambda asked: asked.answer(status_response(**scanner.status))])
     jobs = await device_jobs()
-    jobs.leftovers.end([OwnJob("front-desk", "7", CREATED)])
+    jobs.own.end_leftovers([OwnJob("front-desk", "7", CREATED)])
     await until(lambda: scanner.count("CancelJob"))
     assert scanner.canceled == "7"

@@ -144,6 +144,30 @@ def test_a_later_start_finds_what_a_crash_has_left(tmp_path):
     assert names(tmp_path) == [".wsdgateway-notes", "letter.odt"]
 
 
+def test_a_crash_while_the_pages_of_a_finished_scan_are_deleted(tmp_path, scan, monkeypatch):
+    """The next start deletes the other pages, and makes no file of them."""
+    for number in (1, 2, 3):
+        scan.keep(arrived(scan, number), number)
+    real, done = type(tmp_path).unlink, []
+
+    def unlink(path, missing_ok=False):
+        if len(done) == 2:
+            raise SystemExit
+        done.append(path)
+        real(path, missing_ok)
+
+    monkeypatch.setattr(type(tmp_path), "unlink", unlink)
+    with pytest.raises(SystemExit):
+        scan.end()
+    monkeypatch.undo()
+    scan.leave()
+    [scan_id] = scans_in(tmp_path)
+    later = ScanFolder(tmp_path, scan_id)
+    assert (len(later.kept()), later.take_over(), later.is_running()) == (2, None, False)
+    later.end()
+    assert names(tmp_path) == []
+
+
 @pytest.mark.parametrize("content", [
     b"", b"{", b"[]", b'{"scanner": 1}', RECORD.dump().replace(b"{scanner}", b"../{scanner}"),
     RECORD.dump().replace(b'"7"', b"7"), RECORD.dump().replace(b'"pdf"', b'"xyz"'), b"[" * 60000, b"\xff",

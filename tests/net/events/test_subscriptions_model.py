@@ -105,7 +105,7 @@ class Model(RuleBasedStateMachine):
                          TimeSlices(self.clock, self.clock.seconds), lambda: 0.5, self.secret))
         life = self.clock
         # Requests of a killed process have no effect.
-        self.scanner.requests.send_by = lambda _, *request, **begun: (
+        self.scanner.requests.send_by = lambda _, *request, begun=None: (
             self.device.own(*request) if life is self.clock else Deferred())
         self.scanner.device.peers = {"192.0.2.20"}
         self.scanner.polling.requests = StatusReads(self.scanner, LivingDevice(self, life), self.clock)

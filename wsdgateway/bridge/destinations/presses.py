@@ -1,7 +1,8 @@
 """Reads the presses of a scan button for the gateway's own destinations, and puts them in order.
 
 WS-Scan, ScanAvailableEvent, ClientContext, ScanIdentifier, InputSource. A press is scanned once, also if its event
-arrives twice: its ScanIdentifier is unique. One scan runs at a time, and further presses wait for their turn.
+arrives twice within `REPEAT_SECONDS`: its ScanIdentifier is unique until the scanner restarts, which may stay
+unnoticed. One scan runs at a time, and further presses wait for their turn.
 """
 
 from collections import OrderedDict, deque
@@ -15,6 +16,7 @@ from wsdgateway.scan.reading import in_current_namespace, tag, text
 
 MAX_WAITING = 10  # presses for one scanner that wait for their turn
 MAX_REMEMBERED = 256  # ScanIdentifiers by which events that arrive twice are recognised
+REPEAT_SECONDS = 60.0  # for which they are remembered
 MAX_VALUE = 1024  # characters of an identifier or context
 
 
@@ -69,19 +71,21 @@ class Presses:
 
     def __init__(self) -> None:
         self._waiting: deque[Waiting] = deque()
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: OrderedDict[str, float] = OrderedDict()  # with the time of the press
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, entry: Entry, press: Pressed) -> Accepted:
-        """Add a press. One that is refused is not remembered, so that the scanner may send it again."""
-        if press.identifier is not None and press.identifier in self._seen:
+    def add(self, entry: Entry, press: Pressed, now: float) -> Accepted:
+        """Add a press; `now` is the time in seconds. One that is refused may be sent again."""
+        at = None if press.identifier is None else self._seen.get(press.identifier)
+        if at is not None and now - at < REPEAT_SECONDS:
             return Accepted.REPEATED
         if len(self._waiting) >= MAX_WAITING:
             return Accepted.TOO_MANY
         if press.identifier is not None:
-            self._seen[press.identifier] = None
+            self._seen[press.identifier] = now
+            self._seen.move_to_end(press.identifier)
             if len(self._seen) > MAX_REMEMBERED:
                 self._seen.popitem(last=False)
         self._waiting.append(Waiting(entry, press))

@@ -152,11 +152,14 @@ class ScanFolder:
         raise OSError(errno.EEXIST, f"no name is free for {record.pattern}", str(self.folder))
 
     def end(self) -> None:
-        """Delete what is left of the scan."""
+        """Delete what is left of the scan.
+
+        The record is the first, so that after a crash in between no file is made of the pages that are left.
+        """
+        self._path(PART).unlink(missing_ok=True)
         for path in self._left():
             with suppress(FileNotFoundError):
                 path.unlink()
-        self._path(PART).unlink(missing_ok=True)
         self.leave()
 
     def leave(self) -> None:

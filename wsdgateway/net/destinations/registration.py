@@ -60,6 +60,12 @@ class Registration:
         states = [subscription.state for _, subscription in self._held.values()]
         return next((state for state in states if state != "subscribed"), states[0] if states else "off")
 
+    @property
+    def held(self) -> list[tuple[Held, tuple[Entry, ...], str]]:
+        """Each subscription that the scanner holds, the entries that it registers, and its state as a word."""
+        return [(subscription.held, one.entries, subscription.state)
+                for one, subscription in self._held.values() if subscription.listening]
+
     def token_for(self, context: str) -> str | None:
         """The scanner's current DestinationToken of an entry; None if it gives none."""
         return self.tokens.get(context)

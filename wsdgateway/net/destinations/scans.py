@@ -69,9 +69,13 @@ class Scans:
         """Handle a press of the scan button."""
         if self._stopped:
             return
-        accepted = self.presses.add(entry, press)
+        accepted = self.presses.add(entry, press, self._shared.reactor.seconds())
         if accepted is Accepted.TOO_MANY:
             self._refuse(entry.name, f"{MAX_WAITING} scans from the panel wait already")
+        elif accepted is Accepted.REPEATED:
+            self.log.info("{scanner}: the scanner repeated its event about the scan to {destination} (ScanIdentifier "
+                          "{identifier}); the scan is not started again", scanner=self._scanner, destination=entry.name,
+                          identifier=press.identifier)
         elif accepted is Accepted.TAKEN:
             self.log.info("{scanner}: a scan to {destination} was started at the panel", scanner=self._scanner,
                           destination=entry.name)
