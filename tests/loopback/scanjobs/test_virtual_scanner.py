@@ -71,10 +71,9 @@ async def test_the_job_table_log_and_metrics_know_the_job(virtual_jobs):
 
 
 @pytest.mark.parametrize("order", [platen, feeder])
-@pytest.mark.parametrize("mode", ["none", "silent"])
 @pytest_twisted.ensureDeferred
-async def test_a_job_of_a_scanner_without_events_is_not_active_after_its_last_image(virtual_jobs, mode, order):
-    jobs = await virtual_jobs(events=mode, feeder_pages=2)
+async def test_a_job_of_a_scanner_without_events_is_not_active_after_its_last_image(virtual_jobs, order):
+    jobs = await virtual_jobs(events="silent", feeder_pages=2)
     job = jobs.submit(order())
     await jobs.fetch_all(job)
     await until(lambda: job.state == "Completed")
