@@ -87,6 +87,22 @@ def test_a_home_needs_another_line(shipped):
     assert not shipped.unit().shuts(path)
 
 
+def test_a_bound_folder_is_at_its_place_in_the_unit(shipped):
+    shipped.drop_in("BindPaths=-/mnt/a:/srv/a:rbind /mnt/b::norbind /mnt/c")
+    assert [shipped.unit().shuts(Path(name)) for name in ("/srv/a", "/mnt/a", "/mnt/b", "/mnt/c")] == [
+        False, True, False, False]
+
+
+def test_temporary_folders_are_the_units_own(shipped):
+    shipped.drop_in("BindPaths=/tmp/bound")
+    unit = shipped.unit()
+    assert [(unit.is_private(path), unit.shuts(path)) for path in map(Path, ("/tmp", "/var/tmp/x", "/tmp/bound"))] == [
+        (True, False), (True, False), (False, False)]
+    assert not unit.is_private(Path("/srv/tmp"))
+    shipped.drop_in("PrivateTmp=no", "z.conf")
+    assert (shipped.unit().is_private(Path("/tmp")), shipped.unit().shuts(Path("/tmp"))) == (False, True)
+
+
 @pytest.mark.parametrize("name", ["a b", "100%", 'x"y', "it's", "back\\\\slash"])
 def test_the_line_to_add_is_quoted_as_a_unit_needs_it(shipped, name):
     path = Path("/srv") / name
@@ -118,7 +134,6 @@ def test_check_expects_the_store_in_the_folder_that_systemd_will_make(host, caps
 
 
 def test_check_names_each_folder_that_the_unit_does_not_let_the_gateway_write(host, capsys, monkeypatch):
-    monkeypatch.setattr(serviceunit, "PRIVATE", ())  # the folder of the test is in /tmp
     (host.folder / "log").mkdir()
     text = ('[gateway]\nstate = "sqlite:s.sqlite"\n' + LISTEN + '[escl]\nspool = "spool"\n'
             '[exchange_log]\npath = "log/x.jsonl"\ncapture = "captures"\n' + SCANNER)
@@ -133,8 +148,18 @@ def test_check_names_each_folder_that_the_unit_does_not_let_the_gateway_write(ho
     assert run(host, capsys, monkeypatch, text, f"ReadWritePaths={host.folder}\n") == (0, "", [])
 
 
+def test_check_names_folders_that_only_the_unit_sees(host, capsys, monkeypatch):
+    folder = Path("/tmp/scans-of-a-test")
+    text = LISTEN + SCANNER + f'[[destination]]\nname = "Scans"\nfolder = "{folder}"\n'
+    status, errors, warnings = run(host, capsys, monkeypatch, text, "PrivateTmp=yes\n")
+    assert (status, errors) == (0, "")
+    assert [line for line in warnings if "PrivateTmp" in line] == [
+        f'warning: {host.folder}/g.toml:8: [[destination]] "Scans" folder: wsdgateway.service has a /tmp and a '
+        f"/var/tmp of its own (PrivateTmp), so that no other program finds the files in {folder}, and they are "
+        "removed when it stops; choose another folder"]
+
+
 def test_check_of_another_configuration_does_not_read_the_unit(host, capsys, monkeypatch):
-    monkeypatch.setattr(serviceunit, "PRIVATE", ())
     other = host.folder / "other.toml"
     other.write_text(LISTEN)
     run(host, capsys, monkeypatch, LISTEN)

@@ -1,11 +1,19 @@
 """Tests of config.reading: files that are not TOML, have a wrong shape, or contain several errors."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.config.configurations import LISTEN, SCANNER, problems
-from wsdgateway.config.reading import MAX_FILE, ConfigError, find_config, make_config, read_config
+from wsdgateway.config.reading import (
+    MAX_FILE,
+    ConfigError,
+    find_config,
+    make_config,
+    read_config,
+    read_config_again,
+)
 from wsdgateway.config.remarks import remarks
 
 
@@ -170,3 +178,15 @@ class TestTheDefaultPlaceOfTheStore:
 
 def texts(config):
     return [str(remark) for remark in remarks(config)]
+
+
+def test_a_running_gateway_does_not_wait_for_a_pipe(tmp_path):
+    file = tmp_path / "g.toml"
+    file.write_text('[[listen]]\nendpoint = "tcp:5357"\n')
+    assert read_config_again(str(file)) == read_config(str(file))
+    file.unlink()
+    with pytest.raises(ConfigError, match="cannot read the file: No such file or directory"):
+        read_config_again(str(file))
+    os.mkfifo(file)
+    with pytest.raises(ConfigError, match="must be a regular file to be read again; restart the gateway with one"):
+        read_config_again(str(file))

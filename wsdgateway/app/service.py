@@ -39,7 +39,7 @@ from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas, client_of
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.config.changes import compare
-from wsdgateway.config.reading import ConfigError, places_in, read_config
+from wsdgateway.config.reading import ConfigError, places_in, read_config_again
 from wsdgateway.config.remarks import remarks
 from wsdgateway.config.sections import Config, Gateway
 from wsdgateway.discovery.messages import Sequence
@@ -294,7 +294,7 @@ class GatewayService(MultiService):
         if not self.running:
             return
         try:
-            changes = compare(self.config, read_config(self.config.file))
+            changes = compare(self.config, read_config_again(self.config.file))
         except ConfigError as error:
             self._reloads.refuse(error.problems)
             for problem in error.problems:

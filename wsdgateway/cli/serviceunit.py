@@ -7,7 +7,7 @@ systemd.unit(5), systemd.exec(5).
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +22,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 _HOMES = ("/home", "/root", "/run/user")
 _FOLDERS = {"StateDirectory": "/var/lib", "LogsDirectory": "/var/log", "CacheDirectory": "/var/cache",
             "RuntimeDirectory": "/run"}
-PRIVATE = ("/tmp", "/var/tmp")  # writable, since the unit has folders of its own there (PrivateTmp)
+_TEMPORARY = ("/tmp", "/var/tmp")  # replaced by empty ones with PrivateTmp
+_NO = ("", "no", "false", "0", "off", "n", "f")
 
 
 @attrs.frozen
@@ -69,26 +70,28 @@ class ServiceUnit:
 
     def shuts(self, path: Path) -> bool:
         """True if the sandbox keeps the gateway from writing below a path."""
-        if self._last("ProtectSystem") != "strict":
-            return self._hides(path)
-        allowed = [one.lstrip("-+") for one in (*self._words("ReadWritePaths"), *self._bound())]
-        inside = any(path.is_relative_to(one) for one in (*allowed, *self._folders(), *PRIVATE))
-        return not inside or self._hides(path)
+        if self._is_home(path):
+            return not _is_below(path, self._bound())
+        allowed = [one.lstrip("-+") for one in self._words("ReadWritePaths")]
+        return self._last("ProtectSystem") == "strict" and not self.is_private(path) and not _is_below(
+            path, (*allowed, *self._bound(), *self._folders()))
+
+    def is_private(self, path: Path) -> bool:
+        """True if the path is in temporary folders of the unit's own, which systemd removes when the unit stops."""
+        return (self._last("PrivateTmp") not in _NO and _is_below(path, _TEMPORARY)
+                and not _is_below(path, self._bound()))
 
     def cure(self, path: Path) -> str:
         """The lines of a drop-in that let the gateway write below a path."""
         return f"ProtectHome=tmpfs and BindPaths={_quoted(str(path))}" if self._is_home(path) else writable(path)
 
-    def _hides(self, path: Path) -> bool:
-        """True if the path is in a home that the unit does not see."""
-        return self._is_home(path) and not any(path.is_relative_to(one) for one in self._bound())
-
     def _is_home(self, path: Path) -> bool:
-        return self._last("ProtectHome") not in ("", "no", "false", "0", "off", "read-only") and any(
-            path.is_relative_to(home) for home in _HOMES)
+        return self._last("ProtectHome") not in (*_NO, "read-only") and _is_below(path, _HOMES)
 
     def _bound(self) -> list[str]:
-        return [one.lstrip("-").partition(":")[0] for one in self._words("BindPaths")]
+        """The places of BindPaths in the unit's view: of each SOURCE, SOURCE:PLACE or SOURCE:PLACE:OPTIONS."""
+        pairs = (one.lstrip("-").split(":") for one in self._words("BindPaths"))
+        return [pair[1] if pair[1:] and pair[1] else pair[0] for pair in pairs]
 
     def _made(self, key: str) -> list[str]:
         return [f"{_FOLDERS[key]}/{name.partition(':')[0]}" for name in self._words(key)]
@@ -107,6 +110,10 @@ class ServiceUnit:
             except ValueError:  # an open quotation mark: systemd ignores the line, too
                 continue
         return found
+
+
+def _is_below(path: Path, folders: Iterable[str]) -> bool:
+    return any(path.is_relative_to(one) for one in folders)
 
 
 def writable(path: Path) -> str:

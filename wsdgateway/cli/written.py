@@ -47,10 +47,17 @@ def destination_folders(config: Config) -> Iterator[Written]:
 
 
 def sandbox_remarks(unit: ServiceUnit, written: Iterable[Written]) -> Iterator[Remark]:
-    """A remark for each folder that the unit does not let the gateway write, with the line to add."""
+    """A remark for each folder that the unit does not let the gateway write, with the line to add.
+
+    Also for each that is in the unit's own temporary folders.
+    """
     name = UNIT.removesuffix(".service")
     for one in written:
-        if unit.shuts(one.folder):
+        if unit.is_private(one.folder):
+            yield Remark(one.place, (
+                f"{one.key}: {UNIT} has a /tmp and a /var/tmp of its own (PrivateTmp), so that no other program finds "
+                f"the files in {one.folder}, and they are removed when it stops; choose another folder"))
+        elif unit.shuts(one.folder):
             yield Remark(one.place, (
                 f"{one.key}: the sandbox of {UNIT} does not let the gateway write in {one.folder}; create the folder, "
                 f"run systemctl edit {name}, and add below [Service]: {unit.cure(one.folder)}"))

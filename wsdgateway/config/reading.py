@@ -175,6 +175,16 @@ def read_config(path: str, environment: Mapping[str, str] = os.environ) -> Confi
     return config if "state" in data.get("gateway", {}) else _in_state_directory(config, environment)
 
 
+def read_config_again(path: str) -> Config:
+    """Reads the configuration of a running gateway from its file. Raises `ConfigError`, also for a pipe.
+
+    Nobody may write to a pipe again, and the gateway would wait for that.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ConfigError([f"{path}: must be a regular file to be read again; restart the gateway with one"])
+    return read_config(path)
+
+
 def _in_state_directory(config: Config, environment: Mapping[str, str]) -> Config:
     """Moves the default store to the folder that systemd makes for the service, unless one lies at the former place."""
     folder = folder_of("STATE_DIRECTORY", environment)

@@ -6,6 +6,8 @@ import pytest
 import pytest_twisted
 
 from tests.loopback.clients import get, shown
+from tests.loopback.escl.client import client
+from tests.loopback.escl.client import section as escl_section
 from tests.loopback.events.subscribers import PATH, subscribed
 from tests.loopback.gateways import sample, section
 from tests.messages import (
@@ -102,6 +104,23 @@ async def test_a_scan_is_told_from_its_first_state_to_its_end(gateway, virtual, 
     assert sample(service, MADE, event="JobStatusEvent") == len(events) - 1
     assert sample(service, MADE, event="JobEndStateEvent") == 1
     assert sample(service, "wsdgateway_events_total") == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scan_of_an_escl_client_is_told_to_the_end(gateway, virtual, sink, tmp_path):
+    scanner = await virtual(feeder_pages=2, events="none")
+    service = await gateway(scanner.scan_url, escl=escl_section(tmp_path), **FAST)
+    await settled(service, "none")
+    await until(lambda: all(listener.port is not None for listener in service.escl_ports.listeners))
+    listener = await sink()
+    await subscribed(service, listener.url, events=["JobStatusEvent", "JobEndStateEvent"])
+    job = await client(service).scan()
+    pages, _ = await client(service).pages(job)
+    assert len(pages) == 1
+    await until(lambda: "JobEndStateEvent" in listener.events)
+    events = told(listener)
+    assert len(events) == len(set(told_in_full(listener)))
+    assert events[-2:] == [("JobStatusEvent", "Completed", 1), ("JobEndStateEvent", "Completed", 1)]
 
 
 @pytest.mark.parametrize("mode", MODES)

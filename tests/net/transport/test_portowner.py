@@ -48,6 +48,8 @@ def test_of_a_process_of_another_user_the_user_is_named(proc):
     assert owner_of("", 5357, made) == "a process of the user root: ss -ltnp, as root, shows which"
     made = proc([(EVERY, "0A", 4294967, 77)])
     assert owner_of("", 5357, made).startswith("a process of the user 4294967: ")
+    made = proc([(EVERY, "0A", 65534, 77)])  # as PrivateUsers of the unit shows most users
+    assert owner_of("", 5357, made) == "a process of another user: ss -ltnp, as root, shows which"
 
 
 def test_ipv6_addresses(proc):

@@ -17,6 +17,7 @@ _LISTENING = "0A"
 _ANY = {"0" * 8, "0" * 32}
 MAX_TABLE = 1 << 22  # characters of each table that are read
 MAX_PROCESSES = 32768  # that are looked at
+_UNKNOWN_USER = 65534  # stands for all users that a user namespace does not contain; user_namespaces(7)
 SHOWN_BY = "ss -ltnp, as root, shows which"
 
 
@@ -35,7 +36,7 @@ def owner_of(host: str, port: int, proc: Path = PROC) -> str | None:
     if not found:
         return None
     name = _process({f"socket:[{one.inode}]" for one in found}, proc)
-    return name if name is not None else f"a process of the user {_user(found[0].uid)}: {SHOWN_BY}"
+    return name if name is not None else f"a process of {_user(found[0].uid)}: {SHOWN_BY}"
 
 
 def _address(host: str) -> str:
@@ -77,7 +78,9 @@ def _process(links: set[str], proc: Path) -> str | None:
 
 
 def _user(uid: int) -> str:
+    if uid == _UNKNOWN_USER:
+        return "another user"
     try:
-        return pwd.getpwuid(uid).pw_name
+        return f"the user {pwd.getpwuid(uid).pw_name}"
     except KeyError:
-        return str(uid)
+        return f"the user {uid}"
