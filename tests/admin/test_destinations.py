@@ -25,7 +25,8 @@ def test_a_name_that_the_panel_does_not_show():
 
 
 def test_uploads_that_wait():
-    assert ">17<" in html(destinations_table([destination(upload=True, uploads_waiting=17)], NOON, None))
+    shown = html(destinations_table([destination(upload=True, uploads_waiting=17)], NOON, None))
+    assert ">17<" in shown and 'data-label="uploads waiting:"' in shown
 
 
 def test_the_panel_of_a_virtual_scanner_is_linked():

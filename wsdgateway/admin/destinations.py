@@ -42,7 +42,7 @@ def destinations_table(found: list[dict[str, Any]], now: float, panel_url: str |
         Column("Name", lambda one: one["name"], "first"),
         Column("On the panel of", lambda one: ", ".join(map(_shown, one["scanners"])), "first last"),
         Column("Format", lambda one: one["format"], "short"),
-        Column("Uploads waiting", lambda one: _number(one["uploads_waiting"]), "short"),
+        Column("Uploads waiting", lambda one: _number(one["uploads_waiting"]), "short", label="uploads waiting:"),
         Column("Last files", lambda one: _files(one["files"][:SHOWN], now), "long"))
     made = table("destinations", columns, found, "No destinations.")
     return made if panel_url is None else tags.div(
@@ -60,7 +60,7 @@ def _shown(scanner: dict[str, Any]) -> str:
 def _files(files: list[dict[str, Any]], now: float) -> Tag | str:
     if not files:
         return ""
-    return tags.ol(*[tags.li(one["name"], " ", moment(one["time"], now)) for one in files], class_="timeline")
+    return tags.ol(*[tags.li(one["name"], " ", moment(one["time"], now)) for one in files], class_="files")
 
 
 def _time(seconds: float) -> str:

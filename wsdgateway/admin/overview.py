@@ -170,7 +170,8 @@ class Overview:
         """Describe each subscription: the gateway's own at each scanner (`side` is `device`), then its clients'.
 
         `expires` is a time; `waiting` counts events, and `failures` the failed attempts since the last success. `panel`
-        is the state of the registration that puts a client's names on the scanner's panel, None if there is none.
+        is the state of the registration that puts the subscriber's names on the scanner's panel, None if there is none.
+        The gateway's own names are those of its destinations.
         """
         return [described for scanner in self.scanners for described in self._subscriptions(scanner)]
 

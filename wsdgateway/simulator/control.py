@@ -76,7 +76,8 @@ class _Arguments:
         """An argument that is one of the allowed words."""
         value = self.text(name)
         if value is not None and value not in allowed:
-            raise _Mistake(f"{name} = {shown(value)}: must be one of {', '.join(allowed)}")
+            raise _Mistake(f"{name} = {shown(value)}: must be one of "
+                           f"{', '.join(word or 'nothing' for word in allowed)}")
         return otherwise if value is None else value
 
 

@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
-_SOURCES = ("Platen", "ADF", "ADFDuplex")
+_SOURCES = (("Platen", "the platen"), ("ADF", "the feeder"), ("ADFDuplex", "the feeder, both sides"))
 _ACTIONS = (("feeder?pages=3", "Put 3 sheets into the feeder"), ("feeder?pages=0", "Empty the feeder"),
             ("jam", "Jam the paper"), ("clear", "Clear all trouble"), ("reboot", "Switch off and on"))
 
@@ -14,8 +14,8 @@ def control_page(state: dict[str, Any], shown: Iterable[tuple[str, str]]) -> byt
     """The page. `shown` has the ClientContext and the name of each destination on the panel."""
     names = "".join(
         f"<li>{escape(name or context)}: "
-        + " ".join(_button(f"press?context={quote(context, safe='')}&source={source}", f"Scan from {source}")
-                   for source in _SOURCES) + "</li>" for context, name in shown)
+        + " ".join(_button(f"press?context={quote(context, safe='')}&source={source}", f"Scan from {words}")
+                   for source, words in _SOURCES) + "</li>" for context, name in shown)
     conditions = ", ".join(map(str, state["conditions"])) or "none"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Virtual scanner</title></head><body>'

@@ -68,7 +68,7 @@ def scanner_elements(settings: Settings, *, status: str) -> dict[str, str]:
 
 def _description(settings: Settings) -> str:
     return (f'<wscn:ScannerDescription><wscn:ScannerName xml:lang="en">{escape(settings.name)}</wscn:ScannerName>'
-            '<wscn:ScannerInfo xml:lang="en">A scanner without glass</wscn:ScannerInfo>'
+            '<wscn:ScannerInfo xml:lang="en">Simulated by wsdgateway</wscn:ScannerInfo>'
             '<wscn:ScannerLocation xml:lang="en">Memory</wscn:ScannerLocation></wscn:ScannerDescription>')
 
 

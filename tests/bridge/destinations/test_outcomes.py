@@ -9,6 +9,8 @@ from wsdgateway.bridge.scanjobs.scanjob import End, Reason
 @pytest.mark.parametrize(("end", "conditions", "words"), [
     (End(Reason.STOPPED_AT_DEVICE, "X"), ("InputTrayEmpty", "MediaJam"), "paper jam"),
     (End(Reason.REFUSED, "X"), ("CoverOpen",), "cover open"),
+    (End(Reason.BUSY, "X", "Try later."), ("MediaJam",), "paper jam"),
+    (End(Reason.BUSY, "X", "Try later."), ("InputTrayEmpty",), "the scanner is busy: Try later"),
     (End(Reason.STOPPED_AT_DEVICE, "Fault", "It is off."), (), "the scanner stopped the job: It is off"),
     (End(Reason.FEEDER_EMPTY, "ClientErrorNoImagesAvailable"), ("MediaJam",),
      "the feeder is empty: ClientErrorNoImagesAvailable"),

@@ -3,7 +3,7 @@
 import pytest
 
 from wsdgateway.bridge.events.sinks import Sink
-from wsdgateway.bridge.events.synthesis import CALM, MAX_FAILURES, MAX_JOBS, SLACK, STALE, Synthesis
+from wsdgateway.bridge.events.synthesis import CALM, MAX_FAILURES, MAX_JOBS, RECENT, SLACK, STALE, Synthesis
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.soap.addressing import EndpointReference
@@ -244,6 +244,70 @@ def test_a_doubt_makes_the_next_question_earlier(scanner, doubt):
     doubt(scanner)
     scanner.learnt()
     assert scanner.next == ("1", POLL + SLACK)
+
+
+def test_jobs_that_were_over_before_anybody_listened_are_not_asked_for(scanner):
+    scanner.creates("1")
+    scanner.now += STALE
+    for job_id in "234":
+        scanner.creates(job_id)
+    scanner.table.out_of_images("2")
+    scanner.learnt()
+    scanner.now += RECENT
+    scanner.table.out_of_images("3")
+    scanner.learnt()
+    scanner.synthesis.listened(True, scanner.now)
+    assert [job_id for job_id in "1234" if scanner.synthesis.is_active(job_id)] == ["3", "4"]
+    assert scanner.answers("Processing", job_id="1") == [(STATUS, "Processing", 0)]  # it goes on after all
+    assert scanner.synthesis.is_active("1")
+
+
+def test_a_second_listener_drops_no_job_also_after_a_change_of_the_settings(scanner):
+    scanner.synthesis.listened(True, scanner.now)
+    scanner.creates()
+    scanner.table.out_of_images("1")
+    scanner.learnt()
+    scanner.now += RECENT
+    scanner.synthesis.listened(True, scanner.now)
+    former, scanner.synthesis = scanner.synthesis, Synthesis(
+        scanner.table, poll_interval=POLL, max_age=MAX_AGE, enabled=True)
+    scanner.synthesis.take_over(former)
+    scanner.synthesis.listened(True, scanner.now)
+    assert scanner.synthesis.is_active("1")
+    scanner.synthesis.listened(False, scanner.now)
+    scanner.synthesis.listened(True, scanner.now)
+    assert not scanner.synthesis.is_active("1")
+
+
+def test_a_job_that_the_scanner_does_not_end_after_its_last_image_is_not_asked_for_forever(scanner):
+    scanner.creates()
+    scanner.answers("Processing")
+    scanner.table.out_of_images("1")
+    scanner.learnt()
+    scanner.now += STALE - 1.0
+    scanner.synthesis.asked("1", scanner.now)
+    assert scanner.synthesis.is_active("1")
+    scanner.now += 1.0
+    scanner.synthesis.asked("1", scanner.now)
+    assert scanner.next is None
+    assert scanner.answers("Completed", 1) == [(STATUS, "Completed", 1), (END, "Completed", 1)]
+
+
+def test_a_scanner_that_refused_is_asked_once_for_each_other_job_until_it_answers(scanner):
+    scanner.creates("1")
+    scanner.creates("2")
+    scanner.synthesis.drop("1")
+    assert scanner.synthesis.refused()
+    assert not scanner.synthesis.refused()
+    scanner.creates("3")
+    for job_id in "23":
+        assert not scanner.synthesis.is_hopeless(job_id)
+        scanner.synthesis.answered(job_id, usable=False)
+        assert scanner.synthesis.is_hopeless(job_id)
+    scanner.answers("Processing", job_id="3")
+    scanner.creates("4")
+    scanner.synthesis.answered("4", usable=False)
+    assert not scanner.synthesis.is_hopeless("4")
 
 
 def test_the_history_is_asked_once_unless_the_job_turns_up_again(scanner):

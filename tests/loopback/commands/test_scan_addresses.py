@@ -188,7 +188,7 @@ async def test_a_list_of_what_the_scanner_offers(gateway, virtual):
     lines = await deferToThread(offers, Order(url), ran.progress, times=ran.times)
     offer = "up to 216 x 297 mm; 75, 100, 150, 200, 300, 600 dpi; color (RGB24), gray (Grayscale8), bw (BlackAndWhite1)"
     assert lines == [
-        "Scanner:    Front desk", "Model:      wsdgateway Virtual scanner", "Info:       A scanner without glass",
+        "Scanner:    Front desk", "Model:      wsdgateway Virtual scanner", "Info:       Simulated by wsdgateway",
         "Location:   Memory",
         f"Address:    {url}/scan", "State:      stopped", "Conditions: paper jam",
         f"Sources:    platen: {offer}", f"            adf: {offer}", f"            duplex: {offer}",

@@ -154,6 +154,14 @@ async def test_an_https_address_of_a_server_without_tls(plays):
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_http_address_of_a_server_with_tls(virtual, certified):
+    scanner = await virtual(certificate=str(certified.pem), key=str(certified.key))
+    ran = await scanned(scanner.scan_url.replace("https:", "http:"), "out.jpg")
+    assert ran.status == UNREACHABLE
+    assert str(ran.error).endswith("if it uses TLS, write https:// instead of http://")
+
+
+@pytest_twisted.ensureDeferred
 async def test_formats_are_tried_in_turn(plays):
     device = plays(CreateScanJob=[fault("wscn:ClientErrorFormatNotSupported"), created_job()], RetrieveImage=[PAGE])
     assert (await scanned(device.url, "out.jpg")).status == 0

@@ -34,7 +34,7 @@ def left_by_a_crash(folder, *, format="pdf", pages=2, leave=True):
 async def test_complete_pages_are_kept(panel, tmp_path, format, files):
     left_by_a_crash(tmp_path / "files", format=format)
     made = await panel()
-    await until(lambda: not made.hidden)
+    await until(lambda: not made.hidden and made.counted("failed"))
     assert made.files == files
     if format == "pdf":
         assert pages_of(made.folder / files[0]) == 2

@@ -134,7 +134,7 @@ async def test_a_folder_that_is_gone_before_the_press(panel, caught):
     assert asked(made, "CreateScanJob") == 0
     [line] = caught.warnings()
     assert line.startswith("front-desk: the scan to Scans that was started at the panel is not carried out: ")
-    assert line.endswith("No such file or directory")
+    assert line.endswith(f"not carried out: {made.folder}: No such file or directory")
     made.folder.with_name("away").rename(made.folder)
     made.press()
     await made.ended(2)

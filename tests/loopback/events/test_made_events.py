@@ -18,10 +18,12 @@ from tests.messages import (
     get_scanner_elements,
     job_request,
     listing,
+    manage,
     subscribe,
 )
 from tests.peers import ask
 from tests.waiting import until
+from wsdgateway.bridge.events.synthesis import MAX_FAILURES, RECENT
 from wsdgateway.scan.events import read_job_event
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.scan.operations import event_of
@@ -143,6 +145,26 @@ async def test_nothing_is_asked_while_nobody_listens_or_no_job_is_active(gateway
     assert grant.status == 200
     await Scan(service, "urn:uuid:create-2").begin()
     await until(lambda: scanner.soap.asked["GetJobElements"] > asked)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest_twisted.ensureDeferred
+async def test_jobs_that_were_over_before_a_client_listens_are_not_asked_for(gateway, virtual, sink, mode):
+    scanner = await virtual(feeder_pages=1, events=mode)
+    service = await gateway(scanner.scan_url)
+    await settled(service, mode)
+    scan = await Scan(service).begin()
+    assert await scan.page()
+    assert not await scan.page()
+    service.clock.advance(RECENT)
+    listener = await sink()
+    for _ in range(2):  # also the next time, after all have left
+        grant = await subscribed(service, listener.url, events=["JobStatusEvent", "JobEndStateEvent"])
+        service.clock.advance(10.0)
+        assert service.scanner.polling.is_idle
+        await ask(service.port, PATH, manage("Unsubscribe", grant.identifier))
+    assert scanner.soap.asked["GetJobElements"] == 0
+    assert listener.received == []
 
 
 @pytest_twisted.ensureDeferred
@@ -275,7 +297,7 @@ class Forgetful:
 
     def __init__(self, device, history=b""):
         self.device, self.history, self.actions = device, history, []
-        self.has_elements = True
+        self.has_elements, self.refusal, self.job_id = True, "wsa:ActionNotSupported", "7"
         device.handle = self.handle
 
     def handle(self, asked):
@@ -285,13 +307,13 @@ class Forgetful:
         if name == "GetJobElements":
             self.to = message.to
         if name == "CreateScanJob":
-            asked.answer(created_job("7"))
+            asked.answer(created_job(self.job_id))
         elif name == "GetJobHistory" and self.history:
             asked.answer(self.history)
         elif name == "GetJobElements" and self.has_elements:
             asked.answer(fault("wscn:ClientErrorJobIdNotFound"), b"400 Bad Request")
         else:
-            asked.answer(fault("wsa:ActionNotSupported"), b"400 Bad Request")
+            asked.answer(fault(self.refusal), b"400 Bad Request")
 
 
 @pytest_twisted.ensureDeferred
@@ -340,6 +362,33 @@ async def test_a_scanner_without_get_job_elements_is_asked_once(gateway, device,
     service.clock.advance(60.0)
     await ask(service.port, PATH, create_scan_job("urn:uuid:create-2"))
     assert service.scanner.polling.is_idle
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_refuses_get_job_elements_is_asked_ten_times_and_then_once_for_each_job(
+        gateway, device, sink, said):
+    scanner = Forgetful(device)
+    scanner.has_elements, scanner.refusal = False, "wscn:OperationFailed"
+    service = await gateway(device.url, **FAST)
+    await settled(service, "none")
+    await subscribed(service, (await sink()).url, events=["JobStatusEvent", "JobEndStateEvent"])
+
+    async def scan(number, asked):
+        scanner.job_id = number
+        await ask(service.port, PATH, create_scan_job(f"urn:uuid:create-{number}"))
+
+        def is_idle():
+            service.clock.advance(60.0)
+            service.scanner.polling.look()
+            return scanner.actions.count("GetJobElements") >= asked and service.scanner.polling.is_idle
+
+        await until(is_idle)
+        assert scanner.actions.count("GetJobElements") == asked
+
+    await scan("1", MAX_FAILURES)
+    await scan("2", MAX_FAILURES + 1)
+    await scan("3", MAX_FAILURES + 2)
+    assert sum("refuses GetJobElements (OperationFailed)" in line for line in said) == 1
 
 
 @pytest_twisted.ensureDeferred

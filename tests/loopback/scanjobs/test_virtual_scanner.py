@@ -70,6 +70,18 @@ async def test_the_job_table_log_and_metrics_know_the_job(virtual_jobs):
     assert entries["RetrieveImage"].response_bytes > len(pages[0])
 
 
+@pytest.mark.parametrize("order", [platen, feeder])
+@pytest_twisted.ensureDeferred
+async def test_a_job_of_a_scanner_without_events_is_not_active_after_its_last_image(virtual_jobs, order):
+    jobs = await virtual_jobs(events="silent", feeder_pages=2)
+    job = jobs.submit(order())
+    await jobs.fetch_all(job)
+    await until(lambda: job.state == "Completed")
+    known = jobs.service.scanner.bridge.table.get(job.created.job_id)
+    assert known.closing or known.final
+    assert sum(sample(jobs.service, "wsdgateway_jobs", state=state) for state in ("Pending", "Processing")) == 0
+
+
 @pytest_twisted.ensureDeferred
 async def test_jobs_are_served_one_after_the_other(virtual_jobs):
     jobs = await virtual_jobs(page_seconds=0.05)

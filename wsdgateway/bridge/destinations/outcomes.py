@@ -18,7 +18,7 @@ _TROUBLES = ("MediaJam", "MultipleFeedError", "CoverOpen", "InterlockOpen", "Lam
 def cause_of(end: End, conditions: tuple[str, ...] = ()) -> str:
     """The cause of an end that is not the usual one. `conditions` are the scanner's reasons and active conditions."""
     found = [name for name in conditions if name in _TROUBLES]
-    if end.reason in (Reason.STOPPED_AT_DEVICE, Reason.FAILED, Reason.REFUSED) and found:
+    if end.reason in (Reason.STOPPED_AT_DEVICE, Reason.FAILED, Reason.REFUSED, Reason.BUSY) and found:
         return words_of(found[0])
     said = _WORDS.get(end.reason, end.reason.value)
     detail = end.text.rstrip(" .") or (end.fault or "")

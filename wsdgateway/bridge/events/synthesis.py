@@ -5,7 +5,8 @@ by the scanner or by the gateway, so that each state is told once. A job's recor
 
     CreateScanJob, an image, an active status ──► active ── the end was told ──► told
                                                     │
-                                                    └── neither the scanner nor its GetJobHistory knows it ──► dropped
+                                                    ├── neither the scanner nor its GetJobHistory knows it ──► dropped
+                                                    └── it was over before anybody listened ──► dropped
 
 Only active jobs are asked for, and only while somebody listens (`net.events.jobpolling`). A scanner's own event is not
 sent again to those who got the same from the gateway. The job table judges which status is newer.
@@ -29,6 +30,7 @@ CALM = 30.0  # a job that has not changed for a time is asked for after this fra
 # Seconds after the last sign of a job, after which its first known end is no news any more, and `max_age` no longer
 # limits the pause: some scanners report ended jobs as active for ever, and these must not add up to a load.
 STALE = 3600.0
+RECENT = 30.0  # seconds after a job's last image, in which its end is asked for on behalf of a new listener
 MAX_FAILURES = 10  # questions without a status, after which a scanner that refuses them is asked no more
 SLACK = 0.01  # seconds by which a question comes later, so that the table finds the last answer too old
 
@@ -74,6 +76,7 @@ class Synthesis:
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
         self._active: dict[str, _Job] = {}
         self._told_before = -inf
+        self._is_heard = self._is_refused = False
         self.is_unable = False
         self.adjust(poll_interval=poll_interval, max_age=max_age, enabled=enabled)
 
@@ -84,6 +87,7 @@ class Synthesis:
     def take_over(self, former: "Synthesis") -> None:
         """Go on with the table and the jobs of another object."""
         self._table, self._jobs, self._active = former._table, former._jobs, former._active
+        self._is_heard = former._is_heard
 
     def restored(self, now: float) -> None:
         """Go on with subscriptions of an earlier start.
@@ -112,7 +116,7 @@ class Synthesis:
             self._sign(job_id, known, now)
             return ()
         status, job = known.status, self._same(known)
-        self.is_unable = False
+        self.is_unable = self._is_refused = False
         if job is None:
             if status.final and not known.by_answer:
                 return ()  # it ended before it was known here
@@ -187,6 +191,8 @@ class Synthesis:
 
     def _begin(self, job_id: str, known: Job | None, now: float) -> _Job:
         job = _Job(job_id, NEVER if known is None else known.since, now, self._earliest(now))
+        if self._is_refused:
+            job.failures = MAX_FAILURES - 1
         self._jobs.pop(job_id, None)
         self._jobs[job_id] = self._active[job_id] = job
         if len(self._jobs) > MAX_JOBS:
@@ -200,6 +206,20 @@ class Synthesis:
         return now + self._poll_interval if self._table.listening else now
 
     # Whom to ask.
+
+    def listened(self, is_heard: bool, now: float) -> None:
+        """Record whether somebody listens to job events. Drops the jobs that were over before the first one did.
+
+        These are jobs whose last image was `RECENT` ago, and jobs without a sign for `STALE`.
+        """
+        began, self._is_heard = is_heard and not self._is_heard, is_heard
+        for job in list(self._active.values()) if began else ():
+            if now - job.sign >= (RECENT if self._is_closing(job.job_id) else STALE):
+                self.drop(job.job_id)
+
+    def _is_closing(self, job_id: str) -> bool:
+        known = self._table.get(job_id)
+        return known is not None and known.closing
 
     def next(self, now: float) -> tuple[str, float] | None:
         """The job to be asked for next, and the seconds until then; None if no job is active."""
@@ -220,8 +240,11 @@ class Synthesis:
     def asked(self, job_id: str, now: float) -> None:
         """Record that the job is asked for now, or that the table had the answer."""
         job = self._jobs.get(job_id)
-        if job is not None:
-            job.asked_at, job.is_urgent = now, False
+        if job is None:
+            return
+        job.asked_at, job.is_urgent = now, False
+        if now - job.sign >= STALE and self._is_closing(job_id):
+            self.drop(job_id)  # this was the last question: the scanner does not end the job
 
     def answered(self, job_id: str, *, usable: bool) -> None:
         """Record whether the answer contained the status; if not, the pauses grow up to `max_age`."""
@@ -233,6 +256,16 @@ class Synthesis:
         """True if the questions for the job have been answered without its status too often."""
         job = self._jobs.get(job_id)
         return job is not None and job.failures >= MAX_FAILURES
+
+    def refused(self) -> bool:
+        """Record that the scanner refuses the questions for a job. Returns True if that is new.
+
+        Until it gives a status, it is asked once for each other job.
+        """
+        is_new, self._is_refused = not self._is_refused, True
+        for job in self._active.values():
+            job.failures = max(job.failures, MAX_FAILURES - 1)
+        return is_new
 
     def is_active(self, job_id: str) -> bool:
         """True if the job's end is not known, or was not told."""

@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
 from socket import gaierror
 from urllib.parse import urlsplit
 
@@ -162,6 +162,9 @@ def _silent(url: str, error: Exception, status: int = UNREACHABLE) -> ScanError:
     if isinstance(error, ConnectionRefusedError):
         return ScanError(f"{url} does not answer: {REFUSED.clause}; is it switched on, and is the port right?",
                          status)
+    if isinstance(error, RemoteDisconnected) and url.startswith("http:"):
+        return ScanError(f"{url} does not answer: it closes the connection without an answer; if it uses TLS, write "
+                         "https:// instead of http://", status)
     if isinstance(error, gaierror):
         return ScanError(f"{url} does not answer: {unresolved(urlsplit(url).hostname or '').clause}", status)
     if isinstance(error, TimeoutError):

@@ -122,8 +122,8 @@ class Scans:
             folder = ScanFolder(self._shared.folder_of(settings), self._shared.new_id())
             files = ScanFiles(self._shared, folder, self._record(settings, plan))
             await files.begin()
-        except OSError as error:
-            self._refuse(name, _said(error))
+        except OSError as error:  # its file has a hidden name, which helps nobody
+            self._refuse(name, f"{self._shared.folder_of(settings)}: {error.strerror or error}")
             return
         if folder.folder in self._shared.unfinished:  # it can be used now
             self._tasks.run(finish_interrupted(self._shared, [folder.folder]))

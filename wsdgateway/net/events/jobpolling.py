@@ -82,8 +82,9 @@ class JobPolling:
 
     def _schedule(self) -> None:
         self._cancel()
-        if (self._stopped or self._asking is not None or self._bridge.device is None
-                or not self._subscribers.wants(JOB_STATUS, JOB_END_STATE)):
+        is_heard = self._subscribers.wants(JOB_STATUS, JOB_END_STATE)
+        self._bridge.synthesis.listened(is_heard, self._seconds())
+        if self._stopped or self._asking is not None or self._bridge.device is None or not is_heard:
             return
         due = self._bridge.synthesis.next(self._seconds())
         if due is not None:
@@ -124,9 +125,10 @@ class JobPolling:
             if answer.fault == NOT_SUPPORTED:
                 synthesis.is_unable = True
             synthesis.drop(job_id)
-            self.log.warn("{scanner}: the scanner refuses GetJobElements ({fault}), so subscribers get no events of "
-                          "job {job_id}{others}", scanner=self._bridge.name, fault=answer.fault, job_id=job_id,
-                          others=" and later ones" if synthesis.is_unable else "")
+            if synthesis.refused():
+                self.log.warn("{scanner}: the scanner refuses GetJobElements ({fault}), so subscribers get no events "
+                              "of job {job_id} and of later ones until it answers", scanner=self._bridge.name,
+                              fault=answer.fault, job_id=job_id)
 
     async def _look_into_history(self, job_id: str) -> None:
         """Ask once whether a job that the scanner does not know has ended."""

@@ -276,6 +276,8 @@ class ScanJobExecution:
     def _forget(self, command: Forget) -> None:
         created = command.job.created
         assert created is not None
+        # A scanner without events tells no end, and the gateway asks for no more images of the job.
+        self._bridge.table.out_of_images(created.job_id)
         self._quotas.job_ended(self._bridge.name, created.job_id)
         forgetting = self._store.end_job(self._bridge.name, created.job_id)
         forgetting.addErrback(lambda failure: self.log.failure(
