@@ -122,16 +122,19 @@ def test_pages_are_converted_in_the_sandbox(within, folder):
     for path in (page, made, joined):
         path.touch()
         shutil.chown(path, USER)
-    requests = [("convert", [str(page), str(made), "image/jpeg", 100, 200]),
-                ("join", [[str(page), str(made)], str(joined), 100, 200])]
+    requests = [("convert", [str(page), str(made), "image/jpeg", 100, 200], None),
+                ("join", [[str(page), str(made)], str(joined), 100, 200], [])]
     worker = subprocess.Popen([*within, sys.executable, "-P", "-m", "wsdgateway.conversion.worker"], text=True,
                               env={**os.environ, "PYTHONPATH": os.getcwd()}, stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with worker:
-        for request in requests:
+        for *request, result in requests:
             worker.stdin.write(json.dumps(request) + "\n")
             worker.stdin.flush()
-            assert worker.stdout.readline() == '["done", null]\n', worker.stderr.read()
+            answer = worker.stdout.readline()
+            if answer != json.dumps(["done", result]) + "\n":
+                worker.kill()  # its standard error has an end only then
+                pytest.fail(answer + worker.stderr.read())
         [limit] = [line for line in Path(f"/proc/{child(worker.pid)}/limits").read_text().splitlines()
                    if line.startswith("Max address space")]
         worker.stdin.close()

@@ -69,6 +69,8 @@ from wsdgateway.storage.opening import open_store
 from wsdgateway.storage.store import FinishedJob, StoreError
 
 STOP_MARGIN = 10.0  # seconds by which the time for a stop that systemd is told exceeds the gateway's own limits
+_RELOADED = ("{file} reloaded: {added} scanner(s) added, {changed} replaced, {removed} removed; changed sections: "
+             "{sections}")
 
 
 def _quotas(config: Config) -> dict[str, Any]:
@@ -323,11 +325,11 @@ class GatewayService(MultiService):
         self.announcements.configure(config)
         configure_escl(self.escl, config)
         self.metrics.config_read(self.wall())
-        summary = (f"{config.file} reloaded: {len(changes.added)} scanner(s) added, {len(changes.changed)} replaced, "
-                   f"{len(changes.removed)} removed; changed sections: "
-                   f"{', '.join(f'[{name}]' for name in changes.sections) or 'none'}")
-        self._reloads.succeeded(summary, warnings)
-        self.logger.info("{summary}", summary=summary)
+        told = {"file": config.file, "added": len(changes.added), "changed": len(changes.changed),
+                "removed": len(changes.removed),
+                "sections": ", ".join(f"[{name}]" for name in changes.sections) or "none"}
+        self._reloads.succeeded(_RELOADED.format_map(told), warnings)
+        self.logger.info(_RELOADED, **told)
 
     def _not_loaded(self, failure: Failure) -> None:
         place = places_in(self.config.file)(("gateway", "state"))
