@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from urllib.request import urlopen
@@ -94,6 +95,19 @@ def test_tail_shows_failed_exchanges_and_ends_cleanly(office, tmp_path, until):
         assert tail.communicate(timeout=60)[1] == ""
     assert tail.returncode == 0
     assert "Subscribe" not in (tmp_path / "tail").read_text()
+
+
+def test_sighup_before_the_reactor_runs_does_not_end_the_gateway(office, tmp_path):
+    """The ports may be open by then."""
+    office.write()
+    script = ("import os, signal\nfrom twisted.internet import reactor\nfrom twisted.scripts.twistd import run\n"
+              "begin = reactor.run\ndef signaled(*arguments, **more):\n    os.kill(os.getpid(), signal.SIGHUP)\n"
+              "    reactor.callLater(0.5, reactor.stop)\n    begin(*arguments, **more)\n"
+              "reactor.run = signaled\nrun()\n")
+    done = subprocess.run([sys.executable, "-c", script, "-n", "--pidfile=", "wsdgateway", "--config", "gateway.toml"],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "gateway.toml reloaded: 0 scanner(s) added" in done.stdout
 
 
 def test_sighup_reads_the_configuration_again(office, until):

@@ -95,8 +95,8 @@ def makeService(options: Options) -> IService:
         remark = make_log(twistd, options.user)
         if remark is not None:
             Logger().warn("{line}", line=remark)
-    reactor.callWhenRunning(
-        signal.signal, signal.SIGHUP, lambda *_: reactor.callFromThread(service.reload))  # type: ignore[attr-defined]
+    # Before the ports are open: by default, the signal ends the process.
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(service.reload))  # type: ignore[attr-defined]
     if twistd.get("logger"):
         if config.gateway.logs_otherwise:
             Logger().warn("[gateway] log_level and log_format have no effect, because twistd --logger replaces the log")
