@@ -161,7 +161,9 @@ async def test_a_folder_that_goes_during_the_scan(panel, caught):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_scanner_that_cannot_be_reached_any_more(panel, caught):
+async def test_a_scanner_that_cannot_be_reached_any_more(panel, caught, monkeypatch):
+    # If it stops between two pages, the next one is asked for again after each of these, for 39 s in all.
+    monkeypatch.setattr("wsdgateway.bridge.scanjobs.scanjobs.PAUSES", (0.05, 0.05))
     made = await panel(FEEDER, feeder_pages=5, page_seconds=0.3)
     made.press()
     await until(lambda: kept(made) == 2)
