@@ -3,13 +3,13 @@
 Nothing in it is ever replaced or deleted, except by the user.
 """
 
-import errno
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from wsdgateway.bridge.uploads.upload import Upload, as_record
+from wsdgateway.storage.ownfolder import sync
 
 REASON = ".json"  # is added to the name of a file
 MAX_NAME = 255  # bytes of a file name
@@ -71,15 +71,3 @@ def _names(folder: Path, name: str) -> Iterator[Path]:
     while True:
         number += 1
         yield folder / f"{kept}-{number}{dot}{extension}"
-
-
-def sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk. Raises `OSError`."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some file systems cannot sync a folder
-            raise
-    finally:
-        os.close(descriptor)

@@ -6,13 +6,12 @@ with any other file is refused, because the configuration must have named it by 
 """
 
 import errno
-import fcntl
 import os
 import re
-import stat
 from contextlib import suppress
 from pathlib import Path
 
+from wsdgateway.storage.ownfolder import OwnFolder, problem_with_own_folder
 from wsdgateway.storage.store import NotOurs, StoreError
 
 PREFIX, SUFFIX = "scan-", ".page"
@@ -82,7 +81,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock: int | None = None
+        self._own = OwnFolder(folder, "spool", LOCK)
         self._identity: tuple[int, int] | None = None
         self._last = 0
 
@@ -104,23 +103,7 @@ class Spool:
             raise
 
     def _open(self) -> int:
-        with suppress(FileExistsError):
-            self.folder.mkdir(0o700)
-        found = self.folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-            raise NotOurs(f"{self.folder}: the spool must be a folder that belongs to the gateway's user; give another "
-                          "folder")
-        leftovers = self.leftovers()
-        self._lock = os.open(self.folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NotOurs(f"{self.folder}: another gateway is using the spool; stop it, or give another folder"
-                          ) from None
-        except OSError:
-            pass  # a file system without locks
-        self.folder.chmod(0o700)
-        self._identity = found.st_dev, found.st_ino
+        self._identity, leftovers = self._own.claim(self.leftovers)
         for path in leftovers:
             path.unlink(missing_ok=True)
         return len(leftovers)
@@ -168,21 +151,9 @@ class Spool:
 
     def close(self) -> None:
         """Let other processes use the folder."""
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            os.close(lock)
+        self._own.release()
 
 
 def problem_with_spool(folder: Path) -> str | None:
     """The reason why the gateway could not use a folder as its spool; None if it could. Nothing is changed."""
-    if not os.path.lexists(folder):
-        parent = folder.parent
-        return None if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK) else (
-            f"{folder}: the folder {parent} does not exist, or is not writable for the user who runs this check")
-    if folder.is_symlink() or not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return f"{folder}: must be a folder that is writable for the user who runs this check"
-    try:
-        Spool(folder).leftovers()
-    except StoreError as error:
-        return str(error)
-    return None
+    return problem_with_own_folder(folder, Spool(folder).leftovers)

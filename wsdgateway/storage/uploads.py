@@ -10,20 +10,18 @@ begin with a dot, and a file with the name of the destination beside it. `failed
 gateway never deletes anything there.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import attrs
 
 from wsdgateway.bridge.uploads.upload import FAILED, SENT, WAITING, Upload, as_record, from_record
-from wsdgateway.storage.failedfiles import FailedFiles, sync
+from wsdgateway.storage.failedfiles import FailedFiles
+from wsdgateway.storage.ownfolder import OwnFolder, problem_with_own_folder, sync
 from wsdgateway.storage.store import NotOurs, StoreError
 
 LOCK = "uploads.lock"
@@ -53,7 +51,7 @@ class UploadFolder:
         self.folder = folder
         self.failed = FailedFiles(folder / FAILED_FOLDER)
         self.incoming = folder / INCOMING
-        self._lock: int | None = None
+        self._own = OwnFolder(folder, "upload queue", LOCK)
 
     def exists(self) -> bool:
         """True if a gateway has used the folder."""
@@ -78,25 +76,14 @@ class UploadFolder:
             raise
 
     def _open(self) -> None:
-        with suppress(FileExistsError):
-            self.folder.mkdir(0o700)
-        found = self.folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-            raise NotOurs(f"{self.folder}: the upload queue must be a folder that belongs to the gateway's user; give "
-                          "another folder")
-        for _ in self.entries():
-            pass  # refuses other files before anything is changed
-        self._lock = os.open(self.folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NotOurs(f"{self.folder}: another gateway is using the upload queue; stop it, or give another folder"
-                          ) from None
-        except OSError:
-            pass  # a file system without locks
-        self.folder.chmod(0o700)
+        self._own.claim(self.check)
         for folder in (self.failed.folder, self.incoming):
             folder.mkdir(0o700, exist_ok=True)
+
+    def check(self) -> None:
+        """Raise `NotOurs` if there are other files."""
+        for _ in self.entries():
+            pass
 
     def entries(self) -> Iterator[tuple[str, str]]:
         """The id and the kind of each file of the queue. Raises `NotOurs` if there are other files."""
@@ -259,22 +246,9 @@ class UploadFolder:
 
     def close(self) -> None:
         """Let other processes use the folder."""
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            os.close(lock)
+        self._own.release()
 
 
 def problem_with_uploads(folder: Path) -> str | None:
     """The reason why the gateway could not use a folder for its uploads; None if it could. Nothing is changed."""
-    if not os.path.lexists(folder):
-        parent = folder.parent
-        return None if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK) else (
-            f"{folder}: the folder {parent} does not exist, or is not writable for the user who runs this check")
-    if folder.is_symlink() or not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return f"{folder}: must be a folder that is writable for the user who runs this check"
-    try:
-        for _ in UploadFolder(folder).entries():
-            pass
-    except StoreError as error:
-        return str(error)
-    return None
+    return problem_with_own_folder(folder, UploadFolder(folder).check)

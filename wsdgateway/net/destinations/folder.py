@@ -26,6 +26,7 @@ import attrs
 from wsdgateway.bridge.destinations.filenames import EXTENSIONS, candidates
 from wsdgateway.config.destinationchecks import file_name
 from wsdgateway.config.wrong import Wrong
+from wsdgateway.storage.ownfolder import sync
 from wsdgateway.storage.spool import SpoolFile
 
 PREFIX, PART, PAGE, OUT = ".wsdgateway-", ".part", ".page.part", ".out.part"
@@ -123,7 +124,7 @@ class ScanFolder:
 
     def keep(self, arrived: Path, number: int) -> Path:
         """Mark the page in a file that `new_page` made as complete, and sync it."""
-        _sync(arrived)
+        sync(arrived)
         kept = self._path(f"-{number}{PAGE}")
         arrived.rename(kept)
         return kept
@@ -147,7 +148,7 @@ class ScanFolder:
             final = self.folder / name
             if _link(source, final):
                 source.unlink(missing_ok=True)
-                _sync(self.folder)
+                sync(self.folder)
                 return final
         raise OSError(errno.EEXIST, f"no name is free for {record.pattern}", str(self.folder))
 
@@ -234,17 +235,6 @@ def problem_with(folder: Path) -> str | None:
         return f"{folder}: must be a folder"
     return None if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else (
         f"{folder}: is not writable for the user who runs this check")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some file systems cannot sync a folder
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _link(source: Path, final: Path) -> bool:
