@@ -1,4 +1,4 @@
-"""What happens to a file after a scan from the panel: its upload and its command, as its destination says.
+"""Uploads each file of a scan from the panel, and runs the command for it, as its destination says.
 
 Implements `net.destinations.after.IAfterScan`.
 """

@@ -29,7 +29,7 @@ def _microseconds(seconds: float) -> int:
 
 
 class Supervision:
-    """What systemd is told. `environment` has its variables; they are removed at `start`.
+    """Tells systemd the state of the gateway. `environment` has its variables; they are removed at `start`.
 
     `problems` returns why the gateway is not ready, `waits` whether every listener was tried, so that it waits for
     addresses; `describe` returns the line of status when it is ready.

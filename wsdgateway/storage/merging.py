@@ -52,7 +52,7 @@ def _ports(known: Content, listed: Content) -> tuple[tuple[str, int], ...]:
 
 
 def _offers(known: Content, listed: Content) -> tuple[KeptOffer, ...]:
-    """What scanners offer by eSCL: what was read since the start, and what the file has of other scanners."""
+    """The offers of eSCL scanners: what was read since the start, and what the file has of other scanners."""
     names = {one.scanner for one in known.escl_offers}
     return (*(one for one in listed.escl_offers if one.scanner not in names), *known.escl_offers)
 

@@ -34,7 +34,7 @@ _COPIED = 1 << 20  # bytes at a time
 
 @attrs.frozen
 class Found:
-    """What an earlier start has left: the files that wait, those without a record, and a line for each oddity.
+    """The rest of an earlier start: the files that wait, those without a record, and a line for each oddity.
 
     `scans` are complete scans in `incoming/`, each with the name of its destination.
     """

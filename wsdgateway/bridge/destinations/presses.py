@@ -51,7 +51,7 @@ def destination_of(press: Pressed, entries: tuple[Entry, ...]) -> Entry | None:
 
 
 class Accepted(Enum):
-    """What happens to a press."""
+    """The outcomes of adding a press."""
 
     TAKEN = "it is scanned when its turn has come"
     REPEATED = "it has been taken already"

@@ -30,7 +30,7 @@ _COLORS = {"color": ("RGB24", "Grayscale8", BILEVEL), "gray": ("Grayscale8", "RG
 
 @attrs.frozen
 class PanelOffer:
-    """What a scanner offers at the time of a press; each part is empty or None if the scanner has not told it."""
+    """The offer of a scanner at the time of a press; each part is empty or None if the scanner has not told it."""
 
     configuration: ScannerConfiguration = attrs.field(factory=lambda: ScannerConfiguration((), {}))
     default: DocumentParameters = attrs.field(factory=DocumentParameters)

@@ -55,7 +55,7 @@ def _lack(host: Name, host_records: tuple[Record, ...]) -> Record:
 
 
 def identity(record: Record) -> Identity:
-    """What two records have in common that say the same."""
+    """The identity of a record; it is the same for records that say the same."""
     return folded(record.name), record.kind, plain_data(record)
 
 

@@ -1,4 +1,4 @@
-"""What a responder sends: packets, and answers packed into messages that fit."""
+"""Packets of a responder, and answers packed into messages that fit."""
 
 from collections.abc import Iterable, Iterator
 

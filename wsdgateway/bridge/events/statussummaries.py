@@ -19,7 +19,7 @@ class MadeSummary:
 
 
 class StatusSummaries:
-    """What subscribers were told of one scanner's status; at first, that it is idle."""
+    """The status of one scanner as subscribers were told it; idle at first."""
 
     def __init__(self) -> None:
         self._told: tuple[str | None, frozenset[str]] = (IDLE, frozenset())

@@ -1,4 +1,4 @@
-"""What the outcome of an upload request means for its file: accepted, rejected for good, or to be sent again.
+"""Decides by the outcome of an upload request about its file: accepted, rejected for good, or to be sent again.
 
 RFC 9110 sections 10.2.3 (Retry-After) and 15.
 """

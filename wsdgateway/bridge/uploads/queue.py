@@ -31,7 +31,7 @@ class Limits:
 
 @attrs.define
 class _Server:
-    """What is known about a server: failed attempts in a row, and the end of the pause."""
+    """The state of a server: failed attempts in a row, and the end of the pause."""
 
     failures: int = 0
     not_before: float = 0.0

@@ -1,4 +1,4 @@
-"""What happens to a scanned file after it was written: the interface between destinations and uploads and commands."""
+"""Interface between destinations and the handling of their files: uploads and commands."""
 
 from pathlib import Path
 from typing import Protocol

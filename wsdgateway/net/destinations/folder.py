@@ -50,7 +50,7 @@ def _lines(value: Any) -> int:
 
 @attrs.frozen
 class Record:
-    """What is needed to finish a scan: scanner, destination, format and pattern of its files, and their values.
+    """The record for finishing a scan: scanner, destination, format and pattern of its files, and their values.
 
     `dots` is the resolution per inch, `lines` the number of lines of a page if the image does not say it; 0 if nothing
     says it.

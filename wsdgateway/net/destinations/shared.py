@@ -1,4 +1,4 @@
-"""What the destinations of all scanners share: spool, conversion, uploads, metrics, and the last files."""
+"""The parts that the destinations of all scanners share: spool, conversion, uploads, metrics, and the last files."""
 
 from collections import deque
 from collections.abc import Callable

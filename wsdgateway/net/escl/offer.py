@@ -32,7 +32,7 @@ _NAMES = ("ScannerDescription", "ScannerConfiguration", "DefaultScanTicket")
 
 @attrs.frozen
 class Offer:
-    """What a scanner offers: its configuration and the parameters of its default ticket; its name and location."""
+    """The offer of a scanner: its configuration and the parameters of its default ticket; its name and location."""
 
     configuration: ScannerConfiguration
     default: DocumentParameters

@@ -24,7 +24,7 @@ class OwnJobs:
         self.execution: ScanJobExecution | None = None
 
     def execute(self, spool: Spool, room: Room, new_job_id: Callable[[], str]) -> ScanJobExecution:
-        """What runs the jobs; the same for all callers.
+        """Return the execution of the jobs, the same for all callers.
 
         `room` is the room in the `spool`, which scanners share; `new_job_id` makes names that cannot be guessed.
         """

@@ -35,7 +35,7 @@ def address_of(place: str) -> str | None:
 
 @attrs.frozen
 class Supervisor:
-    """What the environment says: where to send messages (None: nowhere), and the watchdog's time in seconds, if any."""
+    """Systemd's address for messages (None: nowhere), and the watchdog's time in seconds, if any."""
 
     address: str | None = None
     watchdog: float | None = None

@@ -1,4 +1,4 @@
-"""What an eSCL scanner offered when it was last read: kept over restarts, so that it is offered while it is off.
+"""The offer of an eSCL scanner when it was last read, kept over restarts, so that it is offered while it is off.
 
 WS-Scan, GetScannerElements; WS-Devices, ThisModel and ThisDevice.
 """
