@@ -22,6 +22,7 @@ from wsdgateway.config.sections import (
     Admin,
     Allow,
     Cache,
+    Cluster,
     Config,
     Destination,
     Discovery,
@@ -49,7 +50,7 @@ class ConfigError(Exception):
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _TABLES = {"gateway": Gateway, "cache": Cache, "events": Events, "discovery": Discovery, "limits": LimitsConfig,
-           "exchange_log": ExchangeLog, "admin": Admin, "escl": Escl, "uploads": UploadsConfig}
+           "exchange_log": ExchangeLog, "admin": Admin, "escl": Escl, "uploads": UploadsConfig, "cluster": Cluster}
 _ARRAYS = {"listen": Listen, "scanner": ScannerConfig, "allow": Allow,
            "destination": Destination}
 _SECTIONS = {**{name: f"[{name}]" for name in _TABLES}, **{name: f"[[{name}]]" for name in _ARRAYS}}

@@ -41,6 +41,7 @@ class Gateway:
 
     name: str = _key(checks.text, attrs.Factory(socket.gethostname))
     state: str = _key(checks.state, "sqlite:gateway.sqlite", show=checks.without_password)
+    password_file: str | None = _key(checks.text, None)
     log_level: str = _key(checks.log_level, "info")
     log_format: str = _key(checks.log_format, "text")
 
@@ -271,6 +272,21 @@ class UploadsConfig:
 
 
 @attrs.frozen
+class Cluster:
+    """`[cluster]`"""
+
+    name: str | None = _key(checks.text, None)
+    endpoint: str | None = _key(checks.endpoint, None)
+    address: str | None = _key(checks.base_url, None)
+    certificate: str | None = _key(checks.text, None)
+    key: str | None = _key(checks.text, None)
+    ca: str | None = _key(checks.text, None)
+    lease: float = _key(seconds(1.0, 60.0), 4.0)
+    alone: bool = _key(checks.flag, True)
+    source: str | None = _key(checks.local_interface, None)
+
+
+@attrs.frozen
 class Config:
     """A whole configuration. Relative paths are relative to `folder`; `file` is the file named in messages."""
 
@@ -288,6 +304,7 @@ class Config:
     admin: Admin = Admin()
     escl: Escl | None = None
     uploads: UploadsConfig = UploadsConfig()
+    cluster: Cluster = Cluster()
     file: str = ""
     unused_state: Path | None = None  # the default place of the store, while an older one beside `file` is used
 

@@ -1,0 +1,76 @@
+"""The values that gateways on one Redis exchange: registrations, owners, and the view that each tick returns.
+
+Times on a gateway are seconds of its boot clock (CLOCK_BOOTTIME), which also counts while the process or the host is
+stopped. Times at the server are its seconds since 1970.
+"""
+
+from collections.abc import Mapping
+
+import attrs
+
+NO_TOKEN = 0
+
+
+@attrs.frozen
+class Registration:
+    """A gateway as it is registered, for one run of its process.
+
+    `identifier` is drawn at each start; `name` is that of `[cluster] name`. `address` is the URL of its peer link,
+    empty without one. `sections` holds the names of the scanners that it is configured for, each with the digest of its
+    section. It has tried to reach those in `unreachable`, and failed. `holds_address` is true while the address at
+    which scanners notify the gateways, if they share one, is on this host.
+    """
+
+    identifier: str
+    name: str
+    address: str
+    version: str
+    sections: Mapping[str, str] = attrs.field(factory=dict)
+    unreachable: frozenset[str] = frozenset()
+    holds_address: bool = False
+
+
+@attrs.frozen
+class Owner:
+    """The owner of a scanner: its fencing token, the identifier of the gateway, the rest of its lease in seconds."""
+
+    token: int
+    identifier: str
+    remaining: float
+
+
+@attrs.frozen
+class View:
+    """The answer to a tick, as it was at the server when it was written.
+
+    `time` is the server's. `era` counts the restarts and failovers of the server; `grace` is what is left of the time
+    after one, in seconds, in which only an owner whose own lease clock still runs gets its lease back, else 0.
+    `gateways` are the registered ones, this one included. `owners` has the scanners that are owned in this era. The
+    leases of the scanners in `renewed` have been renewed by this tick. `wishes` maps scanners to the name of the
+    gateway that shall own it.
+    """
+
+    time: float
+    era: int
+    grace: float
+    gateways: tuple[Registration, ...]
+    owners: Mapping[str, Owner]
+    renewed: frozenset[str]
+    wishes: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Acquired:
+    """The scanner is owned from now on, by this token. `time` is the server's."""
+
+    token: int
+    time: float
+
+
+@attrs.frozen
+class Refused:
+    """The scanner was not acquired: `owner` has it, or, if that is None, the grace lasts `grace` more seconds."""
+
+    owner: Owner | None
+    grace: float
+    time: float

@@ -1,0 +1,1 @@
+"""The network part of several gateways on one Redis: ticks, takeovers, and the link between gateways."""

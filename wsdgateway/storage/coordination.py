@@ -1,0 +1,71 @@
+"""The interface of the shared server through which several gateways coordinate, and its errors.
+
+`storage.redis` implements it. Each method is one command to the server with a deadline (`DEADLINE`); what it changes,
+it changes at once and completely, or not at all.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+from wsdgateway.bridge.cluster.values import Acquired, Refused, Registration, View
+from wsdgateway.storage.store import StoreError
+
+DEADLINE = 1.0  # seconds for a command
+
+
+class NotNow(StoreError):
+    """The server gave no answer within the deadline, or cannot serve now. Whether a write was made is not known.
+
+    It never means that the gateway has lost a scanner.
+    """
+
+
+class Fenced(StoreError):
+    """The write was refused: the gateway no longer owns the scanner by that token. Nothing was written."""
+
+
+class NameTaken(StoreError):
+    """Another running gateway is registered under the same `[cluster] name`."""
+
+
+class ICoordination(Interface):
+    """The ownership of scanners at the server. The Deferreds fail with `NotNow` if the server cannot serve."""
+
+    def tick(registration: Registration, lease: float, renewals: Mapping[str, int],
+             scanners: Iterable[str]) -> Deferred[View]:
+        """Registers this gateway for `lease` seconds, renews its leases, and returns the view.
+
+        `renewals` maps each scanner to the token by which it is owned; a lease that is owned by another token, or has
+        run out at the server, is not renewed. The view tells of `scanners`. A server that is not the one on which the
+        era began starts a new era, in which nothing is owned. Fails with `NameTaken`.
+        """
+
+    def acquire(scanner: str, identifier: str, lease: float, mine: int,
+                still_valid: bool) -> Deferred[Acquired | Refused]:
+        """Makes this gateway the owner of a scanner for `lease` seconds, unless it has one.
+
+        `mine` is the token that this process remembers to have had, 0 if none; `still_valid` is true if its own lease
+        clock for it still runs. In the grace only such a gateway gets the scanner, and only if `mine` is larger than
+        the token of an owner that it has by now. The new token is larger than every earlier one that the server, or
+        this gateway, knows of.
+        """
+
+    def release(scanner: str, identifier: str, token: int) -> Deferred[bool]:
+        """Ends an ownership, and rings the bell.
+
+        Returns False if the gateway does not own the scanner by that token.
+        """
+
+    def wish(scanner: str, gateway: str) -> Deferred[None]:
+        """Records for a few seconds that the gateway of that name shall own the scanner, and rings the bell."""
+
+    def leave(identifier: str) -> Deferred[None]:
+        """Ends the registration of a gateway that stops, and rings the bell."""
+
+    def listen(bell: Callable[[], None]) -> None:
+        """Sets the function that is called when another gateway rings the bell. A ring may be lost."""
+
+    def peer_secret() -> Deferred[bytes]:
+        """Returns the secret that gateways show each other on the peer link. It is drawn once and kept."""
