@@ -21,9 +21,10 @@ def run_fenced(connection: RedisConnection, scanner: str, token: int, identifier
                commands: Sequence[Command]) -> Deferred[list[Any]]:
     """Runs the commands at once if this gateway owns the scanner by the token, and returns their answers.
 
-    The answers are bytes, integers, lists and None, as the server sends them. Each command is its name, its key (see `keys`) and its arguments, at most `MAX_ARGUMENTS`. Fails with `Fenced` if
-    the ownership has ended: then nothing was written. Fails with `NotNow` if the server cannot serve, or in the grace
-    of a new era, in which the owner has yet to get its lease back.
+    The answers are bytes, integers, lists and None, as the server sends them. Each command is its name, its key (see
+    `keys`) and its arguments, at most `MAX_ARGUMENTS` words. Fails with `Fenced` if the ownership has ended: then
+    nothing was written. Fails with `NotNow` if the server cannot serve, or in the grace of a new era, in which the owner
+    has yet to get its lease back.
     """
     arguments: list[Any] = []
     for command in commands:
