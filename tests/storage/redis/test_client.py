@@ -13,7 +13,6 @@ from wsdgateway.storage.coordination import DEADLINE, NotNow
 from wsdgateway.storage.redis import keys
 from wsdgateway.storage.redis.client import MAX_WAITING
 
-
 SHORT = 2.0  # a deadline, in seconds, within which a loaded machine answers
 
 
