@@ -65,7 +65,8 @@ class Ownership:
     """The ownership of one scanner as the gateway `me` (its identifier) sees it.
 
     `seconds` is the length of a lease, `alone` whether the gateway may go on without the server. All times are boot
-    times in seconds; `sent` is when the request was sent whose answer an input is.
+    times in seconds; `sent` is when the request was sent whose answer an input is. `try_at` is the time of the last
+    `Try` that still counts, else infinite.
     """
 
     def __init__(self, scanner: str, me: str, lease: Lease, *, seconds: float, alone: bool) -> None:
@@ -74,7 +75,7 @@ class Ownership:
         self._former: str | None = None
         self._free_since: float | None = None
         self._not_before = float("-inf")
-        self._try_at = _NEVER
+        self.try_at = _NEVER
         self._settled_at = float("-inf")
         self._is_asking = False
         self._is_stopping = False
@@ -111,7 +112,7 @@ class Ownership:
 
     def due(self, now: float) -> list[Command]:
         """Handle that the time of `Try` has come."""
-        if now < self._try_at:
+        if now < self.try_at:
             return []
         self._forget_plan()
         return self._input("due")
@@ -194,11 +195,11 @@ class Ownership:
         if self._free_since is None or view.grace > 0.0:
             self._free_since = now + view.grace
         wait = delay(view, self.scanner, self._me, self._former)
-        self._try_at = max(self._free_since + wait, trusted_from, self._not_before)
-        return self.due(now) or [Try(self._try_at)]
+        self.try_at = max(self._free_since + wait, trusted_from, self._not_before)
+        return self.due(now) or [Try(self.try_at)]
 
     def _forget_plan(self) -> None:
-        self._free_since, self._try_at = None, _NEVER
+        self._free_since, self.try_at = None, _NEVER
 
     def _settle(self, now: float) -> None:
         """Note the end of an Acquire: a tick that was sent before does not tell what it has changed."""
