@@ -26,6 +26,8 @@ from wsdgateway.storage.coordination import DEADLINE, ICoordination, NameTaken, 
 LEASE, DRIFT, SCANNER = 4.0, 0.02, "desk"
 TICK = LEASE / 4
 CALM = ALONE_SECONDS + TICK + DEADLINE  # after which nobody has a reason left to go on alone
+STOP_TIMEOUT = 5.0
+SETTLING = LEASE + STOP_TIMEOUT + 2.0  # and the grace: after which the only gateway that runs owns the scanner
 SENTINEL_GRACE, SINGLE_GRACE = 15.0, 5.0
 ISOLATED_WRITES = 10.0  # seconds for which a master that is cut off takes writes (min-replicas-max-lag)
 
@@ -94,7 +96,8 @@ class Process:
         self._registration = Registration(self.identifier, f"gateway-{number}", "", "1", {SCANNER: "1"})
         self.coordinator = Coordinator(
             self, Connection(self), self.leases, Composition(self._begin, self._end),
-            registration=lambda: self._registration, boot_time=self.seconds, lease=LEASE, alone=True, stop_timeout=5.0)
+            registration=lambda: self._registration, boot_time=self.seconds, lease=LEASE, alone=True,
+            stop_timeout=STOP_TIMEOUT)
 
     # The clock and the reactor of the process.
 
@@ -204,7 +207,7 @@ class World:
         self._lost_data_at = float("-inf")
         self._last = (0, None)  # token and process of the last valid owner, as the scanner saw them
         self._last_at = float("-inf")
-        self._starts = itertools.count()
+        self._starts, self._replacing = itertools.count(), True
         self.processes = [self._start(number) for number in range(gateways)]
 
     # Time.
@@ -265,8 +268,20 @@ class World:
         """An administrator moves the scanner."""
         self.server.wish(SCANNER, f"gateway-{number}")
 
-    def heal(self):
-        """End all that disturbs."""
+    def survive(self, number):
+        """End all that disturbs, and all other processes, for good."""
+        for other in [*range(number), *range(number + 1, len(self.processes))]:
+            self.processes[other].is_alive = False
+        self._replacing = False
+        self._replace(number, at_once=True)
+        self._heal()
+
+    def is_served_by(self, number):
+        """True if that process owns and serves the scanner."""
+        process = self.processes[number]
+        return process.is_alive and process.is_served and process.lease.is_valid
+
+    def _heal(self):
         self._up_from, self._healed_at = min(self._up_from, self.now), min(self._healed_at, self.now)
         for process in self.processes:
             process.stopped_until, process.losing_until = min(process.stopped_until, self.now), 0.0
@@ -293,11 +308,6 @@ class World:
     def is_calm(self, seconds):
         """True if nothing has disturbed for some seconds."""
         return self.now - self._disturbed_at > seconds
-
-    def owners(self):
-        """The processes that serve the scanner now."""
-        return [process for process in self.processes if process.is_alive and process.is_served
-                and process.lease.holds()]
 
     # What must not happen.
 
@@ -331,8 +341,8 @@ class World:
         self.at(self.now + self.random.uniform(0.0, 1.0), process.coordinator.start)
         return process
 
-    def _replace(self, number):
-        if not self.processes[number].is_alive:
+    def _replace(self, number, at_once=False):
+        if (at_once or self._replacing) and not self.processes[number].is_alive:
             self.processes[number] = self._start(number)
 
     def _went_away(self, silent_for, lost):
@@ -359,6 +369,11 @@ def run(seed, variant, seconds=60.0):
     while world.now < end:
         happen(world, chance)
         world.advance(chance.expovariate(1 / 3.0))
+    survivor = chance.randrange(gateways)
+    world.survive(survivor)
+    world.advance(SETTLING + variant.grace)
+    if not world.is_served_by(survivor):
+        world.violations.append((round(world.now, 3), "unserved though a gateway runs"))
     return world
 
 

@@ -41,8 +41,8 @@ class Coordinator:
     """The part of this gateway in the cluster.
 
     `registration` returns this gateway as it is now, without `unreachable` and `alone`. `leases` are the leases that
-    the data plane looks at. `lease` is the length of a lease in seconds, `alone` whether owners go on without the server,
-    `stop_timeout` the time in seconds for requests that run when a scanner is handed over.
+    the data plane looks at. `lease` is the length of a lease in seconds, `alone` whether owners go on without the
+    server, `stop_timeout` the time in seconds for requests that run when a scanner is handed over.
     """
 
     log = Logger()
