@@ -325,7 +325,8 @@ class World:
         token, process = self._last
         if owner.lease.token == token and process is owner:
             return
-        is_lost = self._lost_data_at >= self._last_at or self._isolated_from <= self._last_at <= self._healed_at
+        granted = self._last_at - DEADLINE  # at the earliest
+        is_lost = self._lost_data_at >= granted or self._isolated_from <= self._last_at <= self._healed_at + DEADLINE
         is_known = not is_lost or (process is not None and (token, process.identifier) in owner.seen_tokens)
         if owner.lease.token <= token and (is_known or process is owner):
             self._violated(f"token {owner.lease.token} after {token}")
