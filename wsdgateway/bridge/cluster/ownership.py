@@ -3,24 +3,23 @@
 One gateway at a time owns a scanner, by a lease at the shared server; the others follow. The machine receives what the
 server answers and returns commands (`bridge.cluster.commands`)::
 
-                       due                 acquired                alone
-     ┌► following ◄───────────► taking ─────────────► owning ◄───────────────► alone
-     │      │     refused,                            │    │   renewed,        │  │
-     │      │ stop  unanswered                        │    │   acquired        │  │
-     │      ▼                   leave, stop           │    │ lapsed, taken,    │  │
-     │   stopped           ┌──────────────────────────┘◄───│ newer             │  │
-     │      ▲              ▼                               ▼                   │  │
-     │      │ ended     leaving ───────────────────────► ending ◄──────────────┘  │
-     │      │ (stop)       │ ▲   lapsed, taken, newer      │                      │
-     └──────┴──────────────┘ └───────────────────────────  │ ─────────────────────┘
-     ▲      ended                        leave, stop       │ ended
-     └─────────────────────────────────────────────────────┘
+                      due                acquired               alone
+    following ───────────────► taking ─────────────► owning ──────────────► alone
+        ▲                        │                     ▲                      │
+        └────────────────────────┘                     └──────────────────────┘
+         refused, beaten, outdated                        renewed, acquired
 
-    stop: following ─► stopped, taking ─► withdrawing ─► stopped, with a Release if the scanner was acquired meanwhile.
-    begin_failed: owning, alone ─► following, with a Release. outdated: taking ─► following, with a Release.
+    owning, alone ─── taken, lapsed, newer, beaten, outdated ───► ending ─── ended ───► following
+                                                                    ▲
+                                                                    │ taken, lapsed, newer
+    owning, alone ─── leave, stop ─────────────────────────────► leaving ─── ended ───► following
 
-In `leaving` the gateway owns the scanner until it has ended what runs, then it is released. In `ending` it does not own
-it any more. In both, `stop` makes `stopped` the next state in place of `following`.
+    following ─── stop ───► stopped
+    taking ─── stop ───► withdrawing ─── refused, beaten, outdated ───► stopped
+    owning, alone ─── begin_failed ───► following
+
+In `leaving` the gateway owns the scanner until it has ended what runs; then it releases it. In `ending` it does not own
+it any more. After `stop`, both lead to `stopped` in place of `following`.
 
 - In `owning` and `alone` only `Lease.holds` says whether the gateway owns the scanner at this moment, because a process
   that was stopped gets its inputs late.
