@@ -253,8 +253,8 @@ class Coordinator:
         self._sections.compare(own, view)
         changes = [owner.remaining + AFTER_LEASE for owner in view.owners.values()
                    if owner.identifier != self._identifier]
-        if view.grace > 0.0:
-            changes.append(view.grace + AFTER_GRACE)
+        # An owner that is alone asks before all others when the grace is over, or the server's clock is trusted again.
+        changes += [wait + AFTER_GRACE for wait in (view.grace, self._clock.trusted_from - now) if wait > 0.0]
         self._tick_at(min([sent + self._period, *(now + change for change in changes)]))
         for owned in list(self._scanners.values()):
             owned.carry_out(owned.machine.answered(view, sent, now, self._clock.trusted_from))
@@ -292,8 +292,8 @@ class Coordinator:
         machine = Ownership(name, self._identifier, self._leases.of(name), seconds=self._lease, alone=self._alone)
         return OwnedScanner(
             self._reactor, self._coordination, machine, attrs.evolve(self._composition, changed=self._changed),
-            identifier=self._identifier, lease=self._lease, boot_time=self._boot_time, stop_timeout=self._stop_timeout,
-            check=self.check, owner_name=self._known.owner_name)
+            self._clock, identifier=self._identifier, lease=self._lease, boot_time=self._boot_time,
+            stop_timeout=self._stop_timeout, check=self.check, owner_name=self._known.owner_name)
 
     async def _remove(self, name: str) -> None:
         owned = self._scanners[name]
