@@ -1,0 +1,29 @@
+"""Fixtures for the tests against a Redis server."""
+
+import pytest
+import pytest_twisted
+
+from tests.redisserver import redis_server, redis_servers
+from wsdgateway.storage.redis.address import parse
+from wsdgateway.storage.redis.client import RedisClient
+
+__all__ = ("redis_server", "redis_servers")
+
+
+@pytest.fixture
+def make_client():
+    """Makes clients of a URL, and closes them after the test.
+
+    Their deadline is long, because a loaded machine is no failure; tests of the deadline pass their own.
+    """
+    from twisted.internet import reactor
+
+    made = []
+
+    def make(url, password=None, deadline=30.0, **options):
+        made.append(RedisClient(reactor, parse(url, password), deadline=deadline, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        pytest_twisted.blockon(one.close())
