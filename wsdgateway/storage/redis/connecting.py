@@ -7,6 +7,7 @@ may take writes that will be lost, so that every connection begins with the ques
 
 import re
 import socket
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +23,9 @@ SENTINEL_PART = 0.3  # of the deadline for one Sentinel, so that another one can
 
 # Codes of error replies after which another server may be the master, or the connection is of no use.
 _OTHER_SERVER = re.compile(r"\b(?:READONLY|MASTERDOWN|NOREPLICAS|LOADING|UNBLOCKED)\b")
+
+
+_GUARD = threading.Lock()  # so that no socket is closed, and its number used again, while it is being shut down
 
 
 class _Tracked:
@@ -41,17 +45,18 @@ class _Tracked:
 
     def break_off(self) -> None:
         """Ends the connection; a thread that waits for it gets an error."""
-        if (watched := self.watched) is not None:
-            with suppress(OSError):
-                watched.shutdown(socket.SHUT_RDWR)
+        with _GUARD, suppress(OSError):
+            if self.watched is not None:
+                self.watched.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
         """Closes the connection. Only the thread that uses it may call this."""
         with suppress(Exception):
             self.disconnect()  # type: ignore[attr-defined]
-        watched, self.watched = self.watched, None
-        if watched is not None:
-            watched.close()
+        with _GUARD:
+            if self.watched is not None:
+                self.watched.close()
+                self.watched = None
 
 
 class _Tcp(_Tracked, redis.Connection):
