@@ -1,7 +1,6 @@
 """The commands that read and write the data of one scanner in Redis.
 
-Its keys are those of `key`: clients' subscriptions, subscriptions held at the scanner and jobs of the gateway's own,
-each a hash by identifier; its eSCL offer; a list of finished jobs, the oldest first.
+`storage.redis.keys` describes the keys, `storage.redis.values` the values.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,21 +10,12 @@ from typing import Any
 import attrs
 
 from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
-from wsdgateway.storage.redis import values
+from wsdgateway.storage.redis import keys, values
+from wsdgateway.storage.redis.fencing import Command
 from wsdgateway.storage.store import Content, FinishedJob, Unreadable
 
-PREFIX = "wsdgateway:"
-SCHEMA = f"{PREFIX}schema"
-SCANNERS = f"{PREFIX}scanners"  # the set of the names of all scanners that have data
-VERSION = "1.0"  # a program reads every version with the same number before the dot
-SUBSCRIPTIONS, HELD, OWN_JOBS, OFFER, FINISHED = KINDS = "subs", "held", "jobs", "offer", "done"
+VERSION = "1.0"  # of the format; a program reads every version with the same number before the dot
 FIELDS = 200  # in one HSET, because a script cannot pass on any number of arguments
-
-Command = tuple[str | bytes | int, ...]
-
-
-def key(scanner: str, kind: str) -> str:
-    return f"{PREFIX}{{{scanner}}}:{kind}"
 
 
 @attrs.frozen
@@ -39,8 +29,8 @@ class Read:
 
 def reading(scanner: str) -> list[Command]:
     """Returns the commands that read the data of a scanner, except for its finished jobs."""
-    return [("GET", SCHEMA), ("HGETALL", key(scanner, SUBSCRIPTIONS)), ("HGETALL", key(scanner, HELD)),
-            ("HGETALL", key(scanner, OWN_JOBS)), ("GET", key(scanner, OFFER))]
+    return [("GET", keys.SCHEMA), ("HGETALL", keys.subscriptions(scanner)), ("HGETALL", keys.held(scanner)),
+            ("HGETALL", keys.own_jobs(scanner)), ("GET", keys.offer(scanner))]
 
 
 def read(where: str, scanner: str, replies: Sequence[Any], offset: float) -> Read:
@@ -49,27 +39,21 @@ def read(where: str, scanner: str, replies: Sequence[Any], offset: float) -> Rea
     Raises `Unreadable`.
     """
     subscriptions, held, own_jobs, offer = (
-        checked(where, key(scanner, kind), reply) for kind, reply in zip(KINDS, replies[1:], strict=False))
+        checked(where, str(name), reply) for (_, name), reply in zip(reading(scanner)[1:], replies[1:], strict=True))
     check_schema(where, replies[0])
-    with _explained(where, scanner, SUBSCRIPTIONS):
+    with explained(where, keys.subscriptions(scanner)):
         numbered = sorted((values.read_subscription(scanner, name.decode(), value, offset)
                            for name, value in subscriptions.items()), key=lambda one: one[0])
-    with _explained(where, scanner, HELD):
+    with explained(where, keys.held(scanner)):
         at_scanner = tuple(values.read_held(scanner, name.decode(), value, offset) for name, value in held.items())
-    with _explained(where, scanner, OWN_JOBS):
+    with explained(where, keys.own_jobs(scanner)):
         jobs = tuple(values.read_own_job(scanner, name.decode(), value) for name, value in own_jobs.items())
-    with _explained(where, scanner, OFFER):
+    with explained(where, keys.offer(scanner)):
         offers = [] if offer is None else [values.read_offer(scanner, offer)]
     return Read(
         Content(tuple(one for _, one in numbered), at_scanner, own_jobs=jobs,
                 escl_offers=tuple(one for _, one in offers)),
         {one.identifier: number for number, one in numbered}, max((number for number, _ in offers), default=0))
-
-
-@contextmanager
-def _explained(where: str, scanner: str, kind: str) -> Iterator[None]:
-    with explained(where, key(scanner, kind)):
-        yield
 
 
 @contextmanager
@@ -95,8 +79,8 @@ def check_schema(where: str, value: Any) -> None:
     """Raises `Unreadable` if the data was written by a version that this one cannot read, or by another program."""
     if value is None:
         return
-    with explained(where, SCHEMA):
-        major = int(checked(where, SCHEMA, value).decode().partition(".")[0])
+    with explained(where, keys.SCHEMA):
+        major = int(checked(where, keys.SCHEMA, value).decode().partition(".")[0])
     if major > int(VERSION.partition(".")[0]):
         raise Unreadable(f"{where}: the store was written by a newer version of wsdgateway (schema {value.decode()}, "
                          f"this version supports {VERSION}); use that version, or another database")
@@ -104,7 +88,7 @@ def check_schema(where: str, value: Any) -> None:
 
 def registering(scanner: str) -> list[Command]:
     """Returns the commands that come with each write, so that they also follow a loss of the server's data."""
-    return [("SETNX", SCHEMA, VERSION), ("SADD", SCANNERS, scanner)]
+    return [("SETNX", keys.SCHEMA, VERSION), ("SADD", keys.SCANNERS, scanner)]
 
 
 @attrs.frozen
@@ -120,23 +104,22 @@ def differences(scanner: str, before: Content, after: Content, by: Numbering) ->
     """Returns the commands that turn one content of a scanner into another."""
     number, offset = by.numbers.__getitem__, by.offset
     return [
-        *_changes(key(scanner, SUBSCRIPTIONS), {one.identifier: one for one in before.subscriptions},
+        *_changes(keys.subscriptions(scanner), {one.identifier: one for one in before.subscriptions},
                   {one.identifier: one for one in after.subscriptions},
                   lambda one: values.write_subscription(one, number(one.identifier), offset)),
-        *_changes(key(scanner, HELD), {one.identifier: one for one in before.held},
+        *_changes(keys.held(scanner), {one.identifier: one for one in before.held},
                   {one.identifier: one for one in after.held}, lambda one: values.write_held(one, offset)),
-        *_changes(key(scanner, OWN_JOBS), {one.job_id: one for one in before.own_jobs},
+        *_changes(keys.own_jobs(scanner), {one.job_id: one for one in before.own_jobs},
                   {one.job_id: one for one in after.own_jobs}, values.write_own_job),
         *_offering(scanner, before.escl_offers, after.escl_offers, by.offer_number)]
 
 
-def _changes(name: str, before: Mapping[str, Any], after: Mapping[str, Any],
+def _changes(key: str, before: Mapping[str, Any], after: Mapping[str, Any],
              write: Callable[[Any], bytes]) -> Iterator[Command]:
-    if gone := [field for field in before if field not in after]:
-        for some in batched(gone):
-            yield "HDEL", name, *some
+    for gone in batched([field for field in before if field not in after]):
+        yield "HDEL", key, *gone
     for fields in batched([field for field, one in after.items() if before.get(field) != one]):
-        yield "HSET", name, *(part for field in fields for part in (field, write(after[field])))
+        yield "HSET", key, *(part for field in fields for part in (field, write(after[field])))
 
 
 def batched(fields: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -146,21 +129,25 @@ def batched(fields: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def _offering(scanner: str, before: Sequence[KeptOffer], after: Sequence[KeptOffer], number: int) -> Iterator[Command]:
     if before and not after:
-        yield "DEL", key(scanner, OFFER)
+        yield "DEL", keys.offer(scanner)
     for offer in after:
-        if offer not in before:
-            yield "SET", key(scanner, OFFER), values.write_offer(offer, number)
+        if not any(offer is one for one in before):  # an equal one that is kept again becomes the newest
+            yield "SET", keys.offer(scanner), values.write_offer(offer, number)
 
 
 def rewriting(scanner: str, content: Content, by: Numbering) -> list[Command]:
     """Returns the commands that replace the data of a scanner, except for its finished jobs."""
-    return [("DEL", *(key(scanner, kind) for kind in KINDS if kind != FINISHED)),
+    return [("DEL", *_kept(scanner)),
             *differences(scanner, Content(), content, by)]
+
+
+def _kept(scanner: str) -> tuple[str, ...]:
+    return keys.subscriptions(scanner), keys.held(scanner), keys.own_jobs(scanner), keys.offer(scanner)
 
 
 def removing(scanner: str) -> list[Command]:
     """Returns the commands that delete everything of a scanner."""
-    return [("DEL", *(key(scanner, kind) for kind in KINDS)), ("SREM", SCANNERS, scanner)]
+    return [("DEL", *_kept(scanner), keys.done(scanner)), ("SREM", keys.SCANNERS, scanner)]
 
 
 # Finished jobs.
@@ -168,18 +155,18 @@ def removing(scanner: str) -> list[Command]:
 def adding(scanner: str, jobs: Iterable[FinishedJob], history: int) -> list[Command]:
     """Returns the commands that append finished jobs, and delete the oldest ones beyond the history."""
     written = [values.write_finished(job) for job in jobs]
-    return [*(("RPUSH", key(scanner, FINISHED), *some) for some in batched(written)), limiting(scanner, history)]
+    return [*(("RPUSH", keys.done(scanner), *some) for some in batched(written)), limiting(scanner, history)]
 
 
 def limiting(scanner: str, history: int) -> Command:
-    return "LTRIM", key(scanner, FINISHED), -history, -1
+    return "LTRIM", keys.done(scanner), -history, -1
 
 
 def reading_finished(scanner: str, most: int | None) -> Command:
     """Returns the command that reads the finished jobs, or the latest ones, at most `most`, which is larger than 0."""
-    return "LRANGE", key(scanner, FINISHED), 0 if most is None else -most, -1
+    return "LRANGE", keys.done(scanner), 0 if most is None else -most, -1
 
 
 def marking(scanner: str, place: int, job: FinishedJob) -> Command:
     """Returns the command that replaces a finished job at its place in the list."""
-    return "LSET", key(scanner, FINISHED), place, values.write_finished(job)
+    return "LSET", keys.done(scanner), place, values.write_finished(job)

@@ -9,13 +9,14 @@ Its state is one of::
          │ take                     take
       (new) ──────────────────────────────────► UNREADABLE
 
-In UNWRITTEN, writes change memory alone, until the whole has been written. In FENCED they fail. In UNREADABLE, Redis has
-values that this version cannot read; they are left unchanged, and writes change memory alone.
+In UNWRITTEN, writes change memory alone, until the whole has been written. In FENCED they fail. In UNREADABLE, Redis
+has values that this version cannot read; they are left unchanged, and writes change memory alone.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Container
 from enum import Enum, auto
+from itertools import zip_longest
 from typing import Any
 
 import attrs
@@ -23,7 +24,8 @@ from twisted.internet.defer import DeferredLock
 
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.redis import contents
-from wsdgateway.storage.redis.contents import Command, Numbering
+from wsdgateway.storage.redis.contents import Numbering
+from wsdgateway.storage.redis.fencing import Command
 from wsdgateway.storage.store import Content, FinishedJob
 
 MAX_SUPERSEDED = 1000  # JobIds of one scanner that were reused while the server was away
@@ -72,7 +74,7 @@ class ScannerData:
         before = self.content
         write(self.memory)
         after = self.content
-        if after.escl_offers != before.escl_offers and after.escl_offers:
+        if any(offer is not one for offer, one in zip_longest(after.escl_offers, before.escl_offers)):
             self._offer_number = self._next_number()
         self._numbers = {one.identifier: self._numbers.get(one.identifier) or self._next_number()
                          for one in after.subscriptions}

@@ -16,9 +16,9 @@ from twisted.logger import Logger
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.memory import MemoryStore
-from wsdgateway.storage.redis import shareddata
+from wsdgateway.storage.redis import keys, shareddata
 from wsdgateway.storage.redis.client import RedisConnection
-from wsdgateway.storage.redis.contents import SCHEMA, check_schema
+from wsdgateway.storage.redis.contents import check_schema
 from wsdgateway.storage.store import StoreError
 
 MAX_PENDING = 1000  # changes that wait for the server, of each kind; older ones are dropped
@@ -46,7 +46,7 @@ class SharedStore:
 
     async def _run(self, command: Callable[[Any], T]) -> T:
         def run(redis: Any) -> T:
-            check_schema(self._where, redis.get(SCHEMA))
+            check_schema(self._where, redis.get(keys.SCHEMA))
             return command(redis)
 
         return await self._connection.run(run)

@@ -22,10 +22,9 @@ from wsdgateway.bridge.frontends.escl.keptoffer import MAX_KEPT, KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.coordination import Fenced, NotNow
 from wsdgateway.storage.memory import MemoryStore
-from wsdgateway.storage.redis import contents, values
+from wsdgateway.storage.redis import contents, keys, values
 from wsdgateway.storage.redis.client import RedisClient
-from wsdgateway.storage.redis.contents import Command
-from wsdgateway.storage.redis.fencing import run_fenced
+from wsdgateway.storage.redis.fencing import Command, run_fenced
 from wsdgateway.storage.redis.outage import Outage
 from wsdgateway.storage.redis.scannerdata import ScannerData, State, merge_jobs
 from wsdgateway.storage.redis.shared import SharedStore
@@ -128,11 +127,10 @@ class RedisStore:
         left at the scanner.
         """
         def names(redis: Any) -> list[str]:
-            found = sorted(name.decode() for name in redis.smembers(contents.SCANNERS))
+            found = sorted(name.decode() for name in redis.smembers(keys.SCANNERS))
             pipeline = redis.pipeline(transaction=False)
             for name in found:
-                pipeline.exists(*(contents.key(name, kind) for kind in (
-                    contents.SUBSCRIPTIONS, contents.HELD, contents.OWN_JOBS)))
+                pipeline.exists(keys.subscriptions(name), keys.held(name), keys.own_jobs(name))
             return [name for name, some in zip(found, pipeline.execute(), strict=True) if some]
 
         return self._connection.run(names)
@@ -290,7 +288,7 @@ class RedisStore:
 
     def _read_jobs(self, scanner: str, listed: Any) -> list[FinishedJob | None]:
         """Returns the finished jobs in a reply, with None for each that cannot be read, which stays as it is."""
-        name = contents.key(scanner, contents.FINISHED)
+        name = keys.done(scanner)
         jobs: list[FinishedJob | None] = []
         for value in contents.checked(self._where, name, listed):
             try:
