@@ -86,9 +86,9 @@ def check_schema(where: str, value: Any) -> None:
                          f"this version supports {VERSION}); use that version, or another database")
 
 
-def registering(scanner: str) -> list[Command]:
-    """Returns the commands that come with each write, so that they also follow a loss of the server's data."""
-    return [("SETNX", keys.SCHEMA, VERSION), ("SADD", keys.SCANNERS, scanner)]
+def registering(scanner: str) -> Command:
+    """Returns the command that comes with each write, so that it also follows a loss of the server's data."""
+    return "SADD", keys.SCANNERS, scanner
 
 
 @attrs.frozen

@@ -17,7 +17,6 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.recovery import IN_MEMORY
 from wsdgateway.storage.store import StoreError
 
@@ -25,7 +24,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds; shorter than for a file, sinc
 
 
 class Outage:
-    """Whether the server is away. `write_all` writes everything that waits, and raises `NotNow` while it cannot.
+    """Whether the server is away. `write_all` writes everything that waits, and raises `StoreError` if it cannot.
 
     `on_return` is called when the server is used again.
     """
@@ -81,7 +80,7 @@ class Outage:
     async def _try(self) -> None:
         try:
             await self._write_all()
-        except NotNow as problem:
+        except StoreError as problem:
             self.begin(problem)
             return
         if self.problem is not None:
@@ -102,8 +101,9 @@ class Outage:
             self._timer.cancel()
             self._timer = None
 
-    async def close(self) -> None:
-        """Tries once more if something waits, and ends the attempts."""
+    async def close(self, is_waiting: bool) -> None:
+        """Ends the attempts, after the last one if something waits."""
         self._stopped = True
         self._forget_timer()
-        await self.retry()
+        if is_waiting or self._trying is not None:
+            await self.retry()

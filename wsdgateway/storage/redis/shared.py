@@ -45,8 +45,14 @@ class SharedStore:
         self._ports: OrderedDict[str, int] = OrderedDict()
 
     async def _run(self, command: Callable[[Any], T]) -> T:
+        """Runs a command. A server without data, such as one that has lost it, gets that of memory before."""
+        known = self._memory.content
+
         def run(redis: Any) -> T:
-            check_schema(self._where, redis.get(keys.SCHEMA))
+            schema = redis.get(keys.SCHEMA)
+            check_schema(self._where, schema)
+            if schema is None:
+                shareddata.restore(redis, known)
             return command(redis)
 
         return await self._connection.run(run)
@@ -116,10 +122,7 @@ class SharedStore:
         if self._names or self._ports:
             return
         try:
-            content, has_data = await self._run(lambda redis: shareddata.read(redis, self._where))
-            if not has_data and self._memory.content.adopted + self._memory.content.escl_ports:
-                await self.restore()
-                return
+            content = await self._run(lambda redis: shareddata.read(redis, self._where))
         except NotNow as error:
             self._begin(error)
             return

@@ -64,8 +64,8 @@ def restore(redis: Any, known: Content) -> None:
         "instance": known.instance or 0}))
 
 
-def read(redis: Any, where: str) -> tuple[Content, bool]:
-    """Returns the shared data, and whether the server has any data of gateways at all. Raises `Unreadable`."""
+def read(redis: Any, where: str) -> Content:
+    """Returns the shared data. Raises `Unreadable`."""
     pipeline = redis.pipeline(transaction=True)
     for command in reading():
         pipeline.execute_command(*command)
@@ -77,8 +77,8 @@ def reading() -> list[Command]:
             ("HGETALL", keys.ESCL_PORTS)]
 
 
-def content_of(where: str, replies: Iterable[Any]) -> tuple[Content, bool]:
-    """Returns what the replies to `reading` contain, as `read` does."""
+def content_of(where: str, replies: Iterable[Any]) -> Content:
+    """Returns what the replies to `reading` contain. Raises `Unreadable`."""
     schema, adopted, versions, instance, ports = (
         checked(where, name, reply) for name, reply in zip(_KEYS, replies, strict=True))
     check_schema(where, schema)
@@ -93,4 +93,4 @@ def content_of(where: str, replies: Iterable[Any]) -> tuple[Content, bool]:
         last = None if instance is None else int(instance)
     with explained(where, keys.ESCL_PORTS):
         given = tuple((scanner.decode(), int(port)) for scanner, port in ports.items())
-    return Content(adopted=scanners, versions=counted, instance=last, escl_ports=given), schema is not None
+    return Content(adopted=scanners, versions=counted, instance=last, escl_ports=given)

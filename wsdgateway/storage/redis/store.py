@@ -87,6 +87,8 @@ class RedisStore:
 
     async def _take(self, scanner: str) -> Content:
         replies = await self._run(contents.reading(scanner))
+        if replies[0] is None:  # no gateway has used the server yet, or it has lost its data
+            await self._shared.restore()
         self.drop(scanner)
         try:
             read = contents.read(self._where, scanner, replies, self.offset)
@@ -167,7 +169,7 @@ class RedisStore:
 
     def _fenced(self, scanner: str, commands: Sequence[Command]) -> Deferred[Any]:
         return run_fenced(self._connection, scanner, self._leases.of(scanner).token, self._identifier,
-                          [*contents.registering(scanner), *commands])
+                          [contents.registering(scanner), *commands])
 
     def _missed(self, failure: Failure, data: ScannerData, token: int, wait: Callable[[], object]) -> Any:
         """Keeps in memory what the server did not take. Returns the failure if the write was fenced."""
@@ -189,11 +191,17 @@ class RedisStore:
             self.on_fenced(data.scanner)
 
     async def _write_all(self) -> None:
-        """Writes everything that waits. Raises `NotNow`."""
-        await self._shared.restore()
+        """Writes everything that waits. Raises `NotNow`, or `Unreadable` after the rest has been written."""
+        unreadable = None
+        try:
+            await self._shared.restore()
+        except Unreadable as error:
+            unreadable = error
         while waiting := [one for one in self._scanners.values() if one.state is State.UNWRITTEN]:
             for data in waiting:
                 await self._rewrite(data)
+        if unreadable is not None:
+            raise unreadable
 
     async def _rewrite(self, data: ScannerData) -> None:
         token = self._leases.of(data.scanner).token
@@ -380,9 +388,11 @@ class RedisStore:
     # The server.
 
     def retry(self) -> Deferred[None]:
-        is_needed = self._outage.problem is not None or any(
+        return self._outage.retry() if self._is_waiting() else succeed(None)
+
+    def _is_waiting(self) -> bool:
+        return self._outage.problem is not None or any(
             data.state is State.UNWRITTEN for data in self._scanners.values())
-        return self._outage.retry() if is_needed else succeed(None)
 
     def warning(self) -> str | None:
         parts = [self._outage.warning(), *(f"{name}: {error}" for name, error in sorted(self._unreadable.items()))]
@@ -394,7 +404,7 @@ class RedisStore:
 
     async def _close(self) -> None:
         await self._run([("PING",)]).addErrback(self._unanswered)
-        await self._outage.close()
+        await self._outage.close(self._is_waiting())
         lost = [data for data in self._scanners.values() if data.state is State.UNWRITTEN]
         if lost:
             self.log.error("{problem}. Lost from memory: changes of {scanners}", problem=str(self._outage.problem),
