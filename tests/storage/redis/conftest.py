@@ -4,6 +4,7 @@ import pytest
 import pytest_twisted
 
 from tests.redisserver import redis_server, redis_servers
+from tests.storage.redis.gateways import Gateway
 from wsdgateway.storage.redis.address import parse
 from wsdgateway.storage.redis.client import RedisClient
 
@@ -27,3 +28,19 @@ def make_client():
     yield make
     for one in made:
         pytest_twisted.blockon(one.close())
+
+
+@pytest.fixture
+def gateways(redis_server):
+    """Makes gateways with a store on the server, until the test ends: `gateways(identifier, deadline)`."""
+    from twisted.internet import reactor
+
+    made = []
+
+    def make(identifier="one", **options):
+        made.append(Gateway(reactor, redis_server, identifier, **options))
+        return made[-1]
+
+    yield make
+    for gateway in made:
+        pytest_twisted.blockon(gateway.close())
