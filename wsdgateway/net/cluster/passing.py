@@ -479,6 +479,7 @@ class Passing:
 
 def _is_image(passing: _Passing) -> bool:
     """True if the scanner must be told at once when the client of this request leaves."""
+    request = passing.exchange.request
     if passing.prefix == ESCL:
-        return True
-    return b"RetrieveImage" in passing.exchange.request.body
+        return request.method == b"POST" or b"/NextDocument" in passing.rest
+    return b"RetrieveImage" in request.body
