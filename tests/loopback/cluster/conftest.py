@@ -31,7 +31,8 @@ def pair(clustered):
 
     async def start(url, *, scanner=None, cluster=None, front=None, **sections):
         owner = await clustered("owner", url, scanner=scanner, cluster=cluster, **sections)
-        other = await clustered("front", url, scanner=scanner, cluster=cluster, **(sections if front is None else front))
+        other = await clustered("front", url, scanner=scanner, cluster=cluster,
+                                **(sections if front is None else front))
         owner.own()
         owner.owners.owner = other.owners.owner = owner.registration
         return owner, other

@@ -86,7 +86,7 @@ async def test_the_line_in_the_log_is_that_of_a_local_exchange(pair, device):
 @pytest_twisted.ensureDeferred
 async def test_repeated_reads_are_recognised_by_their_bytes(pair, device):
     device.handle = lambda asked: asked.answer(status_response("7", "Completed", 1))
-    owner, front = await pair(device.url, scanner=OFF)
+    _, front = await pair(device.url, scanner=OFF)
     client = await connect(front.port)
     for number in range(6):
         message = f"urn:uuid:00000000-0000-4000-8000-00000000000{number}"

@@ -141,7 +141,7 @@ async def test_only_so_many_requests_are_held(clustered, device):
     clients = [await begun(front.port, ELEMENTS) for _ in range(2)]
     await until(lambda: front.held.count == 2)
     _, body = await ask(front.port, PATH, ELEMENTS)
-    assert "2 requests are waiting for its owner already" in reason(body)
+    assert "2 requests are waiting for an owner already" in reason(body)
     for client in clients:
         client.transport.abortConnection()
         await client.end()
@@ -327,7 +327,7 @@ def fields(**more):
 
 @pytest_twisted.ensureDeferred
 async def test_the_peer_link_answers_only_passed_requests(pair, device):
-    owner, front = await pair(device.url, scanner=OFF, allow=[{"clients": ["192.0.2.7/32"]}, {"deny": True}])
+    owner, _ = await pair(device.url, scanner=OFF, allow=[{"clients": ["192.0.2.7/32"]}, {"deny": True}])
     device.handle = lambda asked: asked.answer(b"<a/>")
     good = fields()
     assert (await ask(owner.peer_port, PATH, ELEMENTS, headers=good))[1] == b"<a/>"

@@ -339,7 +339,7 @@ class Passing:
         if passing.is_left or passing.exchange.gone:
             self._account_broken(passing)
         elif not self._is_served_here(passing):
-            self._follow(passing, passing.course.found(owner, self._accounting.now()))
+            self._follow(passing, passing.course.found(owner))
 
     def _leave(self, passing: _Passing) -> None:
         passing.is_left = True
