@@ -9,6 +9,7 @@ from tests.loopback.cluster.gateways import SCANNER
 from tests.loopback.exchanges.images import IMAGE
 from tests.messages import (
     ELEMENTS,
+    SCAN,
     create_scan_job,
     get_job_elements,
     job_request,
@@ -19,7 +20,16 @@ from tests.messages import (
 from tests.peers import ask, connect, post
 from tests.waiting import until
 from wsdgateway.bridge.cluster.passing import MAX_REDIRECTIONS
-from wsdgateway.bridge.cluster.peerfields import CLIENT, PASSED, SECRET, Passed, Record, write_passed, write_record
+from wsdgateway.bridge.cluster.peerfields import (
+    CLIENT,
+    PASSED,
+    SECRET,
+    Passed,
+    Record,
+    read_record,
+    write_passed,
+    write_record,
+)
 from wsdgateway.bridge.cluster.values import Registration
 from wsdgateway.http.messages import first
 from wsdgateway.soap.envelope import read
@@ -274,6 +284,8 @@ async def test_a_subscribe_whose_client_has_left_ends_at_the_owner(clustered, de
     (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "did not accept the secret of the gateways"),
     (b"HTTP/1.1 200 OK\r\nWSDGateway-Record: [1]\r\nContent-Length: 0\r\n\r\n", "must be a list of 12 values"),
     (b"HTTP/1.1 200 OK\r\nWSDGateway-Record: " + b"[" * 9000 + b"\r\nContent-Length: 0\r\n\r\n", "must be a list"),
+    (b"HTTP/1.1 200 OK\r\nWSDGateway-Body: 2\r\nContent-Length: 4\r\n\r\n<a/>", "must be a list of 12 values"),
+    (b"HTTP/1.1 200 OK\r\nWSDGateway-Body: 9\r\nContent-Length: 4\r\n\r\n<a/>", "must be a list of 12 values"),
     (b"HTTP/1.1 200 OK\r\nWSDGateway-Token: -1\r\nContent-Length: 0\r\n\r\n", "its token must be a number"),
     (b"HTTP/1.1 421 No\r\nWSDGateway-Owner: {}\r\nContent-Length: 0\r\n\r\n", "must be an identifier, a name"),
     (b'HTTP/1.1 421 No\r\nWSDGateway-Owner: ["a","b","file:///"]\r\nContent-Length: 0\r\n\r\n', "an http URL"),
@@ -330,7 +342,10 @@ async def test_the_peer_link_answers_only_passed_requests(pair, device):
     owner, _ = await pair(device.url, scanner=OFF, allow=[{"clients": ["192.0.2.7/32"]}, {"deny": True}])
     device.handle = lambda asked: asked.answer(b"<a/>")
     good = fields()
-    assert (await ask(owner.peer_port, PATH, ELEMENTS, headers=good))[1] == b"<a/>"
+    head, body = await ask(owner.peer_port, PATH, ELEMENTS, headers=good)
+    assert (head.status, first(head.headers, b"wsdgateway-body"), body[:4]) == (200, b"4", b"<a/>")
+    assert read_record(body[4:]) == Record("GetScannerElements", "device", SCANNER, None, f"{SCAN}/GetScannerElements",
+                                           read(ELEMENTS).message_id)
     for headers, status in (
             (b"", 403), (good.replace(b"5ec4e7", b"5ec4e8"), 403), (good.replace(b"192.0.2.7:5", b"here"), 400),
             (good.replace(b"192.0.2.7:5", b"192.0.2.x:5"), 400), (good.replace(b"false", b"0"), 400),

@@ -97,16 +97,19 @@ class Held:
 
 
 class Course:
-    """The course of one request from `now` on, in seconds. `reads` tells whether it may be sent a second time."""
+    """The course of one request from `now` on, in seconds.
+
+    `reads` tells whether it may be sent a second time. `last` is the gateway to which it has been passed already.
+    """
 
     __slots__ = ("_broken", "_held", "_last", "_redirections", "_until", "reads", "why")
 
-    def __init__(self, held: Held, reads: Callable[[], bool], now: float) -> None:
+    def __init__(self, held: Held, reads: Callable[[], bool], now: float, last: Registration | None = None) -> None:
         self._held = held
         self._until = now + HOLD_SECONDS
         self._broken = False
         self._redirections = 0
-        self._last: Registration | None = None
+        self._last = last
         self.reads = reads
         self.why = ""
 
