@@ -12,6 +12,7 @@ from wsdgateway.config.sections import (
     Admin,
     Allow,
     Cache,
+    Cluster,
     Config,
     Destination,
     Discovery,
@@ -27,7 +28,8 @@ from wsdgateway.config.sections import (
 
 SECTIONS = {"gateway": Gateway, "listen": Listen, "scanner": ScannerConfig, "cache": Cache, "events": Events,
             "discovery": Discovery, "limits": LimitsConfig, "allow": Allow, "exchange_log": ExchangeLog,
-            "admin": Admin, "escl": Escl, "destination": Destination, "uploads": UploadsConfig}
+            "admin": Admin, "escl": Escl, "destination": Destination, "uploads": UploadsConfig,
+            "cluster": Cluster}
 NUMBERS = [(name, field) for name, kind in SECTIONS.items() for field in attrs.fields(kind)
            if re.search(r"\b(int|float)\b", str(field.type)) and "bool" not in str(field.type)]
 

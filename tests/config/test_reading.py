@@ -52,14 +52,14 @@ def test_a_listener_is_needed(data, message):
 @pytest.mark.parametrize(("sections", "message"), [
     ({"scanner": [{**SCANNER, "max_conections": 1}]},
      "[[scanner]] front-desk max_conections: unknown key; did you mean max_connections?"),
-    ({"gateway": {"colour": 1}}, "[gateway] colour: unknown key; the keys are name, state, log_level, "
-                                                                     "log_format"),
+    ({"gateway": {"colour": 1}}, "[gateway] colour: unknown key; the keys are name, state, password_file, "
+                                                                     "log_level, log_format"),
     ({"gateway": {"STATE": 1}}, "[gateway] STATE: unknown key; did you mean state?"),
     ({"scaner": [SCANNER]}, "[scaner]: unknown section; did you mean [[scanner]]?"),
     ({"chache": {}}, "[chache]: unknown section; did you mean [cache]?"),
     ({"nonsense": {}}, "[nonsense]: unknown section; the sections are [gateway], [cache], [events], [discovery], "
-                       "[limits], [exchange_log], [admin], [escl], [uploads], [[listen]], [[scanner]], [[allow]], "
-                        "[[destination]]"),
+                       "[limits], [exchange_log], [admin], [escl], [uploads], [cluster], [[listen]], [[scanner]], "
+                       "[[allow]], [[destination]]"),
     ({"scanner": SCANNER}, "[scanner]: must be written as a section [[scanner]], in double brackets"),
     ({"allow": 5}, "allow = 5: must be written as a section [[allow]], in double brackets"),
     ({"cache": 5}, "cache = 5: must be a section that begins with [cache]"),

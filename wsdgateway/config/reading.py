@@ -13,6 +13,7 @@ import attrs
 
 from wsdgateway.config.certificates import check_tls
 from wsdgateway.config.checks import NAME
+from wsdgateway.config.cluster import check_cluster
 from wsdgateway.config.destinations import check_destinations
 from wsdgateway.config.endpoints import listening_place
 from wsdgateway.config.esclports import check_escl
@@ -226,6 +227,7 @@ def make_config(data: dict[str, Any], path: str, lines: Mapping[TomlPath, int] =
     folder = Path(path).resolve().parent
     check_header_files(values, folder, reading.wrong)
     check_tls(values, folder, reading.wrong)
+    check_cluster(values, folder, reading.wrong)
     if reading.problems:
         raise ConfigError(reading.problems)
     return Config(folder=folder, file=path, **values)
@@ -270,16 +272,17 @@ def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
 
 
 def _check_ports(reading: _Reading, values: dict[str, Any]) -> None:
-    """Checks that no two of [[listen]] and [admin] have the same port and interface, however they are written."""
+    """Checks that no two of [[listen]], [admin] and [cluster] have the same port and interface, in any spelling."""
     listeners = [*((_section("listen", position, None), one) for position, one in enumerate(values.get("listen", ()))),
-                 (Section("[admin]", ("admin",)), values.get("admin"))]
+                 (Section("[admin]", ("admin",)), values.get("admin")),
+                 (Section("[cluster]", ("cluster",)), values.get("cluster"))]
     seen: dict[tuple[str, int], tuple[Section, str]] = {}
     for section, one in listeners:
-        place = None if one is None else listening_place(one.endpoint)
+        place = None if one is None or one.endpoint is None else listening_place(one.endpoint)
         if one is None or place is None:
             continue
         former, endpoint = seen.setdefault(place, (section, one.endpoint))
-        if former is not section and (endpoint != one.endpoint or section.label == "[admin]"):
+        if former is not section and (endpoint != one.endpoint or not section.label.startswith("[[")):
             reading.wrong(section, "endpoint", one.endpoint, f"unique: {former} has the same port and interface"
                           f"{reading.line_of((*former.path, 'endpoint'))}")
 

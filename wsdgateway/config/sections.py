@@ -40,7 +40,8 @@ class Gateway:
     """`[gateway]`"""
 
     name: str = _key(checks.text, attrs.Factory(socket.gethostname))
-    state: str = _key(checks.state, "sqlite:gateway.sqlite", show=checks.without_password)
+    state: str = attrs.field(default="sqlite:gateway.sqlite", repr=lambda value: repr(checks.without_password(value)),
+                             metadata={"check": checks.state, "show": checks.without_password})
     password_file: str | None = _key(checks.text, None)
     log_level: str = _key(checks.log_level, "info")
     log_format: str = _key(checks.log_format, "text")
@@ -275,7 +276,7 @@ class UploadsConfig:
 class Cluster:
     """`[cluster]`"""
 
-    name: str | None = _key(checks.text, None)
+    name: str | None = _key(checks.gateway_name, None)
     endpoint: str | None = _key(checks.endpoint, None)
     address: str | None = _key(checks.base_url, None)
     certificate: str | None = _key(checks.text, None)
@@ -283,7 +284,7 @@ class Cluster:
     ca: str | None = _key(checks.text, None)
     lease: float = _key(seconds(1.0, 60.0), 4.0)
     alone: bool = _key(checks.flag, True)
-    source: str | None = _key(checks.local_interface, None)
+    source: str | None = _key(checks.source_address, None)
 
 
 @attrs.frozen
