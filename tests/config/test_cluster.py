@@ -65,6 +65,14 @@ def test_the_password_file_is_checked(tmp_path):
     assert line.endswith("must be left out, because it is valid only with a state that names a Redis server")
 
 
+def test_the_authority_of_the_server_is_checked(tmp_path):
+    [line] = problems(tmp_path / "g.toml", gateway={"state": "rediss://:s3cret@h?ca=none.pem"})
+    assert line == (f'{tmp_path}/g.toml: [gateway] state = "rediss://…@h?ca=none.pem": must be a URL whose ca is a '
+                    f"file that can be read ({tmp_path}/none.pem: No such file or directory)")
+    state = f"rediss://h?ca={Certified(tmp_path, 'ca').pem.name}"
+    assert redis_of(configured(tmp_path, state=state)).ca == "ca.pem"
+
+
 def test_the_redis_server_of_a_configuration():
     assert redis_of(configured(state="memory:")) is None
     found = redis_of(configured(state="redis://u:p@h:1/2"))

@@ -5,7 +5,7 @@ import re
 import attrs
 import pytest
 
-from tests.config.configurations import LISTEN, SCANNER
+from tests.config.configurations import LISTEN, NO_SECTIONS, SCANNER
 from wsdgateway.config.numbers import Number
 from wsdgateway.config.reading import ConfigError, make_config
 from wsdgateway.config.sections import (
@@ -45,7 +45,7 @@ def with_number(section, key, value):
 
 
 def test_all_sections_and_numbers_are_covered():
-    assert set(SECTIONS) == {field.name for field in attrs.fields(Config)} - {"folder", "file", "unused_state"}
+    assert set(SECTIONS) == {field.name for field in attrs.fields(Config)} - NO_SECTIONS
     assert len(NUMBERS) >= 30
     assert [one for kind in SECTIONS.values() for one in attrs.fields(kind)
             if isinstance(one.default, int | float) and not isinstance(one.default, bool)

@@ -162,6 +162,13 @@ class TestTheDefaultPlaceOfTheStore:
         config = read(f'[gateway]\nstate = "{state}"\n', STATE_DIRECTORY="/var/lib/wsdgateway")
         assert config.gateway.state == state and texts(config) == []
 
+    def test_with_a_redis_server_the_folders_are_in_the_state_directory_too(self, read):
+        config = read('[gateway]\nstate = "redis://h"\n[escl]\n', STATE_DIRECTORY="/var/lib/wsdgateway")
+        assert (config.spool, config.upload_folder) == (
+            Path("/var/lib/wsdgateway/spool"), Path("/var/lib/wsdgateway/uploads"))
+        assert read('[gateway]\nstate = "redis://h"\n').spool == read.folder / "spool"
+        assert read('[gateway]\nstate = "memory:"\n', STATE_DIRECTORY="/x").spool == read.folder / "spool"
+
     def test_a_store_at_the_former_place_is_used_with_a_warning(self, read):
         (read.folder / "gateway.sqlite").touch()
         config = read('[gateway]\nname = "x"\n', STATE_DIRECTORY="/var/lib/wsdgateway")

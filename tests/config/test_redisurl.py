@@ -3,10 +3,12 @@
 import pytest
 
 from tests.config.configurations import LISTEN, problems
+from wsdgateway.config import checks
 from wsdgateway.config.checks import without_password
 from wsdgateway.config.reading import make_config
 from wsdgateway.config.redisurl import MAX_SENTINELS, RedisUrl, is_redis, read_redis_url
 from wsdgateway.config.wrong import Wrong
+from wsdgateway.storage.redis.address import parse
 
 
 @pytest.mark.parametrize(("url", "read"), [
@@ -14,18 +16,25 @@ from wsdgateway.config.wrong import Wrong
     ("redis://h:6380/3", RedisUrl("redis", (("h", 6380),), database=3)),
     ("redis://192.0.2.5/", RedisUrl("redis", (("192.0.2.5", 6379),))),
     ("redis://[2001:db8::5]:6380/0", RedisUrl("redis", (("2001:db8::5", 6380),))),
-    ("redis://[fe80::1%25eth0]", RedisUrl("redis", (("fe80::1%eth0", 6379),))),
     ("rediss://u:p%40ss@h", RedisUrl("rediss", (("h", 6379),), user="u", password="p@ss")),
     ("redis://:secret@h:6379/0", RedisUrl("redis", (("h", 6379),), password="secret")),
     ("redis+sentinel://h1:26379,h2:26380,h3/gateways/2", RedisUrl(
         "redis+sentinel", (("h1", 26379), ("h2", 26380), ("h3", 26379)), database=2, service="gateways")),
     ("redis+sentinel://u:p@h1,h2/gateways", RedisUrl(
         "redis+sentinel", (("h1", 26379), ("h2", 26379)), service="gateways", user="u", password="p")),
+    ("rediss://h?ca=/etc/ca.pem", RedisUrl("rediss", (("h", 6379),), ca="/etc/ca.pem")),
+    ("rediss+sentinel://h/gateways/1?ca=ca.pem", RedisUrl(
+        "rediss+sentinel", (("h", 26379),), database=1, service="gateways", ca="ca.pem")),
+    ("redis+unix:///run/redis.sock?db=2", RedisUrl("redis+unix", path="/run/redis.sock", database=2)),
     ("redis+unix:///run/redis/redis.sock", RedisUrl("redis+unix", path="/run/redis/redis.sock"))])
 def test_a_url_is_read(url, read):
     assert read_redis_url(url) == read
     assert is_redis(url)
-    assert make_config({"listen": [LISTEN], "gateway": {"state": url}}, "g.toml").gateway.state == url
+    assert checks.state(url) == url
+    opened = parse(url)
+    assert (opened.hosts, opened.path or "", opened.database, opened.master_name, opened.username, opened.password,
+            opened.ca, opened.is_tls) == (read.hosts, read.path, read.database, read.service, read.user, read.password,
+                                          read.ca, read.scheme.startswith("rediss"))
 
 
 @pytest.mark.parametrize(("url", "wanted"), [
@@ -40,7 +49,9 @@ def test_a_url_is_read(url, read):
     ("redis+sentinel://h1//0", "the NAME by which"), ("redis+sentinel://h1,/name", "each HOST a name or an address"),
     ("redis+sentinel://" + ",".join(["h"] * (MAX_SENTINELS + 1)) + "/name", "at most 16 hosts"),
     ("redis+unix://run/redis.sock", "redis+unix:///PATH"), ("redis+unix:///", "redis+unix:///PATH"),
-    ("redis+unix:///" + "x" * 107, "at most 107 bytes")])
+    ("rediss://h?ca=", "must be written as %2F"), ("redis://h?ca=x", "must be written as %2F"),
+    ("rediss://h?ca=x&db=1", "must be written as %2F"), ("redis+unix:///run/x?db=one", "the number of a database"),
+    ("redis+unix:///run/x?ca=x", "redis+unix:///PATH"), ("redis+unix:///" + "x" * 107, "at most 107 bytes")])
 def test_a_wrong_url_is_refused(url, wanted):
     with pytest.raises(Wrong) as wrong:
         read_redis_url(url)

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from wsdgateway.config.certificates import ReportMistake
-from wsdgateway.config.checks import gateway_name
+from wsdgateway.config.checks import gateway_name, without_password
 from wsdgateway.config.endpoints import Listening, identity_files, interface_of, is_ssl
 from wsdgateway.config.redisurl import RedisUrl, is_redis, read_redis_url
 from wsdgateway.config.secretfile import read_secret
@@ -115,6 +115,12 @@ def check_cluster(values: dict[str, Any], folder: Path, wrong: ReportMistake) ->
 
 
 def _gateway(gateway: Gateway, folder: Path) -> Iterator[_Problem]:
+    ca = read_redis_url(gateway.state).ca if is_redis(gateway.state) else None
+    if ca is not None:
+        try:
+            read_certificates(folder / ca)
+        except BadFile as bad:
+            yield "state", without_password(gateway.state), f"a URL whose ca is {bad}"
     if gateway.password_file is None:
         return
     if not is_redis(gateway.state):

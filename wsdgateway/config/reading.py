@@ -174,7 +174,8 @@ def read_config(path: str, environment: Mapping[str, str] = os.environ) -> Confi
         place = _place(path, int(found[1]) if found else None)
         raise ConfigError([f"{place}: not valid TOML: {error}{hint}"]) from None
     config = make_config(data, path, find_positions(text))
-    return config if "state" in data.get("gateway", {}) else _in_state_directory(config, environment)
+    config = attrs.evolve(config, state_directory=folder_of("STATE_DIRECTORY", environment))
+    return config if "state" in data.get("gateway", {}) else _in_state_directory(config)
 
 
 def read_config_again(path: str) -> Config:
@@ -187,12 +188,11 @@ def read_config_again(path: str) -> Config:
     return read_config(path)
 
 
-def _in_state_directory(config: Config, environment: Mapping[str, str]) -> Config:
+def _in_state_directory(config: Config) -> Config:
     """Moves the default store to the folder that systemd makes for the service, unless one lies at the former place."""
-    folder = folder_of("STATE_DIRECTORY", environment)
-    if folder is None:
+    if config.state_directory is None:
         return config
-    default = folder / config.gateway.state.partition(":")[2]
+    default = config.state_directory / config.gateway.state.partition(":")[2]
     if default.parent != config.folder and os.path.exists(config.folder / default.name):
         return attrs.evolve(config, unused_state=default)
     return attrs.evolve(config, gateway=attrs.evolve(config.gateway, state=f"sqlite:{default}"))

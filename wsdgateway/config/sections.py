@@ -18,6 +18,7 @@ from wsdgateway.bridge.discovery.adoption import Exclusion
 from wsdgateway.config import checks, destinationchecks
 from wsdgateway.config.endpoints import MAX_PORT
 from wsdgateway.config.numbers import rate, seconds, whole
+from wsdgateway.config.redisurl import is_redis
 from wsdgateway.scan.quirks import LENIENT, STRICT, Quirks
 from wsdgateway.tls.trust import Trust
 
@@ -308,10 +309,14 @@ class Config:
     cluster: Cluster = Cluster()
     file: str = ""
     unused_state: Path | None = None  # the default place of the store, while an older one beside `file` is used
+    state_directory: Path | None = None  # the folder that systemd makes for the service
 
     @property
     def spool(self) -> Path:
-        """The folder of the eSCL jobs' pages: that of `[escl] spool`, else `spool` beside the file of the store."""
+        """The folder of the eSCL jobs' pages: that of `[escl] spool`, else `spool` beside the file of the store.
+
+        With a Redis server it is in the folder that systemd makes for the service, else beside the configuration.
+        """
         if self.escl is not None and self.escl.spool is not None:
             return self.folder / self.escl.spool
         return self._beside_store("spool")
@@ -323,4 +328,7 @@ class Config:
 
     def _beside_store(self, name: str) -> Path:
         kind, _, where = self.gateway.state.partition(":")
-        return (self.folder / where).parent / name if kind == "sqlite" else self.folder / name
+        if kind == "sqlite":
+            return (self.folder / where).parent / name
+        folder = self.state_directory if is_redis(self.gateway.state) else None
+        return (folder or self.folder) / name
