@@ -13,11 +13,10 @@ from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.scanjobs.room import CLIENT_SHARE, Room
 from wsdgateway.config.sections import Config, Escl
 from wsdgateway.metrics import Metrics
-from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.context import EsclContext
 from wsdgateway.net.conversion import Converter
 from wsdgateway.storage.spool import Spool
-from wsdgateway.storage.store import IStore, StoreError
+from wsdgateway.storage.store import StoreError
 
 
 class SpoolUnusable(Exception):
@@ -58,14 +57,6 @@ def configure_escl(shared: EsclContext | None, config: Config) -> None:
         shared.names.clear()
         shared.names.update(host_names(config))
         shared.room.resize(*_limits(config.escl))
-
-
-async def restore_offers(shared: EsclContext, store: IStore, scanners: list[BridgedScanner]) -> None:
-    """Offer each scanner as it was when it was last read, until it is read again."""
-    shared.kept.update({one.scanner: one for one in await store.escl_offers()})
-    for scanner in scanners:
-        if scanner.escl is not None:
-            scanner.escl.restore()
 
 
 def is_for_escl(path: bytes) -> bool:

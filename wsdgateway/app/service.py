@@ -21,7 +21,7 @@ from wsdgateway.app.afterscan import open_after_scan
 from wsdgateway.app.controlsocket import ControlSocket
 from wsdgateway.app.destinations import Destinations
 from wsdgateway.app.discovery import DiscoveryService
-from wsdgateway.app.escl import configure_escl, is_for_escl, make_spool, open_spool, restore_offers, with_both
+from wsdgateway.app.escl import configure_escl, is_for_escl, make_spool, open_spool, with_both
 from wsdgateway.app.esclannouncements import EsclAnnouncements
 from wsdgateway.app.esclports import EsclPorts
 from wsdgateway.app.exchangelog import ExchangeLogging
@@ -157,7 +157,7 @@ class GatewayService(MultiService):
         for scanner in config.scanner:
             if scanner.bridge:
                 self.bridged.bridge(scanner)
-        self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery)
+        self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery, self.escl)
         refusals = RefusedRequests(accounting, self.metrics, self.recording, self.router, seconds)
         self.server = HTTPServer(
             reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
@@ -241,8 +241,6 @@ class GatewayService(MultiService):
         """Restore the content of the store, then open the listeners."""
         self.instance_id = await self.store.next_instance(int(self.wall()))
         await self._stored_state.load()
-        if self.escl is not None:
-            await restore_offers(self.escl, self.store, self.scanners)
         await self.escl_ports.load()
         if self.running:
             self.after_scan.start()
