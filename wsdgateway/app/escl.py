@@ -2,8 +2,6 @@
 
 import socket
 import uuid
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.logger import Logger
@@ -70,11 +68,3 @@ def host_names(config: Config) -> frozenset[str]:
     advertised = {urlsplit(listen.advertise).hostname or "" for listen in config.listen if listen.advertise}
     return frozenset(name.lower() for name in (
         *own, *(f"{name}.local" for name in own), *advertised, *config.admin.hosts, *announced_hosts(config)) if name)
-
-
-def with_both(first: Callable[[Any], None], second: Callable[[], None]) -> Callable[[Any], None]:
-    """A function that calls the first with its argument, and then the second."""
-    def both(argument: Any) -> None:
-        first(argument)
-        second()
-    return both

@@ -21,7 +21,7 @@ from wsdgateway.app.afterscan import open_after_scan
 from wsdgateway.app.controlsocket import ControlSocket
 from wsdgateway.app.destinations import Destinations
 from wsdgateway.app.discovery import DiscoveryService
-from wsdgateway.app.escl import configure_escl, is_for_escl, make_spool, open_spool, with_both
+from wsdgateway.app.escl import configure_escl, is_for_escl, make_spool, open_spool
 from wsdgateway.app.esclannouncements import EsclAnnouncements
 from wsdgateway.app.esclports import EsclPorts
 from wsdgateway.app.exchangelog import ExchangeLogging
@@ -156,7 +156,7 @@ class GatewayService(MultiService):
         self.bridged.destinations = self.destinations.shared
         for scanner in config.scanner:
             if scanner.bridge:
-                self.bridged.bridge(scanner)
+                self.bridged.add(scanner)
         self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery, self.escl)
         refusals = RefusedRequests(accounting, self.metrics, self.recording, self.router, seconds)
         self.server = HTTPServer(
@@ -165,11 +165,10 @@ class GatewayService(MultiService):
             log=log, quotas=self._quotas, denied=refusals.denied, broken_off=refusals.unread,
             writes=writes, repeated=self.repeats.serve, is_partial=self.repeats.is_partial,
             refuses_bare=refuses_bare)
-        self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.scanners, self.store,
+        self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.bridged.known, self.store,
                                     lambda host: self._ports.base_at(host), wall=wall)
         self.escl_ports.on_change = self._escl_changed
-        self.bridged.on_added = with_both(self.bridged.on_added, self.escl_ports.changed)
-        self.bridged.on_removed = with_both(self.bridged.on_removed, self.escl_ports.changed)
+        self.bridged.on_known = self.escl_ports.changed
         self.listeners: list[Listener] = []
         overview = self.overview = Overview(
             config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,

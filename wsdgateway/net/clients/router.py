@@ -61,9 +61,14 @@ class Router:
         """Unmount the resources of a scanner."""
         name = scanner.name.encode()
         for prefix in scanner.resources:
-            del self._exact[_path(name, prefix)]
+            self._exact.pop(_path(name, prefix), None)
             self._below.pop((name, prefix), None)
         self._on_change()
+
+    def resource_of(self, scanner: bytes, prefix: bytes) -> Resource | None:
+        """The resource of a scanner with that prefix; None if there is none."""
+        found = self._exact.get(_path(scanner, prefix))
+        return None if found is None else found[0]
 
     def respond(self, exchange: Exchange) -> None:
         """Answer a request, now or later."""
