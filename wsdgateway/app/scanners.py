@@ -279,4 +279,5 @@ class BridgedScanners:
             authorities=frozenset(
                 urlsplit(listen.advertise).netloc.lower() for listen in config.listen if listen.advertise),
             served=" ".join(f"{listen.endpoint} {listen.advertise}" + (
-                " TLS" if listen.certificate else "") for listen in config.listen))
+                " TLS" if listen.certificate else "") for listen in config.listen),
+            source=config.cluster.source or "")

@@ -68,7 +68,7 @@ class BridgedScanner:
             context.sockets, options, seconds=context.seconds, writes=context.writes,
             rate_limit=RateLimit.of(options.section, context.metrics.delayed(self.name)),
             on_recovered=self.recovered, on_reachable=lambda: self.monitor.reachability_changed(),
-            on_contact=lambda: self.watch.look())
+            on_contact=lambda: self.watch.look(), holds=context.holds(self.name))
         self.watch = HealthWatch(self.name, self.bridge, self.device, wall=context.wall,
                                  subscription=lambda: self.subscriptions.own)
         accounting = self._accounting = Accounting(
@@ -119,7 +119,8 @@ class BridgedScanner:
             return Resource(Proxy(
                 front_end, self.bridge, forwarder, self.source, self.stand_in, context.directed, context.metrics,
                 accounting, authorization, context.repeats, seconds=context.seconds, written=self._reused.written,
-                on_missing=self.monitor.locate).serve)
+                on_missing=self.monitor.locate, holds=context.holds(self.name),
+                pass_on=partial(context.pass_on, self.name)).serve)
 
         self.resources = {
             b"": served(WSScan(Endpoint.DEVICE, context.new_id)),
@@ -191,7 +192,7 @@ class BridgedScanner:
         return Notifier(context.reactor, scanner=self.name, seconds=context.seconds, events=self.options.events,
                         counts=context.metrics.deliveries(self.name),
                         send=partial(context.deliveries.send, self.name), on_give_up=on_give_up,
-                        random=context.random)
+                        random=context.random, holds=context.holds(self.name))
 
     def _make_distribution(self, listeners: Callable[[Event], list[Recipient]]) -> Distribution:
         context = self._context

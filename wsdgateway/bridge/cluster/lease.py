@@ -68,6 +68,10 @@ class Leases:
         self._boot_time = boot_time
         self._leases: dict[str, Lease] = {}
 
+    def __contains__(self, scanner: str) -> bool:
+        """True if there is a lease of that scanner, which may not hold."""
+        return scanner in self._leases
+
     def of(self, scanner: str) -> Lease:
         """Returns the lease of a scanner, always the same object."""
         lease = self._leases.get(scanner)
