@@ -39,6 +39,7 @@ from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.config.changes import Changes
+from wsdgateway.config.checks import without_password
 from wsdgateway.config.reading import places_in
 from wsdgateway.config.remarks import remarks
 from wsdgateway.config.sections import Config, Gateway
@@ -292,7 +293,8 @@ class GatewayService(MultiService):
         place = places_in(self.config.file)(("gateway", "state"))
         self.logger.error("{place}: [gateway] state = {state}: the gateway does not start, because restoring the "
                           "content of the store failed: {problem}. Move the file away, or replace it with a good copy",
-                          place=place, state=self.config.gateway.state, problem=describe_failure(failure))
+                          place=place, state=without_password(self.config.gateway.state),
+                          problem=describe_failure(failure))
         self._end()
 
     def _end(self) -> None:

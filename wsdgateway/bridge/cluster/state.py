@@ -1,0 +1,85 @@
+"""The state of a cluster as people and monitoring see it: the shared server, the gateways, and each scanner's owner.
+
+Times are seconds since 1970 by the clock of this gateway's host. What the gateway does not know is None.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+
+# What this gateway does for a scanner.
+OWNING, FOLLOWING, ALONE, TAKING, LEAVING = "owning", "following", "alone", "taking", "leaving"
+SERVING = frozenset({OWNING, ALONE, LEAVING})  # it answers for the scanner itself
+
+
+@attrs.frozen
+class ServerState:
+    """The shared server as this gateway sees it.
+
+    `url` has no password. `reachable` is None until the server has been tried; `problem` says in one sentence why it
+    cannot be used, and since when is `problem_since`. `version` is that of its software.
+    """
+
+    url: str
+    reachable: bool | None = None
+    version: str | None = None
+    era: int | None = None
+    problem: str | None = None
+    problem_since: float | None = None
+
+
+@attrs.frozen
+class ClusterGateway:
+    """A gateway that was registered in the last view of the server.
+
+    `address` is the URL of its peer link, empty without one. `last_seen` is the time of that view. `scanners` are the
+    names of the scanners that it owns.
+    """
+
+    name: str
+    version: str
+    address: str
+    last_seen: float
+    scanners: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Ownership:
+    """Which gateway owns a scanner, and what this gateway does for it: one of the constants above.
+
+    `owner` is the name of the owning gateway, None if none owns it as far as is known. `lease_age` is the time since
+    the lease was last renewed, in seconds.
+    """
+
+    scanner: str
+    ownership: str
+    owner: str | None = None
+    lease_age: float | None = None
+
+    @property
+    def counted_as(self) -> str:
+        """The state in which metrics count the scanner: `owning`, `alone` or `following`."""
+        if self.ownership == LEAVING:
+            return OWNING
+        return self.ownership if self.ownership in SERVING else FOLLOWING
+
+
+class ClusterState(Protocol):
+    """The cluster to which this gateway belongs. Reading it sends nothing to the server."""
+
+    @property
+    def name(self) -> str:
+        """The name of this gateway in the cluster."""
+
+    def server(self) -> ServerState:
+        """The state of the shared server."""
+
+    def gateways(self) -> Sequence[ClusterGateway]:
+        """The registered gateways, this one included, by name."""
+
+    def ownership(self, scanner: str) -> Ownership:
+        """The ownership of a scanner that is configured here."""
+
+    def ownerships(self) -> Sequence[Ownership]:
+        """The ownership of every scanner that is configured here, in the order of the configuration."""
