@@ -37,6 +37,7 @@ from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.app.supervision import Supervision
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
+from wsdgateway.bridge.cluster.state import in_words
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.config.changes import Changes
 from wsdgateway.config.checks import without_password
@@ -219,7 +220,9 @@ class GatewayService(MultiService):
         """The state of the gateway for `systemctl status`."""
         # Not `scanner.health`: to read that has the scanner asked.
         reachable = sum(scanner.watch.health.reachable is True for scanner in self.scanners)
-        return f"{reachable} of {len(self.scanners)} scanners reachable"
+        said = f"{reachable} of {len(self.scanners)} scanners reachable"
+        cluster = self.overview.cluster
+        return said if cluster is None else f"{said}; {in_words(cluster.ownerships())}"
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
