@@ -15,7 +15,6 @@ from twisted.logger import Logger
 
 from wsdgateway.app.certificates import remark_on
 from wsdgateway.app.clusterregistration import OwnRegistration
-from wsdgateway.app.clusterstate import CoordinatedState
 from wsdgateway.app.ownedscanners import OwnedScanners
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.sharedserver import SharedServer
@@ -29,6 +28,7 @@ from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
+from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.coordinator import Coordinator
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.ownedscanner import Composition
@@ -87,6 +87,7 @@ class Cluster:
         self._bridged = bridged
         self._parts = parts
         self._secret = b""
+        self._secret_era: int | None = None
         self._last_view: View | None = None
         self._followed: dict[str, FollowedScanner] = {}
         self._is_started = False
@@ -101,8 +102,8 @@ class Cluster:
                 parts.counts.fenced, parts.cannot_stay),
             registration=self.registration, boot_time=shared.boot_time, lease=config.cluster.lease,
             alone=config.cluster.alone, stop_timeout=config.limits.stop_timeout + END_SECONDS)
-        self.state = CoordinatedState(self.registration.name, shared.text, self.coordinator, shared.coordination,
-                                      wall=parts.wall, boot_time=shared.boot_time)
+        self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
+                                      boot_time=shared.boot_time, version=lambda: None)
         shared.store.on_fenced = self.coordinator.fenced
         ca = config.cluster.ca
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
@@ -146,11 +147,15 @@ class Cluster:
         await self._learn_secret()
 
     async def _learn_secret(self) -> None:
-        if not self._secret:
+        """Read the secret, which a server that has lost its data gets back."""
+        view = self.coordinator.view
+        era = None if view is None else view.era
+        if not self._secret or era != self._secret_era:
             try:
                 self._secret = (await self._shared.coordination.peer_secret()).hex().encode()
+                self._secret_era = era
             except NotNow as error:
-                self.log.debug("the secret of the gateways is not known yet: {error}", error=error)
+                self.log.debug("the secret of the gateways is not known: {error}", error=error)
 
     def start(self) -> None:
         """Take part: own and follow scanners from now on."""
@@ -242,8 +247,7 @@ class Cluster:
         view = self.coordinator.view
         if view is not self._last_view and view is not None:
             self._last_view = view
-            self.state.seen = self._parts.wall()
-            self._shared.store.offset = view.time - self.state.seen
+            self._shared.store.offset = view.time - self._parts.wall()
         for scanner in self._bridged.scanners:
             reachable = scanner.watch.health.reachable
             if reachable is not None:
