@@ -148,6 +148,11 @@ class Coordinator:
         name = self._registration().name
         return [self._known.ownership(owned.machine, name) for owned in self._scanners.values()]
 
+    async def refresh(self) -> None:
+        """Send a tick now, and wait until it is answered or has failed."""
+        if self._phase == "running":
+            await self._tick_now()
+
     def is_last(self) -> bool:
         """True if no other gateway is registered, as far as this one knows."""
         return not self._known.others()
