@@ -62,7 +62,7 @@ class OwnedScanners:
         self.reasons: dict[str, str] = {}
 
     async def begin(self, name: str) -> None:
-        """Bridge a scanner. Raises `NotNow` if the store cannot be read, or the gateway stops; nothing has begun then."""
+        """Bridge a scanner. Raises `NotNow` if the store cannot be read or the gateway stops; then nothing has begun."""
         mark = self._begun[name] = object()
         try:
             await self._make(name, mark)
