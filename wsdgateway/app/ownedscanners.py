@@ -62,7 +62,10 @@ class OwnedScanners:
         self.reasons: dict[str, str] = {}
 
     async def begin(self, name: str) -> None:
-        """Bridge a scanner. Raises `NotNow` if the store cannot be read or the gateway stops; then nothing has begun."""
+        """Bridge a scanner.
+
+        Raises `NotNow` if the store cannot be read, or the gateway stops; then nothing has begun.
+        """
         mark = self._begun[name] = object()
         try:
             await self._make(name, mark)
@@ -73,9 +76,8 @@ class OwnedScanners:
     async def _make(self, name: str, mark: object) -> None:
         try:
             await self._store.take(name)
-        except Unreadable as error:
-            self.log.error("{scanner}: {problem}. It starts without its subscriptions and jobs", scanner=name,
-                           problem=str(error))
+        except Unreadable:
+            pass  # logged by the store; the scanner starts without its subscriptions and jobs
         await self._prepare()
         await self._stored.read_offers()
         if self._is_stopping:
