@@ -90,7 +90,7 @@ class Cluster:
         self._secret_era: int | None = None
         self._last_view: View | None = None
         self._followed: dict[str, FollowedScanner] = {}
-        self._is_started = False
+        self._is_started = self._is_checked = self._is_refused = False
         self._calls = (LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS)
         self.owned = OwnedScanners(
             reactor, shared.store, bridged, prepare=parts.prepare, stored=stored,
@@ -144,7 +144,25 @@ class Cluster:
     async def load(self) -> None:
         """Do what must be done before the first registration."""
         await self.registration.look_up()
+        await self._check()
         await self._learn_secret()
+
+    async def _check(self) -> None:
+        """Check the settings of the server, once it answers."""
+        if self._is_checked:
+            return
+        try:
+            warnings = await self._shared.check()
+        except NotNow as error:
+            self.log.debug("the settings of the server are not known yet: {error}", error=error)
+            return
+        except StoreError as error:
+            self._is_refused = True
+            self._parts.cannot_stay(str(error))
+            return
+        self._is_checked = True
+        for warning in warnings:
+            self.log.warn("{warning}", warning=warning)
 
     async def _learn_secret(self) -> None:
         """Read the secret, which a server that has lost its data gets back."""
@@ -159,7 +177,7 @@ class Cluster:
 
     def start(self) -> None:
         """Take part: own and follow scanners from now on."""
-        if not self._is_started:
+        if not (self._is_started or self._is_refused):
             self._is_started = True
             self._registered = self.registration().sections
             self.coordinator.start()
@@ -259,6 +277,7 @@ class Cluster:
 
     async def _synchronize(self) -> None:
         try:
+            await self._check()
             await self._learn_secret()
             await self._parts.synchronize()
         except StoreError as error:
