@@ -17,6 +17,7 @@ from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.context import EsclContext
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.storage.failedwrites import log_failed_write
 from wsdgateway.storage.store import Content, FinishedJob, IStore
 
 END_SECONDS = 15.0  # for ending subscriptions at scanners, before the store that lists them is written to
@@ -90,8 +91,8 @@ class StoredState:
         """Write a job that has ended."""
         adding = self._store.add(FinishedJob(scanner, status.job_id, status.state, status.reasons,
                                              status.scans_completed, status.created, status.completed, self._wall()))
-        adding.addErrback(lambda failure: self.log.failure(
-            "{scanner}: writing a finished job to the store failed", failure, scanner=scanner))
+        adding.addErrback(lambda failure: log_failed_write(
+            self.log, failure, "{scanner}: writing a finished job to the store failed", scanner=scanner))
 
     def read_jobs(self) -> None:
         """Read the finished jobs again, once a store that could not be read at the start is usable."""
