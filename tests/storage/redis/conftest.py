@@ -13,16 +13,13 @@ __all__ = ("redis_server", "redis_servers")
 
 @pytest.fixture
 def make_client():
-    """Makes clients of a URL, and closes them after the test.
-
-    Their deadline is long, because a loaded machine is no failure; tests of the deadline pass their own.
-    """
+    """Makes clients of a URL, and closes them after the test."""
     from twisted.internet import reactor
 
     made = []
 
-    def make(url, password=None, deadline=30.0, **options):
-        made.append(RedisClient(reactor, parse(url, password), deadline=deadline, **options))
+    def make(url, password=None, **options):
+        made.append(RedisClient(reactor, parse(url, password), **options))
         return made[-1]
 
     yield make
