@@ -13,7 +13,7 @@ import pytest
 import redis
 
 PATIENCE = 60.0  # seconds for a server on a loaded machine
-QUIET = {"save": "", "appendonly": "no", "daemonize": "no", "loglevel": "notice"}
+QUIET = {"save": "", "appendonly": "no", "daemonize": "no", "rdbcompression": "no"}
 
 
 def skip_without_redis():
@@ -93,8 +93,8 @@ class RedisServer:
             options["unix_socket_path"] = self.socket
         elif self._tls:
             options.update(ssl=True, ssl_cert_reqs="none", ssl_check_hostname=False)
-        return redis.Redis(host="127.0.0.1", port=self.port or 0, protocol=2, socket_timeout=PATIENCE,
-                           password=self._options.get("requirepass"), **options)
+        return redis.Redis(**{"host": "127.0.0.1", "port": self.port or 0, "protocol": 2, "socket_timeout": PATIENCE,
+                              "password": self._options.get("requirepass"), **options})
 
     def command(self, *words):
         """Sends one command, and returns the answer."""
@@ -125,17 +125,18 @@ class RedisServer:
                 file.unlink()
         self.start()
 
-    def restart_loading(self, keys=300):
-        """Starts it again with so much to load, so slowly, that it answers LOADING until it is killed."""
+    def restart_loading(self, keys=2000):
+        """Starts it again with so much to load, so slowly, that it answers LOADING for 40 s, or until it is killed."""
         with self.connect() as one:
-            one.config_set("key-load-delay", 0)
             one.mset({f"filler:{number}": "x" * 1000 for number in range(keys)})
             one.save()
         self.kill()
-        # One second a key; while it loads the server answers each time it has read so many bytes.
-        self._options.update({"key-load-delay": "1000000", "loading-process-events-interval-bytes": "1024"})
+        slowly = {"key-load-delay": "20000",  # microseconds
+                  "loading-process-events-interval-bytes": "1024"}  # clients get answers each time these are read
+        self._options.update(slowly)
         self.start(wait=False)
-        self._options.pop("key-load-delay")
+        for name in slowly:
+            del self._options[name]
         self.wait_until(self.is_loading)
 
     def is_loading(self):

@@ -109,8 +109,8 @@ def test_the_overview_shows_the_gateways():
     assert tiles(page)[:2] == ["Gateways 2 1 scanner with the others", "Working scanners 1 of 1 no problems"]
     shown = part(page, "gateways")
     assert "Redis answers (version 7.0.15, era 3): " + URL in shown
-    assert "print-server-1 (this one) 1\N{NO-BREAK SPACE}scanner front-desk http://print-server-1:5360 1.2.3" in shown
-    assert "print-server-2 1\N{NO-BREAK SPACE}scanner attic http://print-server-2:5360 1.2.3" in shown
+    assert "print-server-1 (this one) 1 scanner front-desk http://print-server-1:5360 1.2.3" in shown
+    assert "print-server-2 1 scanner attic http://print-server-2:5360 1.2.3" in shown
     assert "With print-server-2" in part(page, "scanners")
     assert "Problems" not in page
 
@@ -149,5 +149,5 @@ def test_long_lists_of_scanners_are_cut():
     names = [f"s{number}" for number in range(MAX_NAMES + 2)]
     cluster = FakeCluster(registered=[gateway("print-server-1", *names)])
     shown = text(html(gateway_section(describe_cluster(cluster), NOON)))
-    assert "14\N{NO-BREAK SPACE}scanners s0 , s1" in shown and "s11 and 2 more" in shown
+    assert "14 scanners s0 , s1" in shown and "s11 and 2 more" in shown
     assert "No gateway is registered." in html(gateway_section(describe_cluster(FakeCluster(registered=[])), NOON))
