@@ -13,13 +13,14 @@ import pytest
 import redis
 
 PATIENCE = 60.0  # seconds for a server on a loaded machine
+PROGRAM = os.environ.get("WSDGATEWAY_REDIS_SERVER", "redis-server")  # such as that of Redis 8, or valkey-server
 QUIET = {"save": "", "appendonly": "no", "daemonize": "no", "rdbcompression": "no"}
 
 
 def skip_without_redis():
     """Skips the test if there is no redis-server, or fails it if WSDGATEWAY_E2E is `required`."""
-    if shutil.which("redis-server") is None:
-        why = "redis-server is not installed (package redis-server)"
+    if shutil.which(PROGRAM) is None:
+        why = f"{PROGRAM} is not installed (package redis-server)"
         if os.environ.get("WSDGATEWAY_E2E") == "required":
             pytest.fail(why)
         pytest.skip(why)
@@ -62,7 +63,7 @@ class RedisServer:
                      for name, value in self._options.items()]
             file.write_text("\n".join(lines) + "\n")
         log = (self.folder / "log").open("ab")
-        self.process = subprocess.Popen(["redis-server", str(file), *(["--sentinel"] if self._sentinel else [])],
+        self.process = subprocess.Popen([PROGRAM, str(file), *(["--sentinel"] if self._sentinel else [])],
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
         if wait:
