@@ -59,7 +59,8 @@ class Coordinator:
         self._server = ServerWatch(boot_time)
         self._clock = ServerClock(lease)
         self._sections = SectionComparison()
-        self._tasks = Tasks("the cluster")
+        self._leaving: set[OwnedScanner] = set()
+        self._tasks, self._removals = Tasks("the cluster"), Tasks("scanners that are configured no more")
         self._timer: IDelayedCall | None = None
         self._is_ticking = False
         self._phase = "new"  # new ─► running ─► leaving ─► stopped
@@ -82,8 +83,9 @@ class Coordinator:
         for name in sections:
             if name not in self._scanners:
                 self._scanners[name] = self._owned_scanner(name)
-        for name in [name for name in self._scanners if name not in sections]:
-            self._tasks.run(self._remove(name))
+        for name in list(self._scanners):
+            if name not in sections:
+                self._removals.run(self._remove(name))
         self.check()
 
     async def stop(self, hand_over: bool) -> None:
@@ -299,13 +301,18 @@ class Coordinator:
             check=self.check, owner_name=self._known.owner_name)
 
     async def _remove(self, name: str) -> None:
-        others = any(name in gateway.sections for gateway in self._known.others())
         owned = self._scanners[name]
+        if owned in self._leaving:
+            return
+        self._leaving.add(owned)
+        others = any(name in gateway.sections for gateway in self._known.others())
         await owned.stop(Why.HANDED_OVER if others else Why.STOPPED)
-        if self._scanners.get(name) is owned:
-            del self._scanners[name]
-            self._leases.forget(name)
-            self.adjust()  # it may have been configured again meanwhile
+        self._leaving.discard(owned)
+        del self._scanners[name]
+        self._leases.forget(name)
+        if self._phase == "running" and name in self._registration().sections:  # configured again meanwhile
+            self._scanners[name] = self._owned_scanner(name)
+            self.check()
 
     def _changed(self) -> None:
         self._waits.look()
