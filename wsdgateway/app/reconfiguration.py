@@ -38,8 +38,9 @@ class Reconfiguration:
 
     log = Logger()
 
-    def __init__(self, config: Callable[[], Config], bridged: BridgedScanners, metrics: Metrics, supervision: Supervision,
-                 wall: Callable[[], float], may_reload: Callable[[], bool], apply: Callable[[Changes], None]) -> None:
+    def __init__(self, config: Callable[[], Config], bridged: BridgedScanners, metrics: Metrics,
+                 supervision: Supervision, wall: Callable[[], float], may_reload: Callable[[], bool],
+                 apply: Callable[[Changes], None]) -> None:
         self._config = config
         self._bridged = bridged
         self._metrics = metrics

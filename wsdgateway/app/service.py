@@ -4,8 +4,6 @@ import random
 import secrets
 import time
 from collections.abc import Callable, MutableMapping
-from importlib.metadata import metadata
-from itertools import count
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -18,10 +16,13 @@ from wsdgateway.admin.destinations import describe_destinations
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.afterscan import open_after_scan
+from wsdgateway.app.appsequences import AppSequences
+from wsdgateway.app.batched import Batched
+from wsdgateway.app.cluster import Cluster, ClusterParts
 from wsdgateway.app.controlsocket import ControlSocket
 from wsdgateway.app.destinations import Destinations
 from wsdgateway.app.discovery import DiscoveryService
-from wsdgateway.app.escl import configure_escl, is_for_escl, make_spool, open_spool, restore_offers, with_both
+from wsdgateway.app.escl import configure_escl, is_for_escl, make_spool, open_spool
 from wsdgateway.app.esclannouncements import EsclAnnouncements
 from wsdgateway.app.esclports import EsclPorts
 from wsdgateway.app.exchangelog import ExchangeLogging
@@ -30,8 +31,9 @@ from wsdgateway.app.messageids import MessageIds
 from wsdgateway.app.reconfiguration import Reconfiguration, describe_failure
 from wsdgateway.app.refusedrequests import RefusedRequests
 from wsdgateway.app.reloads import ReloadResult
-from wsdgateway.app.resourcelimits import admin_limits, client_limits, open_files
+from wsdgateway.app.resourcelimits import admin_limits, client_limits, client_quotas, open_files
 from wsdgateway.app.scanners import BridgedScanners
+from wsdgateway.app.sharedserver import open_shared_server
 from wsdgateway.app.startlines import StartLines
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.app.supervision import Supervision
@@ -44,7 +46,6 @@ from wsdgateway.config.checks import without_password
 from wsdgateway.config.reading import places_in
 from wsdgateway.config.remarks import remarks
 from wsdgateway.config.sections import Config, Gateway
-from wsdgateway.discovery.messages import Sequence
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.clients.browserpage import BrowserPage
 from wsdgateway.net.clients.discoveryendpoint import STABLE, DiscoveryEndpoint
@@ -63,23 +64,11 @@ from wsdgateway.net.transport.socketset import SocketSet
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
-from wsdgateway.program import VERSION
+from wsdgateway.program import VERSION, manual
 from wsdgateway.storage.opening import open_store
-from wsdgateway.storage.store import FinishedJob
+from wsdgateway.storage.store import IStore
 
 STOP_MARGIN = 10.0  # seconds by which the time for a stop that systemd is told exceeds the gateway's own limits
-
-
-def _quotas(config: Config) -> dict[str, Any]:
-    limits = config.limits
-    return {"requests": limits.client_requests, "connections": limits.client_connections, "jobs": limits.client_jobs,
-            "unlimited": limits.unlimited}
-
-
-def _manual() -> str | None:
-    """The URL of the manual, if the package has one among its project URLs."""
-    urls = (one.partition(", ") for one in metadata("wsdgateway").get_all("Project-URL") or ())
-    return next((url for name, _, url in urls if name == "Documentation"), None)
 
 
 class GatewayService(MultiService):
@@ -107,23 +96,24 @@ class GatewayService(MultiService):
         self.metrics = Metrics()
         self.metrics.built(VERSION)
         self.metrics.config_read(wall())
-        self.store = open_store(reactor, config.gateway.state, config.folder, history=config.cache.history, wall=wall,
-                                restore=lambda content: self._stored_state.add(content),
-                                on_return=lambda: self._stored_state.read_jobs())
+        shared = self.shared = open_shared_server(
+            reactor, config, wall, observe=lambda taken: counts.answered(taken), on_return=self._read_jobs)
+        self.store: IStore = shared.store if shared is not None else open_store(
+            reactor, config.gateway.state, config.folder, history=config.cache.history, wall=wall,
+            restore=lambda content: self._stored_state.add(content), on_return=self._read_jobs)
         self.message_ids = MessageIds()
         new_id = self.message_ids.new_id
-        self.instance_id = int(wall())
-        self._messages = count(1)
-        directed = DirectedDiscovery(self._sequence, new_id)
+        self._sequences = AppSequences(self.store, lambda: self.wall())
+        directed = DirectedDiscovery(self._sequences, new_id)
         self.recording = ExchangeLogging(reactor, wall, self.metrics)
         self.recording.use(config)
         log = self.recording.log
         accounting = Accounting(None, self.metrics, log, seconds=seconds, wall=wall)
         self._permission = Permission(allow.rule for allow in config.allow)
-        self._quotas = Quotas(**_quotas(config))
+        self._quotas = Quotas(**client_quotas(config))
         self.repeats = RepeatedRequests(self._permission, self._quotas, self.metrics, log, seconds=seconds)
         refuses_bare = is_for_escl if config.escl is not None else lambda path: False
-        page = BrowserPage(lambda: self.scanners, self._permission, lambda: self._ports.admin_url(), _manual())
+        page = BrowserPage(lambda: self.scanners, self._permission, lambda: self._ports.admin_url(), manual())
         self.router = Router(accounting, self._quotas, self.repeats.clear, page.answer, refuses_bare)
         self._files = open_files()
         writes = WriteScheduler(reactor)
@@ -143,7 +133,7 @@ class GatewayService(MultiService):
             self.router.mount(path, discovery.resource)
         self.discovery = DiscoveryService(
             reactor, config, seconds=seconds, parameters=MessageParameters(
-                new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=self.message_ids.is_own,
+                new_id, self._sequences, random.random, config.discovery.announce_rate), is_own=self.message_ids.is_own,
             on_message=self.recording.discovery, accounting=accounting, metrics=self.metrics, store=self.store,
             allows=lambda *asked: self._permission.allows(*asked),
             base_on=lambda link, client: self._ports.base_on(link, client), bridged=self.bridged)
@@ -156,10 +146,20 @@ class GatewayService(MultiService):
             lambda *given: self.store.supersede(*given), self._slices, random.random, secrets.token_bytes,
             escl=self.escl, sockets=sockets, writes=writes, repeats=self.repeats)
         self.bridged.destinations = self.destinations.shared
+        self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery, self.escl,
+                                         lambda: self.wall())
+        self.cluster: Cluster | None = None
+        if shared is not None:
+            counts = self.metrics.watch_cluster(lambda: [] if self.cluster is None else self.cluster.state.ownerships())
+            self.cluster = Cluster(
+                reactor, config, shared, self.bridged, ClusterParts(
+                    self.metrics, counts, self.router, self.repeats, accounting, log, writes, new_id, seconds, wall,
+                    Batched(self._prepare_takeover), self._synchronize, self._tried, self._cannot_stay),
+                self._stored_state)
+            self.cluster.join()
         for scanner in config.scanner:
             if scanner.bridge:
-                self.bridged.bridge(scanner)
-        self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery)
+                self.bridged.add(scanner)
         refusals = RefusedRequests(accounting, self.metrics, self.recording, self.router, seconds)
         self.server = HTTPServer(
             reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
@@ -167,24 +167,25 @@ class GatewayService(MultiService):
             log=log, quotas=self._quotas, denied=refusals.denied, broken_off=refusals.unread,
             writes=writes, repeated=self.repeats.serve, is_partial=self.repeats.is_partial,
             refuses_bare=refuses_bare)
-        self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.scanners, self.store,
+        self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.bridged.known, self.store,
                                     lambda host: self._ports.base_at(host), wall=wall)
         self.escl_ports.on_change = self._escl_changed
-        self.bridged.on_added = with_both(self.bridged.on_added, self.escl_ports.changed)
-        self.bridged.on_removed = with_both(self.bridged.on_removed, self.escl_ports.changed)
+        self.escl_ports.may_assign = lambda name: shared is None or self.bridged.find(name) is not None
+        self.bridged.on_known = self._scanners_changed
         self.listeners: list[Listener] = []
         overview = self.overview = Overview(
             config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
             wall, seconds, self._warnings,
             lambda: self._ports.client_base(), self.escl_ports, self.announcements.places,
             None if self.escl is None else self.escl.room,
-            lambda: describe_destinations(self.destinations.shared, self.scanners, self.after_scan.waiting))
+            lambda: describe_destinations(self.destinations.shared, self.scanners, self.after_scan.waiting),
+            cluster=None if self.cluster is None else self.cluster.state)
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files),
                               self.reload_and_report)
         self._control = ControlSocket(reactor, environment or {}, self.reload_and_report)
         self.supervision = Supervision(reactor, {} if environment is None else environment, self._problems,
-                                       lambda: all(listener.tried for listener in (*self.listeners, self.admin)),
+                                       lambda: all(listener.tried for listener in self._own_listeners()),
                                        self._describe)
         self._reconfiguration = Reconfiguration(
             lambda: self.config, self.bridged, self.metrics, self.supervision, lambda: self.wall(),
@@ -193,19 +194,25 @@ class GatewayService(MultiService):
         self.metrics.watch_certificates(lambda: [*self._ports.certificates(), *self.escl_ports.certificates()])
         self.metrics.watch_store(lambda: self.store.warning() is not None)
         self._start_lines = StartLines(config, VERSION, self._ports,
-                                       lambda: [scanner.name for scanner in self.scanners])
+                                       lambda: list(self.bridged.known))
         self.listeners += self._ports.listeners
         self.admin = self._ports.admin
         self.resolver = Resolver(reactor)
         self._started = self._is_ending = False
         self._loading: Deferred[None] | None = None
 
-    def _sequence(self) -> Sequence:
-        """The AppSequence of the next discovery message. The InstanceId grows with each start.
+    def _own_listeners(self) -> list[Listener]:
+        """The listeners for clients, for the admin site, and for other gateways."""
+        peers = [] if self.cluster is None or self.cluster.listener is None else [self.cluster.listener]
+        return [*self.listeners, self.admin, *peers]
 
-        WS-Discovery 2005/04, section 7.
-        """
-        return Sequence(self.instance_id, next(self._messages))
+    def _read_jobs(self) -> None:
+        self._stored_state.read_jobs()
+
+    @property
+    def instance_id(self) -> int:
+        """The present InstanceId of discovery messages."""
+        return self._sequences.instance_id
 
     def _warnings(self) -> list[str]:
         """Problems for the admin site to show that do not keep clients from being served."""
@@ -214,8 +221,8 @@ class GatewayService(MultiService):
 
     def _problems(self) -> list[str]:
         """The reasons why not every listener is open; empty if all are."""
-        admin = [] if self.admin.port is not None else [f"{self.admin.endpoint}: {self.admin.problem}"]
-        return [*self.overview.problems(), *admin]
+        others = [one for one in self._own_listeners() if one not in self.listeners]
+        return [*self.overview.problems(), *(f"{one.endpoint}: {one.problem}" for one in others if one.port is None)]
 
     def _describe(self) -> str:
         """The state of the gateway for `systemctl status`."""
@@ -227,7 +234,7 @@ class GatewayService(MultiService):
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
-        for listener in (*self.listeners, self.admin):
+        for listener in self._own_listeners():
             listener.privilegedStartService()
 
     def startService(self) -> None:
@@ -243,18 +250,41 @@ class GatewayService(MultiService):
 
     async def _load(self) -> None:
         """Restore the content of the store, then open the listeners."""
-        self.instance_id = await self.store.next_instance(int(self.wall()))
+        await self._sequences.begin_instance()
+        if self.cluster is not None:
+            await self.cluster.load()
         await self._stored_state.load()
-        if self.escl is not None:
-            await restore_offers(self.escl, self.store, self.scanners)
         await self.escl_ports.load()
         if self.running:
             self.after_scan.start()
         if self.escl is not None and self.running:
             self.announcements.start()
-        for listener in (*self.listeners, self.admin):
+        for listener in self._own_listeners():
             if self.running:
                 listener.setServiceParent(self)
+
+    # Other gateways.
+
+    async def _prepare_takeover(self) -> None:
+        """Get ready for a scanner whose former owner may have announced it, and assigned its eSCL port."""
+        await self._sequences.begin_instance()
+        await self.escl_ports.refresh()
+
+    async def _synchronize(self) -> None:
+        """Read what other gateways have adopted, and the ports that they have assigned."""
+        await self.discovery.adopted.synchronize()
+        await self.escl_ports.refresh()
+
+    def _scanners_changed(self) -> None:
+        self.escl_ports.changed()
+        if self.cluster is not None:
+            self.cluster.adjust()
+
+    def _cannot_stay(self, reason: str) -> None:
+        if not self._is_ending:
+            self._is_ending = True
+            self.logger.error("The gateway stops: {reason}", reason=reason)
+            self._end()
 
     # Reloading the configuration.
 
@@ -280,7 +310,7 @@ class GatewayService(MultiService):
         self.server.limits = client_limits(config, self._files)
         self._ports.configure(config)
         self._permission.change(allow.rule for allow in config.allow)
-        self._quotas.change(**_quotas(config))
+        self._quotas.change(**client_quotas(config))
         self.sink_policy.networks = config.events.client_networks
         self.site.connections.limits = admin_limits(config, self._files)
         self.site.access.change(config.admin.token, config.admin.hosts)
@@ -327,7 +357,7 @@ class GatewayService(MultiService):
     def _tried(self) -> None:
         """Start the scanners once the ports at which they reach this gateway are known, and none is refused."""
         # The port of an eSCL scanner that is added later is no reason to end.
-        refused = [*self._ports.refused(), *(
+        refused = [*(one for one in self._own_listeners() if one.is_refused), *(
             [] if self._started else [one for one in self.escl_ports.listeners if one.is_refused])]
         if refused:
             self._cannot_open(refused)
@@ -335,28 +365,29 @@ class GatewayService(MultiService):
         self._start_lines.tried()
         self.announcements.changed()
         self.supervision.changed()
-        if not self._started and all(listener.tried for listener in (*self.listeners, self.admin)) and any(
+        if not self._started and all(listener.tried for listener in self._own_listeners()) and any(
                 listener.port is not None for listener in self.listeners):
             self._started = True
             self.destinations.start()
             self.bridged.start()
             if self.config.discovery.is_on:
                 self.discovery.setServiceParent(self)
+            if self.cluster is not None:
+                self.cluster.start()
 
     def _finished(self, scanner: str, job: Job) -> None:
         status = job.status
         assert status is not None
         self._quotas.job_ended(scanner, status.job_id)
-        adding = self.store.add(FinishedJob(scanner, status.job_id, status.state, status.reasons,
-                                            status.scans_completed, status.created, status.completed, self.wall()))
-        adding.addErrback(lambda failure: self.logger.failure(
-            "{scanner}: writing a finished job to the store failed", failure, scanner=scanner))
+        self._stored_state.job_ended(scanner, status)
 
     async def _stop(self) -> None:
         self.supervision.stopping(self.config.limits.stop_timeout + END_SECONDS + STOP_MARGIN)
         await self._control.stop()
         if self._loading is not None:
             await self._loading
+        if self.cluster is not None:
+            await self.cluster.stop_owning()
         if self.discovery.running:
             await self.discovery.stopService()
         await self.announcements.stop()
@@ -374,6 +405,8 @@ class GatewayService(MultiService):
             *(Deferred.fromCoroutine(scanner.stop_own_jobs()) for scanner in scanners)])
         await gatherResults([Deferred.fromCoroutine(self.bridged.settled()),
                              *(Deferred.fromCoroutine(scanner.stop()) for scanner in scanners)])
+        if self.cluster is not None:
+            await self.cluster.stop()
         await self.destinations.stop()
         self.deliveries.stop()
         self._slices.stop()
@@ -382,6 +415,8 @@ class GatewayService(MultiService):
         await self.admin.stopService()
         await self.recording.stop()
         await self.store.close()
+        if self.shared is not None:
+            await self.shared.close()
         await self.destinations.shared.converter.stop()
         if self.escl is not None:
             self.escl.spool.close()

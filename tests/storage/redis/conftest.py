@@ -1,4 +1,4 @@
-"""Fixtures for the tests against a Redis server."""
+"""Clients and gateways on Redis servers of the tests."""
 
 import pytest
 import pytest_twisted

@@ -61,7 +61,7 @@ class Router:
         """Unmount the resources of a scanner."""
         name = scanner.name.encode()
         for prefix in scanner.resources:
-            del self._exact[_path(name, prefix)]
+            self._exact.pop(_path(name, prefix), None)
             self._below.pop((name, prefix), None)
         self._on_change()
 

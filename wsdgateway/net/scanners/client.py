@@ -35,7 +35,7 @@ from wsdgateway.net.scanners.request import (
     RequestState,
     ScannerRequest,
 )
-from wsdgateway.net.transport.errors import DISCONNECTED, STOPPING, Busy, NotOwned, Unavailable
+from wsdgateway.net.transport.errors import DISCONNECTED, NOT_OURS, STOPPING, Busy, NotOwned, Unavailable
 from wsdgateway.net.transport.timeouts import Deadlines
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.scan.operations import CREATE_SCAN_JOB, RETRIEVE_IMAGE
@@ -388,6 +388,17 @@ class DeviceClient:
             quiet, self._quiet = self._quiet, []
             for waiting in quiet:
                 waiting.callback(None)
+
+    def break_off(self) -> None:
+        """Fails every request except those for an image that is under way.
+
+        The scanner has another gateway now. It serves its other requests again, but not the page of an image.
+        """
+        for request in self._queue.clear():
+            request.fail(NotOwned(request.address.host))
+        others = [one for one in self.connections.requests() if one.operation is not RETRIEVE_IMAGE]
+        for request in (*self._attempts, *others):
+            self._end(request, NOT_OURS)
 
     def stop(self) -> Deferred[None]:
         """Closes everything and fails requests in progress. Fires when the last connection has closed."""

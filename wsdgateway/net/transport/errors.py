@@ -10,6 +10,7 @@ BUSY = "The scanner is busy with other requests"
 UNAVAILABLE = "The scanner is unavailable"
 STOPPING = "the gateway is stopping"
 DISCONNECTED = "the client disconnected"
+NOT_OURS = "another gateway serves this scanner now"
 
 
 class DeviceError(Exception):
