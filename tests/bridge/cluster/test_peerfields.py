@@ -78,6 +78,7 @@ def test_numbers_are_bounded(field):
 
 def test_only_the_clients_own_fields_are_passed():
     given = [(b"Host", b"x"), (b"Connection", b"close, X-Hop"), (b"X-Hop", b"1"), (b"Content-Length", b"5"),
-             (b"X", b"1"), (b"Expect", b"100-continue"), (b"wsdGATEWAY-Client", b"1"), (b"Transfer-Encoding", b"chunked")]
+             (b"X", b"1"), (b"Expect", b"100-continue"), (b"wsdGATEWAY-Client", b"1"),
+             (b"Transfer-Encoding", b"chunked")]
     assert clients_fields(given) == [(b"X", b"1")]
     assert without_own(((b"WSDGateway-Token", b"1"), (b"X", b"1"))) == ((b"X", b"1"),)
