@@ -9,7 +9,6 @@ from typing import Any
 import attrs
 import redis
 
-from wsdgateway.storage.coordination import DEADLINE
 from wsdgateway.storage.copying import Everything, not_empty
 from wsdgateway.storage.redis import contents, keys, shareddata, values
 from wsdgateway.storage.redis.address import ServerAddress
@@ -60,7 +59,7 @@ class RedisPlace:
                               "another database")
             yield connected
         except (redis.RedisError, OSError) as error:
-            raise not_now(self.address, error) from None
+            raise not_now(self.address, error, DEADLINE) from None
         finally:
             server.disconnect()
 
