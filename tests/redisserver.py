@@ -125,15 +125,16 @@ class RedisServer:
                 file.unlink()
         self.start()
 
-    def restart_loading(self, keys=300):
-        """Starts it again with so much to load, so slowly, that it answers LOADING until it is killed."""
+    def restart_loading(self, keys=300, key_seconds=1.0):
+        """Starts it again with so much to load, so slowly, that it answers LOADING for that time, or until it is killed.
+        """
         with self.connect() as one:
             one.config_set("key-load-delay", 0)
             one.mset({f"filler:{number}": "x" * 1000 for number in range(keys)})
             one.save()
         self.kill()
-        # One second a key; while it loads the server answers each time it has read so many bytes.
-        self._options.update({"key-load-delay": "1000000", "loading-process-events-interval-bytes": "1024"})
+        # Microseconds a key; while it loads the server answers each time it has read so many bytes.
+        self._options.update({"key-load-delay": str(int(key_seconds * 1e6)), "loading-process-events-interval-bytes": "1024"})
         self.start(wait=False)
         self._options.pop("key-load-delay")
         self.wait_until(self.is_loading)

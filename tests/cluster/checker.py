@@ -3,8 +3,8 @@
 - No read returns a status older than one that ended before the read began: an announcement that the scanner got 202
   for, an answer to anybody, or an event that reached a sink.
 - A finished job stays as it is, and nothing from before an answered CancelJob is read.
-- Each event that the scanner got 202 for reaches every subscription that lives all the time, at least once, with one
-  MessageID; a ScanAvailableEvent at most once.
+- Each event that the scanner got 202 for reaches every subscription that lives to the end, at least once, with one
+  MessageID; a ScanAvailableEvent at most once. A subscription that is ended may miss what waits to be delivered.
 - A CreateScanJob makes at most one job, however often it is sent.
 - The scanner's `max_connections` and `max_rate` hold for all gateways together.
 
@@ -253,8 +253,8 @@ def _check_deliveries(history, verdict):
     for subscription in history.subscriptions:
         at_sink = received[subscription.sink]
         for one in announced:
-            is_due = subscription.granted < one.begin and one.end < subscription.ended
-            if is_due and subscription.wants(one.event) and one.event != PANEL and not at_sink[_key(one)]:
+            is_due = subscription.granted < one.begin and subscription.ended == FOREVER and one.event != PANEL
+            if is_due and subscription.wants(one.event) and not at_sink[_key(one)]:
                 verdict.violated("event lost", f"{subscription.sink} did not get {_key(one)}, which was announced to "
                                                f"{one.gateway} at {one.end:.3f}")
         for key, deliveries in at_sink.items():

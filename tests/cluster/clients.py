@@ -123,7 +123,7 @@ class Client:
         """Subscribes with a sink of its own. Returns the subscription, None if it was refused, and the answer."""
         sink = sinks.new()
         reply = self._ask(gateway, "Subscribe", subscribe(
-            sinks.url(sink), events=events, destinations=destinations, message_id=f"urn:uuid:{uuid.uuid4()}"))
+            sinks.url(sink, self._address), events=events, destinations=destinations, message_id=f"urn:uuid:{uuid.uuid4()}"))
         if not reply.entry.is_good:
             return None, reply
         self._recorder.granted(sink, events)
@@ -160,16 +160,20 @@ class Sinks:
             def log_message(self, *arguments):
                 """Suppresses the log of requests."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request, client_address):
+                """Ignores a gateway that was killed before it had its answer."""
+
+        self._server = Server(("", 0), Receiver)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def new(self):
         """Returns a sink that nobody has used."""
         return f"/sink-{next(_sinks)}"
 
-    def url(self, sink):
-        """Returns the URL of a sink."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}{sink}"
+    def url(self, sink, address):
+        """Returns the URL of a sink at the address of a client, since a gateway notifies no other host than that."""
+        return f"http://{address}:{self._server.server_address[1]}{sink}"
 
     def stop(self):
         """Closes the port."""

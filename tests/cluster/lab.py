@@ -19,8 +19,8 @@ from pathlib import Path
 from tests.cluster.clients import Client, Sinks
 from tests.cluster.proxy import RecordingProxy
 from tests.cluster.recorder import Recorder
-from tests.cluster.redisserver import RedisServer
 from tests.ports import free_port
+from tests.redisserver import RedisServer
 
 ROOT = str(Path(__file__).parents[2])
 PROGRAM = str(Path(sys.executable).with_name("twistd"))
@@ -183,7 +183,7 @@ class Lab:
         self.folder, self.state, self._more, self._lease, self._alone = folder, state, more, lease, alone
         self.limits = {"max_connections": max_connections, "max_rate": max_rate}
         self.recorder = Recorder()
-        self.redis = RedisServer(folder) if state == "redis" else None
+        self.redis = RedisServer(folder / "redis", port=free_port()) if state == "redis" else None
         self._scanner_port = free_port()
         (folder / "scanner.toml").write_text(
             f'[scanner]\nendpoint = "tcp:{self._scanner_port}:interface=127.0.0.1"\nstamp = "the same"\n'
@@ -236,7 +236,7 @@ class Lab:
         for one in self.gateways:
             one.send(signal.SIGCONT)
         if self.redis is not None:
-            self.redis.go_on()
+            self.redis.cont()
         for one in (*self.gateways, self.scanner):
             one.send(signal.SIGTERM)
         for one in (*self.gateways, self.scanner):
@@ -245,7 +245,7 @@ class Lab:
                     one.wait()
                 one.kill()
         if self.redis is not None:
-            self.redis.end()
+            self.redis.close()
         self.device.stop()
         for one in self._addresses:
             one.stop()

@@ -80,8 +80,8 @@ GOOD = {
         deliveries=(delivered(2.2, "Pending"), delivered(3.2, "Pending", message_id="urn:2"))),
     "a lost press": History(subscriptions=(Subscription("s", 1, events=("ScanAvailableEvent",)),),
                             announcements=(PRESS,)),
-    "an event after Unsubscribe": History(
-        subscriptions=(Subscription("s", 1, 2.05),), announcements=(announced(2, 2.1, "Pending"),)),
+    "an event before Unsubscribe that still waited": History(
+        subscriptions=(Subscription("s", 1, 2.15),), announcements=(announced(2, 2.1, "Pending"),)),
     "an event before the subscription was granted": History(
         subscriptions=(Subscription("s", 2.05),), announcements=(announced(2, 2.1, "Pending"),)),
     "connections one after the other": History(
