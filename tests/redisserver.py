@@ -1,4 +1,4 @@
-"""Redis servers for tests: a process with an empty folder of its own, reached by a Unix socket or a port of loopback."""
+"""Redis servers for tests: a process with an empty folder of its own, with a Unix socket or a port of loopback."""
 
 import contextlib
 import os
@@ -126,7 +126,7 @@ class RedisServer:
         self.start()
 
     def restart_loading(self, keys=300, key_seconds=1.0):
-        """Starts it again with so much to load, so slowly, that it answers LOADING for that time, or until it is killed.
+        """Starts it again with so much to load, so slowly, that it answers LOADING for so long, or until it is killed.
         """
         with self.connect() as one:
             one.config_set("key-load-delay", 0)
@@ -134,7 +134,8 @@ class RedisServer:
             one.save()
         self.kill()
         # Microseconds a key; while it loads the server answers each time it has read so many bytes.
-        self._options.update({"key-load-delay": str(int(key_seconds * 1e6)), "loading-process-events-interval-bytes": "1024"})
+        self._options.update({"key-load-delay": str(int(key_seconds * 1e6)),
+                              "loading-process-events-interval-bytes": "1024"})
         self.start(wait=False)
         self._options.pop("key-load-delay")
         self.wait_until(self.is_loading)

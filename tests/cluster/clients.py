@@ -123,7 +123,8 @@ class Client:
         """Subscribes with a sink of its own. Returns the subscription, None if it was refused, and the answer."""
         sink = sinks.new()
         reply = self._ask(gateway, "Subscribe", subscribe(
-            sinks.url(sink, self._address), events=events, destinations=destinations, message_id=f"urn:uuid:{uuid.uuid4()}"))
+            sinks.url(sink, self._address), events=events, destinations=destinations,
+            message_id=f"urn:uuid:{uuid.uuid4()}"))
         if not reply.entry.is_good:
             return None, reply
         self._recorder.granted(sink, events)
