@@ -85,8 +85,7 @@ class _Shown:
 
 
 class _Statuses:
-    """The statuses of one job in the order in which they had been shown; `latest` is the most advanced before a moment.
-    """
+    """The statuses of one job, in the order in which they had been shown."""
 
     def __init__(self, shown):
         self._shown = sorted(shown, key=lambda one: one.end)
@@ -95,11 +94,17 @@ class _Statuses:
         for one in self._shown:
             before = self._latest[-1] if self._latest else None
             self._latest.append(one if before is None or one.status.rank > before.status.rank else before)
+        # The first status with each final state: there are three.
+        self._ended = list({one.status.state: one for one in reversed(self._shown) if one.status.is_final}.values())
 
     def latest(self, moment):
         """Returns the most advanced status that was shown before that moment, or None."""
         place = bisect_left(self._ends, moment)
         return self._latest[place - 1] if place else None
+
+    def other_end(self, state, moment):
+        """Returns a status before that moment with which the job had ended otherwise, or None."""
+        return next((one for one in self._ended if one.end < moment and one.status.state != state), None)
 
 
 class _Jobs:
@@ -162,7 +167,7 @@ def _check_reads(history, verdict):
     for one in reads:
         job = jobs.of(one.status.job_id, one.status.created, one.end)
         compared = statuses_by[job, one.gateway] if is_alone(one) else statuses.get(job, nothing)
-        _check_read(one, compared.latest(one.begin), canceled.get(job), verdict)
+        _check_read(one, compared, canceled.get(job), verdict)
         if one.job_id is not None and one.status.job_id != one.job_id:
             verdict.violated("invented", f"{_read(one)}: asked for job {one.job_id}")
         if told and one.status.state not in told[one.status.job_id]:
@@ -173,12 +178,15 @@ def _check_reads(history, verdict):
                                         f"created {later} was known")
 
 
-def _check_read(read, before, canceled, verdict):
+def _check_read(read, statuses, canceled, verdict):
+    before, other = statuses.latest(read.begin), None
+    if read.status.is_final:
+        other = statuses.other_end(read.status.state, read.begin)
     if before is not None and read.status.rank < before.status.rank:
         kind = "final to active" if before.status.is_final and not read.status.is_final else "older"
         verdict.violated(kind, f"{_read(read)}, {read.begin - before.end:.3f} s after {before.status}, {before.by}")
-    elif before is not None and before.status.is_final and before.status.state != read.status.state:
-        verdict.violated("final changed", f"{_read(read)}, after {before.status}, {before.by}")
+    elif other is not None:
+        verdict.violated("final changed", f"{_read(read)}, after {other.status}, {other.by}")
     if canceled is not None and canceled.end < read.begin and PHASES[read.status.state] < TERMINATING:
         verdict.violated("before CancelJob", f"{_read(read)}, {read.begin - canceled.end:.3f} s after CancelJob was "
                                              f"answered by {canceled.gateway}")
