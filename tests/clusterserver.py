@@ -82,7 +82,6 @@ class ClusterServer:
 
     def release(self, scanner, identifier, token):
         """Returns whether the gateway owned the scanner by that token."""
-        self._present_era()
         if not self.fenced(scanner, identifier, token):
             return False
         self._drop((_OWNER, scanner))

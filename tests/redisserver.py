@@ -1,4 +1,4 @@
-"""Redis servers for tests: a process with an empty folder of its own, with a Unix socket or a port of loopback."""
+"""Redis servers for tests: processes with an empty folder each, reached by a Unix socket or a port of loopback."""
 
 import contextlib
 import os

@@ -10,13 +10,18 @@
 | `{NAME}:owner` | string, PX | `ERA TOKEN ID` |
 | `{NAME}:token` | string | the highest token ever |
 | `{NAME}:events` | stream | entries `TOKEN-SEQUENCE`; the first of each ownership says `took` |
-| `{NAME}:subs` | hash | clients' subscriptions |
-| `{NAME}:held` | hash | subscriptions at the scanner |
-| `{NAME}:done` | list | finished jobs |
+| `schema` | string | the version of the format of the data |
+| `scanners` | set | the names of scanners with data |
+| `{NAME}:subs` | hash | clients' subscriptions by identifier, JSON |
+| `{NAME}:held` | hash | subscriptions at the scanner by identifier, JSON |
+| `{NAME}:own-jobs` | hash | jobs of the gateways' own by JobId, JSON |
+| `{NAME}:done` | list | finished jobs, the oldest first, JSON |
+| `{NAME}:offer` | string | what the scanner offers by eSCL, JSON |
 | `{NAME}:cursor` | hash | subscription → the last event that it was given |
 | `{NAME}:create:HASH` | string, PX | a CreateScanJob that was sent, or its reply |
 | `jobs:CLIENT` | sorted set | running jobs of a client |
-| `instance`, `versions`, `adopted`, `peer-secret` | | what the gateways share beside the scanners |
+| `instance`, `peer-secret` | string | the last InstanceId; the secret of the peer link |
+| `versions`, `adopted`, `escl-ports` | hash | by endpoint, uuid, scanner's name: shared by all gateways |
 """
 
 PREFIX = "wsdgateway:"
@@ -24,6 +29,9 @@ BELL = PREFIX + "bell"  # a channel
 ERA = PREFIX + "era"
 GATEWAYS = PREFIX + "gateways"
 WISHES = PREFIX + "wishes"
+SCHEMA = PREFIX + "schema"
+SCANNERS = PREFIX + "scanners"
+ESCL_PORTS = PREFIX + "escl-ports"
 INSTANCE = PREFIX + "instance"
 VERSIONS = PREFIX + "versions"
 ADOPTED = PREFIX + "adopted"
@@ -73,6 +81,16 @@ def held(scanner: str) -> str:
 def done(scanner: str) -> str:
     """The finished jobs of a scanner."""
     return of_scanner(scanner, "done")
+
+
+def own_jobs(scanner: str) -> str:
+    """The jobs that the gateways themselves have created at a scanner."""
+    return of_scanner(scanner, "own-jobs")
+
+
+def offer(scanner: str) -> str:
+    """What a scanner offers by eSCL."""
+    return of_scanner(scanner, "offer")
 
 
 def cursor(scanner: str) -> str:

@@ -13,7 +13,8 @@ local function integer(number)
   return string.format('%.0f', number)
 end
 
--- The number of the present era and the rest of its grace; nil if this server is not the one on which the era began.
+-- The number of the present era and the rest of its grace. If this server is not the one on which the era began: nil and
+-- the number.
 local function present_era(key, time)
   local era = redis.call('HMGET', key, 'number', 'run_id', 'grace_until')
   if era[2] ~= run_id() then
@@ -23,11 +24,11 @@ local function present_era(key, time)
 end
 
 -- The same, after a new era has been begun if it must be. Its number is larger than that of every era before, also
--- those that an empty server knows nothing of.
+-- those that an empty server knows nothing of. A clock that was set back does not make the grace longer.
 local function present_or_new_era(key, time, grace)
   local era, rest = present_era(key, time)
   if era then
-    return era, rest
+    return era, math.min(rest, grace)
   end
   era = integer(math.max((rest or 0) + 1, time))
   redis.call('HSET', key, 'number', era, 'run_id', run_id(), 'grace_until', integer(time + grace))
