@@ -166,6 +166,25 @@ def test_one_connection_to_the_scanner_for_clients_at_both_gateways(cluster):
     assert check(lab.history()).counts["connections at once"] == 1
 
 
+def test_idle_gateways_ask_the_scanner_nothing(two):
+    lab, owner, other, client = two
+    scan(client, [owner])
+    until(lambda: lab.history().announcements[-1].event == "ScannerStatusSummaryEvent")
+
+    def ticks():
+        return min(one.metric("wsdgateway_redis_seconds_count") for one in (owner, other))
+
+    def scripts():
+        return sum(told["calls"] for name, told in lab.redis.connect().info("commandstats").items()
+                   if name in ("cmdstat_eval", "cmdstat_evalsha", "cmdstat_fcall"))
+
+    began, first, before = time.monotonic(), ticks(), scripts()
+    until(lambda: ticks() >= first + 5)
+    assert not [one for one in lab.history().asked if one.begin > began]
+    # One a second and gateway; half as many again for what a hint of the other one brings forward.
+    assert scripts() - before <= 3 * (time.monotonic() - began + 1)
+
+
 # Takeovers.
 
 
