@@ -21,8 +21,8 @@ class ClusterMetrics:
         registry.register(_Scanners(ownerships, lambda scanner: self._takeovers.labels(scanner)))
         self._takeovers = Counter("wsdgateway_takeovers", "Scanners that this gateway has taken over",
                                   ("scanner",), registry=registry)
-        self._fenced = Counter("wsdgateway_fenced", "Writes that Redis refused, because the gateway no longer owned the "
-                                                    "scanner", registry=registry)
+        self._fenced = Counter("wsdgateway_fenced", "Writes that Redis refused, because the gateway no longer owned "
+                                                    "the scanner", registry=registry)
         self._redis = Histogram("wsdgateway_redis_seconds", "Time from a command to the answer of Redis; commands "
                                                             "without an answer are not counted",
                                 buckets=_BUCKETS, registry=registry)

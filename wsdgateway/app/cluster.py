@@ -20,6 +20,7 @@ from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.bridge.cluster.values import View
+from wsdgateway.clustermetrics import ClusterMetrics
 from wsdgateway.config.cluster import peer_listener
 from wsdgateway.config.endpoints import identity_files, plain_endpoint
 from wsdgateway.config.sections import Config
@@ -27,6 +28,7 @@ from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
+from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.coordinator import Coordinator
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.ownedscanner import Composition
@@ -39,9 +41,11 @@ from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.store import StoreError
 from wsdgateway.tls.identity import CurrentIdentity
 from wsdgateway.tls.trust import Trust
 
+LOOK_SECONDS = 1.0  # between looks at the last answer of the server, and at what owned scanners answer
 SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and assigned
 
 
@@ -54,6 +58,7 @@ class ClusterParts:
     """
 
     metrics: Metrics
+    counts: ClusterMetrics
     router: Router
     repeats: RepeatedRequests
     general: Accounting
@@ -82,20 +87,23 @@ class Cluster:
         self._bridged = bridged
         self._parts = parts
         self._secret = b""
+        self._secret_era: int | None = None
         self._last_view: View | None = None
         self._followed: dict[str, FollowedScanner] = {}
         self._is_started = False
-        self._sync = LoopingCall(self._synchronize)
-        self._sync.clock = reactor
+        self._calls = (LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS)
         self.owned = OwnedScanners(
             reactor, shared.store, bridged, prepare=parts.prepare, stored=stored,
             stop_timeout=lambda: self._config.limits.stop_timeout)
         self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place)
         self.coordinator = Coordinator(
             reactor, shared.coordination, shared.leases, Composition(
-                self.owned.begin, self.owned.end, self.owned.regained, self._changed, name_taken=parts.cannot_stay),
+                self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
+                parts.counts.fenced, parts.cannot_stay),
             registration=self.registration, boot_time=shared.boot_time, lease=config.cluster.lease,
             alone=config.cluster.alone, stop_timeout=config.limits.stop_timeout + END_SECONDS)
+        self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
+                                      boot_time=shared.boot_time, version=lambda: None)
         shared.store.on_fenced = self.coordinator.fenced
         ca = config.cluster.ca
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
@@ -105,6 +113,13 @@ class Cluster:
             parts.general, self._accounting, parts.new_id)
         self.listener = self.registration.listener = self._make_listener()
         self._registered: Mapping[str, str] = {}
+
+    def join(self) -> None:
+        """Have the scanners shared; call it before the first one is added."""
+        bridged, leases = self._bridged, self._shared.leases
+        bridged.sharing = self
+        bridged.context = attrs.evolve(
+            bridged.context, holds=lambda name: leases.of(name).holds, pass_on=self.pass_on)
 
     def _accounting(self, name: str) -> Accounting:
         parts = self._parts
@@ -132,11 +147,15 @@ class Cluster:
         await self._learn_secret()
 
     async def _learn_secret(self) -> None:
-        if not self._secret:
+        """Read the secret, which a server that has lost its data gets back."""
+        view = self.coordinator.view
+        era = None if view is None else view.era
+        if not self._secret or era != self._secret_era:
             try:
                 self._secret = (await self._shared.coordination.peer_secret()).hex().encode()
+                self._secret_era = era
             except NotNow as error:
-                self.log.debug("the secret of the gateways is not known yet: {error}", error=error)
+                self.log.debug("the secret of the gateways is not known: {error}", error=error)
 
     def start(self) -> None:
         """Take part: own and follow scanners from now on."""
@@ -144,16 +163,19 @@ class Cluster:
             self._is_started = True
             self._registered = self.registration().sections
             self.coordinator.start()
-            looking: Deferred[Any] = self._sync.start(SYNC_SECONDS)
-            looking.addErrback(lambda failure: self.log.failure("Reading what gateways share failed", failure))
+            for call, seconds in self._calls:
+                call.clock = self._reactor
+                running: Deferred[Any] = call.start(seconds)
+                running.addErrback(lambda failure: self.log.failure("Reading what gateways share failed", failure))
 
     async def stop_owning(self) -> bool:
         """Hand over all scanners, if another gateway is registered; returns whether that was done.
 
         Otherwise this gateway owns them until `stop`.
         """
-        if self._sync.running:
-            self._sync.stop()
+        for call, _ in self._calls:
+            if call.running:
+                call.stop()
         if not self._is_started or self.coordinator.is_last():
             return False
         await self.coordinator.stop(hand_over=True)
@@ -220,8 +242,8 @@ class Cluster:
 
     # What changes.
 
-    def _changed(self) -> None:
-        """Note the answer to a tick, or another owner."""
+    def _look(self) -> None:
+        """Note the answer to the last tick, and tell the coordinator which scanners this gateway reaches."""
         view = self.coordinator.view
         if view is not self._last_view and view is not None:
             self._last_view = view
@@ -232,5 +254,8 @@ class Cluster:
                 self.coordinator.reached(scanner.name, reachable)
 
     async def _synchronize(self) -> None:
-        await self._learn_secret()
-        await self._parts.synchronize()
+        try:
+            await self._learn_secret()
+            await self._parts.synchronize()
+        except StoreError as error:
+            self.log.warn("What other gateways have adopted cannot be read: {error}", error=str(error))

@@ -65,8 +65,8 @@ class OwnRegistration:
             {name: digest_of(section) for name, section in self._known.items()}, holds_address=self._holds_address())
 
     def _address(self) -> str:
-        port = None if self.listener is None else self.listener.port
-        return "" if port is None else peer_address(self._config.cluster, port, self._local)
+        open_at = None if self.listener is None else self.listener.address
+        return "" if open_at is None else peer_address(self._config.cluster, open_at[1], self._local)
 
     def _holds_address(self) -> bool:
         """True if the address at which scanners notify the gateways is on this host."""

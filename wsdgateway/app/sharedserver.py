@@ -10,12 +10,11 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.cluster.lease import Leases
-from wsdgateway.config.cluster import redis_of
-from wsdgateway.config.redisurl import is_redis
+from wsdgateway.config.checks import without_password
+from wsdgateway.config.redisurl import read_redis_url
 from wsdgateway.config.sections import Config
 from wsdgateway.storage.coordination import ICoordination
-from wsdgateway.storage.store import StoreError
-from wsdgateway.tls.files import BadFile
+from wsdgateway.storage.opening import is_redis, open_redis
 
 SECRET_BYTES = 32
 
@@ -25,52 +24,39 @@ def boot_time() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class SharedServer:
     """The server as one run of a gateway uses it. `identifier` is that of this run.
 
     `leases` are the leases by which this gateway owns scanners. `close` ends the connections, after the store has been
-    closed.
+    closed. `text` names the server, without a password; `place` is its host and port, None on a local socket.
     """
 
     identifier: str
     leases: Leases
+    text: str
+    place: tuple[str, int] | None
+    boot_time: Callable[[], float]
     store: Any
     coordination: ICoordination
     close: Callable[[], Deferred[None]]
-    text: str
-    place: tuple[str, int] | None = None
-    boot_time: Callable[[], float] = boot_time
 
 
-def open_shared_server(reactor: Any, config: Config, wall: Callable[[], float],
-                       observe: Callable[[float], None]) -> SharedServer | None:
+def open_shared_server(reactor: Any, config: Config, wall: Callable[[], float], *, observe: Callable[[float], None],
+                       on_return: Callable[[], None]) -> SharedServer | None:
     """Opens the server; returns None for a gateway without others. Nothing is sent to it yet.
 
-    `observe` is called with the seconds that each command took. Raises `StoreError`.
+    `observe` is called with the seconds that each command took, in any thread, `on_return` when the server is used
+    again after it was away. Raises `StoreError`.
     """
-    if not is_redis(config.gateway.state):
+    state, password_file = config.gateway.state, config.gateway.password_file
+    if not is_redis(state):
         return None
-    try:
-        from wsdgateway.storage.redis.address import parse
-        from wsdgateway.storage.redis.client import RedisClient
-        from wsdgateway.storage.redis.coordination import RedisCoordination
-        from wsdgateway.storage.redis.store import RedisStore
-    except ModuleNotFoundError as error:
-        if error.name != "redis":
-            raise
-        raise StoreError("the Python package redis is missing; install wsdgateway[redis]") from None
-    try:
-        url = redis_of(config)
-    except BadFile as bad:
-        raise StoreError(f"password_file must be {bad}") from None
-    assert url is not None
-    address = parse(config.gateway.state, url.password)
-    if address.ca is not None:
-        address = attrs.evolve(address, ca=str(config.folder / address.ca))
-    client = RedisClient(reactor, address, observe)
-    leases, identifier = Leases(boot_time), str(uuid.uuid4())
-    store = RedisStore(reactor, client, leases, identifier, config.cache.history, wall)
-    coordination = RedisCoordination(client, lambda: secrets.token_bytes(SECRET_BYTES))
-    return SharedServer(identifier, leases, store, coordination, client.close, address.text,
-                        address.hosts[0] if address.hosts else None)
+    hosts = read_redis_url(state).hosts
+    identifier, leases = str(uuid.uuid4()), Leases(boot_time)
+    parts = open_redis(
+        reactor, state, None if password_file is None else config.folder / password_file, leases=leases,
+        identifier=identifier, history=config.cache.history, wall=wall,
+        draw_secret=lambda: secrets.token_bytes(SECRET_BYTES), observe=observe, on_return=on_return)
+    return SharedServer(identifier, leases, str(without_password(state)), hosts[0] if hosts else None, boot_time,
+                        parts.store, parts.coordination, parts.client.close)

@@ -13,7 +13,6 @@ from wsdgateway.storage.copying import Everything, not_empty
 from wsdgateway.storage.redis import contents, keys, shareddata, values
 from wsdgateway.storage.redis.address import ServerAddress
 from wsdgateway.storage.redis.connecting import Server, not_now
-from wsdgateway.storage.redis.contents import Numbering
 from wsdgateway.storage.redis.fencing import Command
 from wsdgateway.storage.store import Content, FinishedJob, NotOurs
 
@@ -122,7 +121,7 @@ def _writing(everything: Everything, offset: float) -> Iterator[Command]:
                       escl_offers=tuple(one for one in content.escl_offers if one.scanner == scanner))
         jobs = [job for job in everything.finished if job.scanner == scanner]
         yield contents.registering(scanner)
-        yield from contents.rewriting(scanner, own, Numbering(numbers, places.get(scanner, 0), offset))
+        yield from contents.rewriting(scanner, own, numbers, places.get(scanner, 0), offset)
         if jobs:
             yield from contents.adding(scanner, jobs, len(jobs))
     yield shareddata.restoring(content)
