@@ -50,6 +50,7 @@ def samples():
     for outcome in (KEPT, SHARED, ASKED):
         metrics.kept_answer(SCANNER, GET_ACTIVE_JOBS.name, outcome)
     metrics.escl_request(SCANNER, "NextDocument", "200")
+    metrics.passed(SCANNER, OK)
     metrics.watch_spool(lambda: 0, lambda: 1)
     metrics.watch_store(lambda: False)
     metrics.begin_destination("Scans")

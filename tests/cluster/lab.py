@@ -4,6 +4,7 @@
 
 The gateways share `[events] address`, a port of this process that stands for an address which moves between them: it
 passes connections on to the gateway that `address.holder` names. Without `shares_address` each has a port of its own.
+No interface has that address, so no gateway believes that it holds it.
 """
 
 import contextlib
@@ -25,7 +26,8 @@ from tests.redisserver import RedisServer
 ROOT = str(Path(__file__).parents[2])
 PROGRAM = str(Path(sys.executable).with_name("twistd"))
 PATIENCE = 60.0  # seconds for a process on a loaded machine
-SHORT_LEASE = 4.0
+LEASE = 4.0
+ADDRESS = "127.0.0.9"
 
 
 def until(condition, seconds=PATIENCE, pause=0.02):
@@ -163,8 +165,9 @@ class Address:
     def __init__(self, holder, on_exchange):
         self.holder = holder
         self._proxy = RecordingProxy(
-            lambda: None if self.holder is None else (self.holder.name, self.holder.port), on_exchange)
-        self.url = f"http://127.0.0.1:{self._proxy.port}"
+            lambda: None if self.holder is None else (self.holder.name, self.holder.port), on_exchange,
+            host=ADDRESS)
+        self.url = f"http://{ADDRESS}:{self._proxy.port}"
 
     def stop(self):
         """Closes the port."""
@@ -179,7 +182,7 @@ class Lab:
     """
 
     def __init__(self, folder, *, gateways=2, state="redis", shares_address=True, max_connections=2, max_rate=None,
-                 lease=SHORT_LEASE, alone=True, scanner_settings="", more=""):
+                 lease=LEASE, alone=True, scanner_settings="", more=""):
         self.folder, self.state, self._more, self._lease, self._alone = folder, state, more, lease, alone
         self.limits = {"max_connections": max_connections, "max_rate": max_rate}
         self.recorder = Recorder()

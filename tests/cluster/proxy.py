@@ -46,11 +46,11 @@ class RecordingProxy:
     `on_connection` the moments of opening and closing, and the name that `who` returns for the other side's port.
     """
 
-    def __init__(self, target, on_exchange, *, port=0, on_connection=None, who=lambda port: None):
+    def __init__(self, target, on_exchange, *, host="127.0.0.1", on_connection=None, who=lambda port: None):
         self._target, self._on_exchange, self._on_connection, self._who = target, on_exchange, on_connection, who
-        self._listening = socket.create_server(("127.0.0.1", port), backlog=128)
+        self._listening = socket.create_server((host, 0), backlog=128)
         self.port = self._listening.getsockname()[1]
-        self._open = set()
+        self._open, self._running = set(), set()
         self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -58,6 +58,11 @@ class RecordingProxy:
     def open_connections(self):
         """The number of open connections."""
         return len(self._open)
+
+    def is_asked(self, part):
+        """Whether a request that contains these bytes has been passed on and has no answer yet."""
+        with self._lock:
+            return any(part in (one.request or b"") for one in self._running)
 
     def stop(self):
         """Closes the port and every connection."""
@@ -95,12 +100,15 @@ class RecordingProxy:
                 one.settimeout(None)
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             passing = _Passing(here, there, name, target[0], self._on_exchange)
+            with self._lock:
+                self._running.add(passing)
             passing.run()
         except OSError:
             pass
         finally:
             with self._lock:
                 self._open.discard(here)
+                self._running.discard(passing)
             here.close()
             if self._on_connection is not None:
                 self._on_connection(opened, time.monotonic(), name)
@@ -109,12 +117,12 @@ class RecordingProxy:
 
 
 class _Passing:
-    """One connection. Each side sends one request, or its answer, at a time."""
+    """One connection. Each side sends one request, or its answer, at a time. `request` is the one without an answer."""
 
     def __init__(self, here, there, here_name, there_name, on_exchange):
         self._here, self._there, self._names, self._on_exchange = here, there, (here_name, there_name), on_exchange
         self._requests, self._answers = RequestReader(MOST_BODY), None
-        self._request, self._began, self._head, self._body = None, 0.0, None, b""
+        self.request, self._began, self._head, self._body = None, 0.0, None, b""
         self._is_late = False
 
     def run(self):
@@ -140,7 +148,7 @@ class _Passing:
         self._is_late = True
         with contextlib.suppress(OSError), self._there:
             self._there.settimeout(LATE_SECONDS)
-            while self._request is not None and b"/RetrieveImage<" not in self._request:
+            while self.request is not None and b"/RetrieveImage<" not in self.request:
                 data = self._there.recv(PIECE)
                 if not data:
                     break
@@ -150,7 +158,7 @@ class _Passing:
     def _asked(self, data):
         for event in self._requests.feed(data):
             if isinstance(event, Request):
-                self._request, self._began = event.body, time.monotonic()
+                self.request, self._began = event.body, time.monotonic()
                 self._answers, self._head, self._body = ResponseReader(), None, b""
 
     def _answered(self, data):
@@ -170,6 +178,6 @@ class _Passing:
                 self._report(None if self._is_late else time.monotonic(), self._head.status, self._body)
 
     def _report(self, end, status=None, answer=b""):
-        if self._request is not None:
-            request, self._request = self._request, None
+        if self.request is not None:
+            request, self.request = self.request, None
             self._on_exchange(Exchange(self._began, end, *self._names, request, status, answer))

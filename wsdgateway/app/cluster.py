@@ -173,10 +173,14 @@ class Cluster:
 
         Otherwise this gateway owns them until `stop`.
         """
+        self.owned.stop()
         for call, _ in self._calls:
             if call.running:
                 call.stop()
-        if not self._is_started or self.coordinator.is_last():
+        if not self._is_started:
+            return False
+        await self.coordinator.refresh()  # another gateway may have started a moment ago
+        if self.coordinator.is_last():
             return False
         await self.coordinator.stop(hand_over=True)
         return True

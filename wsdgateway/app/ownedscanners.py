@@ -16,6 +16,7 @@ from wsdgateway.app.storedstate import StoredState
 from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.transport.timeouts import within
+from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import Content, Unreadable
 
 SETTLE_SECONDS = 6.0  # until the scan service of a scanner that was taken over must be found; requests are held so long
@@ -48,7 +49,8 @@ class OwnedScanners:
     log = Logger()
 
     def __init__(self, reactor: Any, store: ISharedStore, bridged: BridgedScanners, *,
-                 prepare: Callable[[], Awaitable[None]], stored: StoredState, stop_timeout: Callable[[], float]) -> None:
+                 prepare: Callable[[], Awaitable[None]], stored: StoredState,
+                 stop_timeout: Callable[[], float]) -> None:
         self._reactor = reactor
         self._store = store
         self._bridged = bridged
@@ -56,11 +58,14 @@ class OwnedScanners:
         self._stored = stored
         self._stop_timeout = stop_timeout
         self._begun: dict[str, object] = {}
-        self._have_stopped = False
+        self._is_stopping = self._have_stopped = False
         self.reasons: dict[str, str] = {}
 
     async def begin(self, name: str) -> None:
-        """Bridge a scanner. Raises `NotNow` if the store cannot be read; then nothing has begun."""
+        """Bridge a scanner.
+
+        Raises `NotNow` if the store cannot be read, or the gateway stops; then nothing has begun.
+        """
         mark = self._begun[name] = object()
         try:
             await self._make(name, mark)
@@ -71,11 +76,12 @@ class OwnedScanners:
     async def _make(self, name: str, mark: object) -> None:
         try:
             await self._store.take(name)
-        except Unreadable as error:
-            self.log.error("{scanner}: {problem}. It starts without its subscriptions and jobs", scanner=name,
-                           problem=str(error))
+        except Unreadable:
+            pass  # logged by the store; the scanner starts without its subscriptions and jobs
         await self._prepare()
         await self._stored.read_offers()
+        if self._is_stopping:
+            raise NotNow("the gateway is stopping")
         section = self._bridged.known.get(name)
         if section is None or self._begun.get(name) is not mark:
             return  # it was removed, or the ownership has ended meanwhile
@@ -117,6 +123,10 @@ class OwnedScanners:
         else:
             await self._bridged.dismiss(scanner, reason, seconds=self._stop_timeout())
             await self._store.remove(name)
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._is_stopping = True
 
     def have_stopped(self) -> None:
         """Note that the process ends and the objects of all scanners have been stopped."""

@@ -139,7 +139,8 @@ class BridgedScanners:
             self.dismiss(scanner, reason)
         self.on_known()
 
-    def dismiss(self, scanner: BridgedScanner, reason: str, *, seconds: float = LAST_EXCHANGE_SECONDS) -> Deferred[None]:
+    def dismiss(self, scanner: BridgedScanner, reason: str, *,
+                seconds: float = LAST_EXCHANGE_SECONDS) -> Deferred[None]:
         """Stop bridging a scanner that was removed; its subscribers are told the reason.
 
         Fires when it has ended. Its running exchanges have so many seconds.

@@ -87,7 +87,8 @@ class Cluster:
         self.overlaps = []  # (time, scanner, owners) at which more than one gateway owned a scanner
 
     def add(self, name, sections=("desk",), *, start=True, **options):
-        gateway = Gateway(self, name, sections if isinstance(sections, dict) else dict.fromkeys(sections, "1"), **options)
+        digests = sections if isinstance(sections, dict) else dict.fromkeys(sections, "1")
+        gateway = Gateway(self, name, digests, **options)
         self.gateways.append(gateway)
         if start:
             gateway.coordinator.start()
