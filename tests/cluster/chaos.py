@@ -233,17 +233,18 @@ def run(folder, *, seconds, seed, gateways=3, state="redis", **more):
             for one in threads:
                 one.join()
         settle(lab, clients)
+        history = lab.history()  # the end of everything at once is not judged
     finally:
         logs = lab.end()
-    verdict = check(lab.history())
+    verdict = check(history)
     for failure in clients.failures:
         verdict.violated("client", failure)
-    missed = missed_ends(lab.history())
+    missed = missed_ends(history)
     if missed:
         verdict.violated("JobEndStateEvent missed", f"{missed}")
     if "Traceback" in logs:
         verdict.violated("traceback", logs[logs.index("Traceback") - 200:][:3000])
-    return verdict, failures.done, lab.history()
+    return verdict, failures.done, history
 
 
 def main():

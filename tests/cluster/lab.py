@@ -17,7 +17,10 @@ import sys
 import time
 from pathlib import Path
 
+import attrs
+
 from tests.cluster.clients import Client, Sinks
+from tests.cluster.history import Connection
 from tests.cluster.proxy import RecordingProxy
 from tests.cluster.recorder import Recorder
 from tests.ports import free_port
@@ -240,13 +243,14 @@ class Lab:
             one.send(signal.SIGCONT)
         if self.redis is not None:
             self.redis.cont()
-        for one in (*self.gateways, self.scanner):
-            one.send(signal.SIGTERM)
-        for one in (*self.gateways, self.scanner):
-            if one.is_running:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    one.wait()
-                one.kill()
+        for ended in (self.gateways, [self.scanner]):
+            for one in ended:
+                one.send(signal.SIGTERM)
+            for one in ended:
+                if one.is_running:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        one.wait()
+                    one.kill()
         if self.redis is not None:
             self.redis.close()
         self.device.stop()
@@ -264,8 +268,11 @@ class Lab:
         return ask(self._scanner_port, f"/control/{action}", method)
 
     def history(self):
-        """Returns what happened so far, with the scanner's limits."""
-        return self.recorder.history(**self.limits)
+        """Returns what happened so far, with the scanner's limits. A connection that is open ends now."""
+        history = self.recorder.history(**self.limits)
+        now = time.monotonic()
+        still_open = [Connection(opened, now, name) for opened, name in self.device.open_connections]
+        return attrs.evolve(history, connections=(*history.connections, *still_open))
 
     @property
     def owner(self):

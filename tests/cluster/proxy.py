@@ -50,14 +50,15 @@ class RecordingProxy:
         self._target, self._on_exchange, self._on_connection, self._who = target, on_exchange, on_connection, who
         self._listening = socket.create_server((host, 0), backlog=128)
         self.port = self._listening.getsockname()[1]
-        self._open, self._running = set(), set()
+        self._open, self._running = {}, set()
         self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def open_connections(self):
-        """The number of open connections."""
-        return len(self._open)
+        """The open connections: of each the moment at which it was opened, and the name of the other side."""
+        with self._lock:
+            return list(self._open.values())
 
     def is_asked(self, part):
         """Whether a request that contains these bytes has been passed on and has no answer yet."""
@@ -89,7 +90,7 @@ class RecordingProxy:
     def _serve(self, here, port, opened):
         name = self._who(port)
         with self._lock:
-            self._open.add(here)
+            self._open[here] = opened, name
         passing = None
         try:
             target = self._target()
@@ -107,7 +108,7 @@ class RecordingProxy:
             pass
         finally:
             with self._lock:
-                self._open.discard(here)
+                self._open.pop(here, None)
                 self._running.discard(passing)
             here.close()
             if self._on_connection is not None:

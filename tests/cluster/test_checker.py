@@ -85,7 +85,7 @@ GOOD = {
     "an event before the subscription was granted": History(
         subscriptions=(Subscription("s", 2.05),), announcements=(announced(2, 2.1, "Pending"),)),
     "connections one after the other": History(
-        max_connections=1, connections=(Connection(1, 2), Connection(2.1, 3), Connection(3.0, 4))),
+        max_connections=1, connections=(Connection(1, 3), Connection(2.5, 5), Connection(4.1, 6))),
     "a connection of a gateway that was stopped": History(
         max_connections=1, connections=(Connection(1, 9, "a"), Connection(5, 10, "b")), pauses=(Pause("a", 2, 8),)),
     "a second's worth of requests at once": History(max_rate=4.0, asked=tuple(

@@ -59,15 +59,17 @@ def test_exchanges_and_connections_are_recorded(proxy, recorded):
         connection.request("POST", "/", body)
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (202, body)
-    assert proxy.open_connections == 1
+    [(opened_first, name)] = proxy.open_connections
+    assert name == "client"
     connection.close()
     until(lambda: recorded["connections"])
     assert [(one.here, one.there, one.request, one.status, one.answer) for one in recorded["exchanges"]] == [
         ("client", "server", body, 202, body) for body in (b"one", b"two")]
     first, second = recorded["exchanges"]
     [(opened, closed, name)] = recorded["connections"]
-    assert opened <= first.begin <= first.end <= second.begin <= second.end <= closed
+    assert opened == opened_first <= first.begin <= first.end <= second.begin <= second.end <= closed
     assert name == "client"
+    assert proxy.open_connections == []
 
 
 def test_an_answer_that_nobody_waits_for_is_recorded_without_an_end(proxy, server, recorded):
