@@ -16,7 +16,7 @@ def gateway_section(cluster: dict[str, Any], now: float) -> Tag:
         Column("Gateway", lambda one: _gateway(one, cluster["name"]), "first"),
         Column("Owns", lambda one: _count(one["scanners"]), "first last"),
         Column("Scanners", lambda one: _names(one["scanners"]), "long wide"),
-        Column("Address for the others", lambda one: one["address"] or "none", "long"),
+        Column("Address for the others", lambda one: one["address"], "long"),
         Column("Version", lambda one: one["version"], "short", label="version"),
         Column("Last seen", lambda one: moment(one["last_seen"], now, precise=True), "time number", label="seen"))
     return tags.div(_redis(cluster["redis"], now),
@@ -48,7 +48,7 @@ def _gateway(one: dict[str, Any], own: str) -> Tag:
 
 
 def _count(scanners: list[str]) -> str:
-    return f"{len(scanners)} scanner{'s' * (len(scanners) != 1)}"
+    return f"{len(scanners)}\N{NO-BREAK SPACE}scanner{'s' * (len(scanners) != 1)}"
 
 
 def _names(scanners: list[str]) -> Tag | str:

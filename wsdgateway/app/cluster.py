@@ -90,7 +90,7 @@ class Cluster:
         self._secret_era: int | None = None
         self._last_view: View | None = None
         self._followed: dict[str, FollowedScanner] = {}
-        self._is_started = False
+        self._is_started = self._is_checked = self._is_refused = False
         self._calls = (LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS)
         self.owned = OwnedScanners(
             reactor, shared.store, bridged, prepare=parts.prepare, stored=stored,
@@ -111,6 +111,7 @@ class Cluster:
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
+        self._server: PeerServer | None = None
         self.listener = self.registration.listener = self._make_listener()
         self._registered: Mapping[str, str] = {}
 
@@ -133,7 +134,7 @@ class Cluster:
         files = identity_files(attrs.evolve(section, client_ca=None), self._config.folder)
         identity = None if files is None else CurrentIdentity(files)
         remark_on(self.log, f"[cluster] {section.endpoint}", identity, parts.wall())
-        server = PeerServer(
+        server = self._server = PeerServer(
             self._reactor, seconds=parts.seconds, wall=parts.wall, limits=peer_limits(self._config.limits.request_body),
             secret=lambda: self._secret, router=parts.router, repeats=parts.repeats, leases=shared.leases,
             owners=self.coordinator, writes=parts.writes)
@@ -144,7 +145,25 @@ class Cluster:
     async def load(self) -> None:
         """Do what must be done before the first registration."""
         await self.registration.look_up()
+        await self._check()
         await self._learn_secret()
+
+    async def _check(self) -> None:
+        """Check the settings of the server, once it answers."""
+        if self._is_checked:
+            return
+        try:
+            warnings = await self._shared.check()
+        except NotNow as error:
+            self.log.debug("the settings of the server are not known yet: {error}", error=error)
+            return
+        except StoreError as error:
+            self._is_refused = True
+            self._parts.cannot_stay(str(error))
+            return
+        self._is_checked = True
+        for warning in warnings:
+            self.log.warn("{warning}", warning=warning)
 
     async def _learn_secret(self) -> None:
         """Read the secret, which a server that has lost its data gets back."""
@@ -159,7 +178,7 @@ class Cluster:
 
     def start(self) -> None:
         """Take part: own and follow scanners from now on."""
-        if not self._is_started:
+        if not (self._is_started or self._is_refused):
             self._is_started = True
             self._registered = self.registration().sections
             self.coordinator.start()
@@ -182,15 +201,16 @@ class Cluster:
         await self.coordinator.refresh()  # another gateway may have started a moment ago
         if self.coordinator.is_last():
             return False
-        await self.coordinator.stop(hand_over=True)
+        await self.coordinator.hand_over()
         return True
 
     async def stop(self) -> None:
         """Release the scanners, whose objects have stopped, and end the registration and every connection."""
         self.owned.have_stopped()
         await self.coordinator.stop(hand_over=False)
-        if self.listener is not None:
+        if self.listener is not None and self._server is not None:
             await self.listener.stopService()
+            await self._server.close_all()
         await self.link.stop()
 
     # For the bridged scanners.
@@ -259,6 +279,7 @@ class Cluster:
 
     async def _synchronize(self) -> None:
         try:
+            await self._check()
             await self._learn_secret()
             await self._parts.synchronize()
         except StoreError as error:

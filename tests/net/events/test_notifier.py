@@ -8,7 +8,7 @@ from wsdgateway.bridge.events.deliveryqueue import MAX_REFUSALS, QueuedEvent
 from wsdgateway.bridge.events.fanout import Event
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.config.sections import Events
-from wsdgateway.net.events.notifier import Notifier
+from wsdgateway.net.events.notifier import UNOWNED_SECONDS, Notifier
 from wsdgateway.net.transport.errors import DeliveryError
 from wsdgateway.soap.addressing import EndpointReference
 
@@ -25,7 +25,8 @@ class Clients:
         self.notifier = Notifier(
             self.clock, scanner="s", seconds=self.clock.seconds,
             events=Events(client_queue=queue, client_retry=give_up_after), counts=self, send=self.send,
-            on_give_up=self.give_up, random=lambda: 1.0)
+            on_give_up=self.give_up, random=lambda: 1.0, holds=lambda: self.owned)
+        self.owned = True
 
     def send(self, sink, message):
         self.sent.append(int(message.partition(b"<")[0]))
@@ -159,3 +160,18 @@ def test_a_full_queue_drops_an_older_event():
     clients.answer(202)
     assert clients.sent == [1, 3]
     clients.notifier.stop()
+
+
+def test_nothing_is_delivered_while_another_gateway_owns_the_scanner(clients):
+    clients.post("a", 1, 2)
+    clients.owned = False
+    clients.answer(202)
+    clients.post("a", 3)
+    clients.clock.advance(3 * UNOWNED_SECONDS)
+    assert clients.sent == [1]
+    idle = clients.notifier.idle()
+    assert idle.called
+    clients.owned = True
+    clients.clock.advance(UNOWNED_SECONDS)
+    assert clients.sent == [1, 2]
+    assert clients.counts == {"delivered": 1, "retried": 0, "dropped": 0}

@@ -13,13 +13,16 @@ __all__ = ("redis_server", "redis_servers")
 
 @pytest.fixture
 def make_client():
-    """Makes clients of a URL, and closes them after the test."""
+    """Makes clients of a URL, and closes them after the test.
+
+    Their deadline is long, because a loaded machine is no failure; tests of the deadline pass their own.
+    """
     from twisted.internet import reactor
 
     made = []
 
-    def make(url, password=None, **options):
-        made.append(RedisClient(reactor, parse(url, password), **options))
+    def make(url, password=None, deadline=30.0, **options):
+        made.append(RedisClient(reactor, parse(url, password), deadline=deadline, **options))
         return made[-1]
 
     yield make

@@ -289,6 +289,11 @@ class DeviceClient:
         why = f"no complete answer within {self.options.section.timeout:g} s"
         self._end(request, f"{SILENT.clause} ({why})" if is_silent else why, cause=SILENT if is_silent else None)
 
+    def disowned(self) -> None:
+        """Fails the requests that wait, because another gateway owns the scanner; they can be passed to it."""
+        for request in self._queue.clear():
+            request.fail(NotOwned(request.address.host))
+
     def abandon(self, request: ScannerRequest) -> None:
         """Closes the connection of a request whose answer is no longer wanted."""
         self._end(request, DISCONNECTED, ABANDONED)

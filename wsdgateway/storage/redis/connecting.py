@@ -15,11 +15,11 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from wsdgateway.storage.coordination import DEADLINE, NotNow
+from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.redis.address import ServerAddress
 
 ERRORS = (redis.RedisError, OSError)  # what a server, or the way to it, can cause
-SENTINEL_DEADLINE = 0.3  # seconds for one Sentinel, so that another one can be asked within the deadline
+SENTINEL_PART = 0.3  # of the deadline for one Sentinel, so that another one can be asked in time
 
 _DROP = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 
@@ -87,10 +87,14 @@ class _Pool(redis.ConnectionPool):
 
 
 class Server:
-    """One connection to the server, made at the first `redis`. Only one thread may use it, except `break_off`."""
+    """One connection to the server, made at the first `redis`. Only one thread may use it, except `break_off`.
 
-    def __init__(self, address: ServerAddress) -> None:
+    `deadline` is the longest silence of the server, in seconds.
+    """
+
+    def __init__(self, address: ServerAddress, deadline: float) -> None:
         self._address = address
+        self._deadline = deadline
         self._sentinels = list(address.hosts) if address.master_name else []
         self._open: list[Any] = []  # connections, those to Sentinels among them
         self._connection: Any = None
@@ -147,7 +151,7 @@ class Server:
     def _made(self, host: str, port: int) -> Any:
         address = self._address
         login = {"db": address.database, "username": address.username, "password": address.password}
-        pool = self._pool(host, port, DEADLINE, login)
+        pool = self._pool(host, port, self._deadline, login)
         self._connection = pool.get_connection()
         pool.release(self._connection)
         return redis.Redis(connection_pool=pool)
@@ -155,7 +159,7 @@ class Server:
     def _ask(self, place: tuple[str, int]) -> Any:
         """The answer of one Sentinel. It gets the password only if it wants one: most have none of their own."""
         for login in ({}, {"username": self._address.username, "password": self._address.password}):
-            asked = redis.Redis(connection_pool=self._pool(*place, SENTINEL_DEADLINE, login))
+            asked = redis.Redis(connection_pool=self._pool(*place, SENTINEL_PART * self._deadline, login))
             try:
                 return asked.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", self._address.master_name)
             except redis.AuthenticationError:
@@ -194,5 +198,5 @@ def not_now(address: ServerAddress, error: BaseException) -> NotNow:
     elif isinstance(error, redis.exceptions.NoPermissionError):
         text = f"the user lacks a right (ACL SETUSER): {text}"
     elif isinstance(error, redis.TimeoutError):
-        text = f"no answer within {DEADLINE:g} s"
+        text = "no answer in time"
     return NotNow(f"{address.text}: {text}")

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import redis
 
+from wsdgateway.storage.coordination import DEADLINE
 from wsdgateway.storage.copying import Everything, not_empty
 from wsdgateway.storage.redis import contents, keys, shareddata, values
 from wsdgateway.storage.redis.address import ServerAddress
@@ -48,7 +49,7 @@ class RedisPlace:
     @contextmanager
     def _connected(self) -> Iterator[Any]:
         """Connects; errors of redis-py become `NotNow`. Raises `NotOurs` if a gateway uses the server."""
-        server = Server(self.address)
+        server = Server(self.address, DEADLINE)
         try:
             connected = server.redis()
             running = _running(connected)
