@@ -29,6 +29,9 @@ QUIET_SECONDS = (2.0, 6.0)  # between two failures
 SETTLING_SECONDS = 60.0  # for the gateways to work again after the last failure
 RETRY_SECONDS = 1.0
 MOST_PAGES = 3
+# What several gateways do not promise yet: events are not kept over a takeover, and a Subscribe that is granted while
+# Redis is away is in the memory of one gateway.
+NOT_YET = ("event lost", "JobEndStateEvent missed", "subscription lost")
 
 
 def restart_if_ended(gateway):
@@ -214,7 +217,7 @@ def _undelivered(history):
 
 
 def run(folder, *, seconds, seed, gateways=3, state="redis", **more):
-    """Makes a run. Returns the verdict, a description, and the logs."""
+    """Makes a run. Returns the verdict, the failures with their moments, and the history."""
     lab = Lab(folder, gateways=gateways, state=state, **more)
     stop = threading.Event()
     clients, failures = Clients(lab, stop), Failures(lab, random.Random(seed), stop)
@@ -247,6 +250,11 @@ def run(folder, *, seconds, seed, gateways=3, state="redis", **more):
     return verdict, failures.done, history
 
 
+def broken_promises(verdict):
+    """Returns the violations of what is promised already."""
+    return [one for one in verdict.violations if not one.startswith(NOT_YET)]
+
+
 def main():
     """Runs the program."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -265,8 +273,9 @@ def main():
     for moment, kind, gateway in done:
         print(f"{moment:.3f} {kind} {gateway}")
     print(verdict)
-    print("a promise was broken" if verdict.violations else "everything was as promised")
-    return 1 if verdict.violations else 0
+    broken = broken_promises(verdict)
+    print("a promise was broken" if broken else "everything was as promised")
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 - A finished job stays as it is, and nothing from before an answered CancelJob is read.
 - Each event that the scanner got 202 for reaches every subscription that lives to the end, at least once, with one
   MessageID; a ScanAvailableEvent at most once. A subscription that is ended may miss what waits to be delivered.
+- A subscription that was granted is known to every gateway until it is ended.
 - A CreateScanJob makes at most one job, however often it is sent.
 - The scanner's `max_connections` and `max_rate` hold for all gateways together.
 
@@ -19,6 +20,7 @@ import attrs
 from tests.cluster.history import FINAL, FOREVER, PHASES, TERMINATING
 
 READ = "GetJobElements"
+UNKNOWN = "InvalidMessage"  # the fault of a Renew whose subscription is not known
 PANEL, JOB_END = "ScanAvailableEvent", "JobEndStateEvent"
 CLOSING_SECONDS = 1.0  # by which a connection may appear to be closed later than it was, on a loaded machine
 WAKING_SECONDS = 2.0  # for a gateway that was stopped to close its connections to the scanner
@@ -53,6 +55,7 @@ def check(history):
     _count(history, verdict)
     _check_reads(history, verdict)
     _check_creations(history, verdict)
+    _check_subscriptions(history, verdict)
     _check_deliveries(history, verdict)
     if history.max_connections is not None:
         _check_connections(history, verdict)
@@ -242,6 +245,13 @@ def _check_creations(history, verdict):
 
 
 # Events.
+
+
+def _check_subscriptions(history, verdict):
+    ended = {one.sink: one.ended for one in history.subscriptions}
+    for one in history.answers:
+        if one.operation == "Renew" and one.fault == UNKNOWN and one.end < ended.get(one.sink, -FOREVER):
+            verdict.violated("subscription lost", f"{one.gateway} did not know the one of {one.sink} at {one.begin:.3f}")
 
 
 def _key(one):

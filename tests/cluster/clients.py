@@ -124,7 +124,7 @@ class Client:
         sink = sinks.new()
         reply = self._ask(gateway, "Subscribe", subscribe(
             sinks.url(sink, self._address), events=events, destinations=destinations,
-            message_id=f"urn:uuid:{uuid.uuid4()}"))
+            message_id=f"urn:uuid:{uuid.uuid4()}"), sink=sink)
         if not reply.entry.is_good:
             return None, reply
         self._recorder.granted(sink, events)
@@ -133,13 +133,14 @@ class Client:
     def renew(self, gateway, subscription):
         """Renews a subscription. Returns what was recorded of it."""
         return self._ask(gateway, "Renew", manage(
-            "Renew", subscription[1], expires="PT1H", message_id=f"urn:uuid:{uuid.uuid4()}")).entry
+            "Renew", subscription[1], expires="PT1H", message_id=f"urn:uuid:{uuid.uuid4()}"),
+            sink=subscription[0]).entry
 
     def unsubscribe(self, gateway, subscription):
         """Ends a subscription. Returns what was recorded of it."""
         self._recorder.unsubscribing(subscription[0])
         return self._ask(gateway, "Unsubscribe", manage(
-            "Unsubscribe", subscription[1], message_id=f"urn:uuid:{uuid.uuid4()}")).entry
+            "Unsubscribe", subscription[1], message_id=f"urn:uuid:{uuid.uuid4()}"), sink=subscription[0]).entry
 
 
 class Sinks:

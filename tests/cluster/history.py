@@ -46,7 +46,8 @@ class Answer:
     """A client's request and its answer. `gateway` is the one that the client reached.
 
     `status` is set for a read, `job_id` is the job that was asked for, created or canceled. `fault` names the fault; it
-    is `NO_ANSWER` if there was no complete answer. `request` is the MessageID.
+    is `NO_ANSWER` if there was no complete answer. `request` is the MessageID of a CreateScanJob. `sink` is that of the
+    subscription that was granted, renewed or ended.
     """
 
     begin: float
@@ -58,6 +59,7 @@ class Answer:
     fault: str | None = None
     request: str = ""
     client: str = ""
+    sink: str | None = None
 
     @property
     def is_good(self):

@@ -36,6 +36,10 @@ def cancel(begin, end, fault=None):
     return Answer(begin, end, "a", "CancelJob", "1", fault=fault)
 
 
+def renewed(begin, end, fault=None):
+    return Answer(begin, end, "a", "Renew", fault=fault, sink="s")
+
+
 def delivered(at, state, *, message_id="urn:1", sink="s", scans=0, event="JobStatusEvent"):
     return Delivery(at, sink, event, message_id, status(state, scans))
 
@@ -84,6 +88,10 @@ GOOD = {
         subscriptions=(Subscription("s", 1, 2.15),), announcements=(announced(2, 2.1, "Pending"),)),
     "an event before the subscription was granted": History(
         subscriptions=(Subscription("s", 2.05),), announcements=(announced(2, 2.1, "Pending"),)),
+    "a Renew of a subscription that was ended": History(
+        answers=(renewed(3, 4, "InvalidMessage"),), subscriptions=(Subscription("s", 1, 3.5),)),
+    "a Renew that cannot be answered now": History(
+        answers=(renewed(3, 4, "ServerErrorTemporaryError"),), subscriptions=(Subscription("s", 1),)),
     "connections one after the other": History(
         max_connections=1, connections=(Connection(1, 3), Connection(2.5, 5), Connection(4.1, 6))),
     "a connection of a gateway that was stopped": History(
@@ -126,6 +134,8 @@ BAD = {
     "a lost event": ("event lost", History(
         subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),),
         deliveries=(delivered(2.2, "Pending", sink="other"),))),
+    "a lost subscription": ("subscription lost", History(
+        answers=(renewed(3, 4, "InvalidMessage"),), subscriptions=(Subscription("s", 1),))),
     "a press that comes twice": ("panel event twice", History(
         subscriptions=(Subscription("s", 1, events=("ScanAvailableEvent",)),), announcements=(PRESS,),
         deliveries=(PANEL, attrs.evolve(PANEL, at=7.0)))),
