@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 PATIENCE = 60.0  # seconds for a server on a loaded machine
 PROGRAM = os.environ.get("WSDGATEWAY_REDIS_SERVER", "redis-server")  # such as that of Redis 8, or valkey-server
@@ -126,13 +128,13 @@ class RedisServer:
                 file.unlink()
         self.start()
 
-    def restart_loading(self, keys=2000):
+    def restart_loading(self, keys=2000, key_seconds=0.02):
         """Starts it again with so much to load, so slowly, that it answers LOADING for 40 s, or until it is killed."""
         with self.connect() as one:
             one.mset({f"filler:{number}": "x" * 1000 for number in range(keys)})
             one.save()
         self.kill()
-        slowly = {"key-load-delay": "20000",  # microseconds
+        slowly = {"key-load-delay": str(int(key_seconds * 1e6)),  # microseconds
                   "loading-process-events-interval-bytes": "1024"}  # clients get answers each time these are read
         self._options.update(slowly)
         self.start(wait=False)
@@ -143,7 +145,8 @@ class RedisServer:
     def is_loading(self):
         """Whether the server answers LOADING."""
         try:
-            self.command("GET", "x")
+            with self.connect(retry=Retry(NoBackoff(), 0)) as one:  # by default redis-py waits and asks again
+                one.get("x")
         except redis.BusyLoadingError:
             return True
         except redis.RedisError:
