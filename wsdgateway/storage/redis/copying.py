@@ -59,7 +59,7 @@ class RedisPlace:
                               "another database")
             yield connected
         except (redis.RedisError, OSError) as error:
-            raise not_now(self.address, error) from None
+            raise not_now(self.address, error, DEADLINE) from None
         finally:
             server.disconnect()
 
