@@ -17,6 +17,7 @@ from wsdgateway.storage.redis.coordination import RedisCoordination
 from wsdgateway.storage.store import Content, Unreadable
 
 SCANNER = "front-desk"
+SHORT = 3.0  # seconds: a deadline that a stopped server lets pass, and a loaded machine does not
 
 
 async def fill(store):
@@ -165,14 +166,14 @@ async def test_what_a_gateway_writes_alone_is_kept_until_it_owns_the_scanner_aga
 
 @pytest_twisted.ensureDeferred
 async def test_while_the_server_does_not_answer_memory_goes_on_and_is_written_afterwards(gateways, redis_server, said):
-    one = gateways(deadline=1.0)
+    one = gateways(deadline=SHORT)
     await one.take(SCANNER)
     await one.take("other")
     await fill(one.store)
     redis_server.stop()
     await one.store.save(subscription("c"))
-    assert f"{one.client.address.text}: no answer within 1 s. Meanwhile the gateway works from memory" in (
-        one.store.warning())
+    assert one.store.warning().startswith(f"{one.client.address.text}: ")
+    assert "Meanwhile the gateway works from memory" in one.store.warning()
     await one.store.forget("b")
     await one.store.release(SCANNER, "b", held("b").notify_to)
     await one.store.supersede(SCANNER, "1")
@@ -205,7 +206,7 @@ async def test_while_the_server_does_not_answer_memory_goes_on_and_is_written_af
 
 @pytest_twisted.ensureDeferred
 async def test_finished_jobs_that_wait_are_bounded_by_the_history(gateways, redis_server):
-    one = gateways(deadline=1.0)
+    one = gateways(deadline=SHORT)
     await one.take(SCANNER)
     redis_server.stop()
     for number in range(6):
@@ -269,7 +270,7 @@ async def test_adopted_scanners_are_not_forgotten_because_the_server_has_lost_th
 
 @pytest_twisted.ensureDeferred
 async def test_a_name_given_by_another_gateway_meanwhile_stays(gateways, redis_server, said):
-    one, two = gateways("one", deadline=1.0), gateways("two")
+    one, two = gateways("one", deadline=SHORT), gateways("two")
     redis_server.stop()
     await one.store.adopt(Adopted("urn:uuid:1", "found"))
     redis_server.cont()
@@ -281,7 +282,7 @@ async def test_a_name_given_by_another_gateway_meanwhile_stays(gateways, redis_s
 
 @pytest_twisted.ensureDeferred
 async def test_at_the_end_what_waits_is_written_or_named(gateways, redis_server, said):
-    one = gateways("one", deadline=1.0)
+    one = gateways("one", deadline=SHORT)
     await one.take(SCANNER)
     redis_server.stop()
     await one.store.save(subscription("a"))
@@ -297,10 +298,10 @@ async def test_at_the_end_what_waits_is_written_or_named(gateways, redis_server,
 
 @pytest_twisted.ensureDeferred
 async def test_reading_a_scanner_fails_while_the_server_does_not_answer(gateways, redis_server):
-    one = gateways(deadline=1.0)
+    one = gateways(deadline=SHORT)
     one.own(SCANNER)
     redis_server.stop()
-    with pytest.raises(NotNow, match="no answer within 1 s"):
+    with pytest.raises(NotNow, match="no answer within 3 s"):
         await one.store.take(SCANNER)
     redis_server.cont()
 

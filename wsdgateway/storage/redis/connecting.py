@@ -207,6 +207,7 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
     if isinstance(error, redis.TimeoutError):
         return no_answer(address, deadline)
     text = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+    text = re.sub(r"Error -?\d+ connecting to \S+\. ([^;]*?)\.(?=;|$)", r"\1", text)  # the server has been named
     if isinstance(error, redis.AuthenticationError) or re.search(r"\b(?:NOAUTH|WRONGPASS)\b", text):
         text = f"the password or user is wrong: correct gateway.state or gateway.password_file ({text})"
     elif isinstance(error, redis.exceptions.NoPermissionError):
