@@ -282,7 +282,7 @@ def test_a_wish_hands_the_scanner_over(owner):
     assert owner.renewed(gateways=(ME, OTHER), wishes=wishes) == [End(Why.HANDED_OVER)]
     assert (owner.state, owner.lease.holds()) == ("leaving", True)
     assert owner.later(1.0).renewed(gateways=(ME, OTHER), wishes=wishes) == []
-    assert owner.machine.ended() == [Release(1), Check()]
+    assert owner.machine.ended() == [Release(1, "print-other"), Check()]
     assert (owner.state, owner.lease.holds()) == ("following", False)
     assert owner.answered(gateways=(ME, OTHER), wishes=wishes) == [Try(owner.now + 2.0)]
 

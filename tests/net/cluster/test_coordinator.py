@@ -256,6 +256,17 @@ def test_move_hands_over_to_the_gateway_that_is_wished_for(cluster, owner, follo
     assert owner.history == [*TOOK, "end desk: handed over"]
 
 
+def test_a_move_outlasts_requests_that_run_longer_than_the_wish(cluster, owner, follower):
+    cluster.add("third")
+    cluster.advance(1.0)
+    owner.ending = Deferred()
+    Outcome.of(owner.coordinator.move("desk", "follower"))
+    cluster.advance(STOP_TIMEOUT - 0.5)
+    cluster.server.wish("desk", "nobody")  # in place of the first one
+    owner.ending.callback(None)
+    assert cluster.advance_until(lambda: follower.owns()) < 0.3
+
+
 @pytest.mark.parametrize(("scanner", "gateway", "why"), [
     ("attic", "follower", "attic: there is no scanner with this name"),
     ("desk", "nobody", "nobody: must be the name of a running gateway: first, follower, owner"),

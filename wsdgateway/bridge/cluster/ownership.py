@@ -73,6 +73,7 @@ class Ownership:
         self.scanner, self.state, self.lease, self.reach = scanner, State.FOLLOWING, lease, Reach()
         self._me, self._seconds, self._may_be_alone = me, seconds, alone
         self._former: str | None = None
+        self._wish = ""
         self._newest = NO_TOKEN  # of all that this gateway has seen, so that tokens grow if the server loses its data
         self._free_since: float | None = None
         self._not_before = float("-inf")
@@ -198,7 +199,9 @@ class Ownership:
     def _is_wanted_elsewhere(self, view: View, now: float) -> bool:
         wished = wished_for(view, self.scanner)
         if wished is not None:
-            return wished.identifier != self._me
+            is_other = wished.identifier != self._me
+            self._wish = wished.name if is_other else ""
+            return is_other
         return self.reach.gives_up(view, self.scanner, self._me, now)
 
     def _plan(self, view: View, now: float, trusted_from: float) -> list[Command]:
@@ -258,7 +261,8 @@ class Ownership:
     def _give_back_own(self) -> list[Command]:
         self.lease.end()
         self.reach.ended()
-        return [Release(self.lease.token), Check()]
+        wish, self._wish = self._wish, ""
+        return [Release(self.lease.token, wish), Check()]
 
     def _give_back_and_lose(self, token: int) -> list[Command]:
         return [Release(token), *self._lose()]

@@ -136,7 +136,7 @@ class Coordinator:
         """
         owned = self._scanners.get(scanner)
         if owned is not None and owned.is_here:
-            return self._own_registration()
+            return self._registration()
         return self._known.owner(scanner)
 
     def wait_for_owner(self, scanner: str, seconds: float) -> Deferred[Registration | None]:

@@ -85,7 +85,7 @@ class OwnedScanner:
             if isinstance(command, Acquire):
                 self._tasks.run(self._acquire(command))
             elif isinstance(command, Release):
-                self._tasks.run(self._release(command.token))
+                self._tasks.run(self._release(command))
             elif isinstance(command, (Begin, End)):
                 self._log_step(command)
                 self._steps.append(command)
@@ -122,9 +122,11 @@ class OwnedScanner:
         else:
             self.carry_out(machine.refused(outcome, now))
 
-    async def _release(self, token: int) -> None:
+    async def _release(self, command: Release) -> None:
         try:
-            await self._coordination.release(self._machine.scanner, self._identifier, token)
+            if command.wish:
+                await self._coordination.wish(self._machine.scanner, command.wish)
+            await self._coordination.release(self._machine.scanner, self._identifier, command.token)
         except NotNow as error:
             self.log.debug("{scanner}: not released, so it is free when its lease has run out: {error}",
                            scanner=self._machine.scanner, error=error)
