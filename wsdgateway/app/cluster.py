@@ -112,6 +112,7 @@ class Cluster:
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
+        self._server: PeerServer | None = None
         self.listener = self.registration.listener = self._make_listener()
         self._registered: Mapping[str, str] = {}
 
@@ -134,7 +135,7 @@ class Cluster:
         files = identity_files(attrs.evolve(section, client_ca=None), self._config.folder)
         identity = None if files is None else CurrentIdentity(files)
         remark_on(self.log, f"[cluster] {section.endpoint}", identity, parts.wall())
-        server = PeerServer(
+        server = self._server = PeerServer(
             self._reactor, seconds=parts.seconds, wall=parts.wall, limits=peer_limits(self._config.limits.request_body),
             secret=lambda: self._secret, router=parts.router, repeats=parts.repeats, leases=shared.leases,
             owners=self.coordinator, writes=parts.writes)
@@ -202,16 +203,22 @@ class Cluster:
         await self.coordinator.refresh()  # another gateway may have started a moment ago
         if self.coordinator.is_last():
             return False
-        await self.coordinator.stop(hand_over=True)
+        await self.coordinator.hand_over()
         return True
 
     async def stop(self) -> None:
         """Release the scanners, whose objects have stopped, and end the registration and every connection."""
         self.owned.have_stopped()
         await self.coordinator.stop(hand_over=False)
-        if self.listener is not None:
+        if self.listener is not None and self._server is not None:
             await self.listener.stopService()
+            await self._server.close_all()
         await self.link.stop()
+
+    @property
+    def held(self) -> int:
+        """The number of requests that wait for an owner."""
+        return self._passing.held.count
 
     # For the bridged scanners.
 

@@ -88,20 +88,31 @@ class Coordinator:
                 self._removals.run(self._remove(name))
         self.check()
 
-    async def stop(self, hand_over: bool) -> None:
-        """End all ownerships, release the scanners, and end the registration.
+    async def hand_over(self) -> None:
+        """End all ownerships, and release the scanners, each of which another gateway takes at once.
 
-        With `hand_over` other gateways go on, and take each scanner as soon as it is released.
+        This gateway stays registered until `stop`, and knows the new owners meanwhile, but takes nothing any more.
         """
-        if self._phase != "running":
-            return
+        if self._phase == "running":
+            await self._end_all(Why.HANDED_OVER)
+
+    async def _end_all(self, why: Why) -> None:
         self._phase = "leaving"
         # Others must know that this gateway takes nothing any more before it releases anything.
         await self._tick_now()
-        why = Why.HANDED_OVER if hand_over else Why.STOPPED
         stopping = [Deferred.fromCoroutine(scanner.stop(why)) for scanner in self._scanners.values()]
         for stopped in stopping:
             await stopped
+
+    async def stop(self, hand_over: bool) -> None:
+        """End all ownerships that are left, release the scanners, and end the registration.
+
+        With `hand_over` other gateways go on, and take each scanner as soon as it is released.
+        """
+        if self._phase == "running":
+            await self._end_all(Why.HANDED_OVER if hand_over else Why.STOPPED)
+        if self._phase != "leaving":
+            return
         self._phase = "stopped"
         self._waits.stop()
         if self._timer is not None and self._timer.active():
@@ -157,8 +168,8 @@ class Coordinator:
             await self._tick_now()
 
     def is_last(self) -> bool:
-        """True if no other gateway is registered, as far as this one knows."""
-        return not self._known.others()
+        """True if no other gateway is registered that goes on serving scanners, as far as this one knows."""
+        return not any(gateway.sections for gateway in self._known.others())
 
     # What others of this gateway report.
 
