@@ -213,6 +213,11 @@ class Cluster:
             await self._server.close_all()
         await self.link.stop()
 
+    @property
+    def held(self) -> int:
+        """The number of requests that wait for an owner."""
+        return self._passing.held.count
+
     # For the bridged scanners.
 
     def resources(self, name: str) -> Mapping[bytes, Resource]:

@@ -77,3 +77,18 @@ async def test_an_image_goes_on_after_the_ownership_was_lost(pair, device):
     scanner.finish()
     status, body = await waiting
     assert (status, len(body)) == (200, 200000)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_request_to_a_gateway_that_stops_is_answered_by_the_next_owner(pair, device):
+    scanner, owner, follower, [waiting] = await started(pair, device)
+    stopping = owner.stopService()
+    await until(lambda: not owner.bridged.is_served(NAME))
+    asking = ensureDeferred(ask(owner.port, PATH, get_job_elements("7")))
+    await until(lambda: owner.cluster.held == 1)
+    scanner.finish()
+    head, answer = await asking
+    assert head.status == 200 and b"Processing" in answer
+    assert (await waiting)[0] == 200
+    await stopping
+    assert serves(follower)

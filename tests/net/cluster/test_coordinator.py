@@ -216,6 +216,19 @@ def test_a_long_outage_with_a_restart_leaves_the_scanner_with_its_owner(cluster,
     assert owner.history == [*TOOK, "regained desk"]
 
 
+@pytest.mark.parametrize("data", ["kept", "empty"])
+def test_requests_go_to_the_owner_during_an_outage_and_in_the_grace_after_it(cluster, owner, follower, data):
+    for gateway in cluster.gateways:
+        gateway.connection.state = "refusing"
+    cluster.advance(20.0)
+    cluster.server.restart(data)
+    for gateway in cluster.gateways:
+        gateway.connection.state = "up"
+    for _ in range(100):
+        cluster.advance(0.1)
+        assert follower.coordinator.find("desk").name == owner.name
+
+
 def test_the_owner_alone_is_cut_off_and_a_peer_tells_it(cluster, owner, follower):
     cluster.advance(2.3)
     owner.connection.state = "silent"
