@@ -251,7 +251,8 @@ def _check_subscriptions(history, verdict):
     ended = {one.sink: one.ended for one in history.subscriptions}
     for one in history.answers:
         if one.operation == "Renew" and one.fault == UNKNOWN and one.end < ended.get(one.sink, -FOREVER):
-            verdict.violated("subscription lost", f"{one.gateway} did not know the one of {one.sink} at {one.begin:.3f}")
+            verdict.violated("subscription lost",
+                             f"{one.gateway} did not know the one of {one.sink} at {one.begin:.3f}")
 
 
 def _key(one):
