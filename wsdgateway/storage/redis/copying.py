@@ -9,7 +9,6 @@ from typing import Any
 import attrs
 import redis
 
-from wsdgateway.storage.coordination import DEADLINE
 from wsdgateway.storage.copying import Everything, not_empty
 from wsdgateway.storage.redis import contents, keys, shareddata, values
 from wsdgateway.storage.redis.address import ServerAddress
