@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import attrs
 
 NO_TOKEN = 0
+CLAIM = -1  # in place of a token: the gateway is about to serve a scanner without ever having owned it
 
 
 @attrs.frozen
@@ -19,7 +20,8 @@ class Registration:
     empty without one. `sections` holds the names of the scanners that it is configured for, each with the digest of its
     section. It has tried to reach those in `unreachable`, and failed. `holds_address` is true while the address at
     which scanners notify the gateways, if they share one, is on this host. It goes on serving the scanners in `alone`
-    without a lease, because the server could not be reached, each by the token of the ownership that it had.
+    without a lease, because the server could not be reached, each by the token of the ownership that it had, or
+    `NO_TOKEN` if it had none.
     """
 
     identifier: str
