@@ -83,7 +83,7 @@ class Gateway:
     def _alone(self, scanner, is_alone):
         self.restricted.append((scanner, is_alone))
 
-    def _ask(self, gateway):
+    def _ask(self, gateway, own):
         """Ask another gateway, after `STEP`, what it serves. It does not answer if it is in `unreached`, or does not run."""
         answer = Deferred()
         other = next((one for one in self.cluster.gateways if one.address == gateway.address and one.is_running), None)
@@ -94,7 +94,7 @@ class Gateway:
             if other is None or other in self.unreached or self in other.unreached:
                 answer.errback(Unavailable(gateway.address, "no answer"))
             else:
-                answer.callback(other.coordinator.serving())
+                answer.callback(other.coordinator.questioned(own))
 
         self.reactor.callLater(STEP, reply)
         return answer

@@ -161,6 +161,12 @@ class Coordinator:
             name: owned.machine.alone_token for name, owned in self._scanners.items()
             if owned.is_here or owned.machine.state in (State.CLAIMING, State.UNLEASED)})
 
+    def questioned(self, by: Serving) -> Serving:
+        """Answer the question of another gateway, which tells what it serves itself."""
+        if by.gateway.identifier != self._identifier:
+            self._inquiry.met(by.gateway)
+        return self.serving()
+
     @property
     def outage(self) -> str | None:
         """Why no scanner can get an owner: the server cannot be reached; None if it can."""
@@ -289,7 +295,7 @@ class Coordinator:
         self._is_asking = True
         sent = self._boot_time()
         try:
-            answers = await self._inquiry.ask(self._known.others())
+            answers = await self._inquiry.ask(self._known.others(), self.serving())
         finally:
             self._is_asking = False
         if self._server.state.is_reachable is not False or self._phase != "running":
@@ -306,6 +312,7 @@ class Coordinator:
         self._name_taken_since = None
         now = self._boot_time()
         is_news = self._server.answered()
+        self._inquiry.answered()
         is_news = self._known.seen(view, now) or is_news
         self._clock.observe(view.time, sent, now)
         self._sections.compare(own, view)

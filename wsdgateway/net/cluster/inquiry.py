@@ -11,6 +11,7 @@ from wsdgateway.bridge.cluster.values import Registration
 from wsdgateway.net.transport.errors import DeviceError
 
 ANSWER_SECONDS = 1.0  # for all of them
+MAX_MET = 20  # gateways that are asked because they have asked
 
 
 @attrs.frozen
@@ -21,24 +22,37 @@ class Serving:
     tokens: Mapping[str, int]
 
 
-Ask = Callable[[Registration], Deferred[Serving]]  # fails with a `DeviceError`
+# Asks a gateway, and tells it what this one serves; fails with a `DeviceError`.
+Ask = Callable[[Registration, Serving], Deferred[Serving]]
 
 
 class Inquiry:
-    """The questions to other gateways, one at a time to each. `ask` sends one; None if there is no link to them."""
+    """The questions to other gateways. `ask` sends one; None if there is no link to them."""
 
     def __init__(self, reactor: Any, ask: Ask | None) -> None:
         self._reactor, self._ask = reactor, ask
+        self._met: dict[str, Registration] = {}
 
-    async def ask(self, gateways: Sequence[Registration]) -> list[Serving]:
-        """Returns the answers that arrive within `ANSWER_SECONDS`."""
+    def met(self, gateway: Registration) -> None:
+        """Note a gateway that has asked this one. It may have registered since the last view."""
+        if gateway.identifier in self._met or len(self._met) < MAX_MET:
+            self._met[gateway.identifier] = gateway
+
+    def answered(self) -> None:
+        """Note that the server is back, which tells all gateways."""
+        self._met = {}
+
+    async def ask(self, registered: Sequence[Registration], own: Serving) -> list[Serving]:
+        """Asks the gateways; returns the answers that arrive within `ANSWER_SECONDS`."""
         if self._ask is None:
             return []
         answers: list[Serving] = []
         asked = []
-        for gateway in gateways:
+        # By address, at which only the last process of a gateway can answer.
+        gateways = {gateway.address: gateway for gateway in (*registered, *self._met.values())}
+        for gateway in gateways.values():
             if gateway.address:
-                question = self._ask(gateway).addTimeout(ANSWER_SECONDS, self._reactor)
+                question = self._ask(gateway, own).addTimeout(ANSWER_SECONDS, self._reactor)
                 question.addCallbacks(answers.append, lambda failure: failure.trap(DeviceError, TimedOut) and None)
                 asked.append(question)
         await gatherResults(asked, consumeErrors=True)
