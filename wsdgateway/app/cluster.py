@@ -31,6 +31,7 @@ from wsdgateway.net.clients.router import Router
 from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.coordinator import Coordinator
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
+from wsdgateway.net.cluster.inquiry import ask_over
 from wsdgateway.net.cluster.ownedscanner import Composition
 from wsdgateway.net.cluster.passing import Passing, PassingContext
 from wsdgateway.net.cluster.peerlink import PeerLink
@@ -95,20 +96,21 @@ class Cluster:
         self._calls = (LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS)
         self.owned = OwnedScanners(
             reactor, shared.store, bridged, prepare=parts.prepare, stored=stored,
-            stop_timeout=lambda: self._config.limits.stop_timeout)
+            stop_timeout=lambda: self._config.limits.stop_timeout, gateways=self._count_gateways)
         self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place)
-        self.coordinator = Coordinator(
-            reactor, shared.coordination, shared.leases, Composition(
-                self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
-                parts.counts.fenced, parts.cannot_stay),
-            registration=self.registration, boot_time=shared.boot_time, lease=config.cluster.lease,
-            alone=config.cluster.alone, stop_timeout=config.limits.stop_timeout + END_SECONDS)
-        self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
-                                      boot_time=shared.boot_time, version=lambda: self._server_version)
-        shared.store.on_fenced = self.coordinator.fenced
         ca = config.cluster.ca
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
                              trust=Trust(None if ca is None else config.folder / ca))
+        self.coordinator = Coordinator(
+            reactor, shared.coordination, shared.leases, Composition(
+                self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
+                parts.counts.fenced, parts.cannot_stay, self.owned.begin_alone, self.owned.alone),
+            registration=self.registration, boot_time=shared.boot_time, lease=config.cluster.lease,
+            alone=config.cluster.alone, stop_timeout=config.limits.stop_timeout + END_SECONDS,
+            ask=ask_over(self.link))
+        self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
+                                      boot_time=shared.boot_time, version=lambda: self._server_version)
+        shared.store.on_fenced = self.coordinator.fenced
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
@@ -222,6 +224,10 @@ class Cluster:
 
     # For the bridged scanners.
 
+    def may_adopt(self) -> bool:
+        """True if the server that keeps the names of adopted scanners answers."""
+        return self.coordinator.outage is None
+
     def resources(self, name: str) -> Mapping[bytes, Resource]:
         """The resources of a followed scanner; they pass requests on to its owner."""
         return self._follow(name).resources
@@ -272,6 +278,10 @@ class Cluster:
             self.coordinator.adjust()
 
     # What changes.
+
+    def _count_gateways(self) -> int:
+        view = self.coordinator.view
+        return 0 if view is None else len(view.gateways)
 
     def _look(self) -> None:
         """Note the answer to the last tick, and tell the coordinator which scanners this gateway reaches."""

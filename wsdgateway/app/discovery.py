@@ -34,7 +34,7 @@ from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 class DiscoveryService(Service):
     """The discovery of one gateway, for the scanners in `bridged`.
 
-    `on_message` is called for each discovery message.
+    `on_message` is called for each discovery message. `may_adopt` returns False while no scanner may be adopted.
     """
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float], parameters: MessageParameters,
@@ -47,6 +47,7 @@ class DiscoveryService(Service):
         bridged.on_started = self._started
         bridged.on_left = self._left
         self._known = bridged.known
+        self.may_adopt: Callable[[], bool] = lambda: True
         discovery = config.discovery
         self.targets = TargetServices(
             reactor, parameters, seconds=seconds, answer_rate=discovery.answer_rate, base_on=base_on,
@@ -160,7 +161,7 @@ class DiscoveryService(Service):
         for scanner in own:
             scanner.monitor.sighted(news)
         sections = {section.name for section in self._config.scanner if section.bridge}
-        may_adopt = self._config.discovery.adopt and all(scanner.name not in sections for scanner in own) and (
+        may_adopt = self._config.discovery.adopt and self.may_adopt() and all(scanner.name not in sections for scanner in own) and (
             not self._is_followed(news.sighting))
         if may_adopt:
             self.adoption.consider(news)

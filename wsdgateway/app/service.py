@@ -158,6 +158,7 @@ class GatewayService(MultiService):
                     Batched(self._prepare_takeover), self._synchronize, self._tried, self._cannot_stay),
                 self._stored_state)
             self.cluster.join()
+            self.discovery.may_adopt = self.cluster.may_adopt
         for scanner in config.scanner:
             if scanner.bridge:
                 self.bridged.add(scanner)
@@ -171,7 +172,8 @@ class GatewayService(MultiService):
         self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.bridged.known, self.store,
                                     lambda host: self._ports.base_at(host), wall=wall)
         self.escl_ports.on_change = self._escl_changed
-        self.escl_ports.may_assign = lambda name: shared is None or self.bridged.find(name) is not None
+        self.escl_ports.may_assign = lambda name: shared is None or (
+            (scanner := self.bridged.find(name)) is not None and scanner.alone is None)
         self.bridged.on_known = self._scanners_changed
         self.listeners: list[Listener] = []
         overview = self.overview = Overview(
@@ -353,8 +355,10 @@ class GatewayService(MultiService):
         self.supervision.changed()
 
     def _presence_changed(self, name: str) -> None:
-        """Announce a change of a scanner to clients."""
-        self.discovery.changed(name)
+        """Announce a change of a scanner to clients, unless another gateway may announce it, too."""
+        scanner = self.bridged.find(name)
+        if scanner is None or scanner.alone is None:
+            self.discovery.changed(name)
         self.announcements.changed()
 
     def _tried(self) -> None:

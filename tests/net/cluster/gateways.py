@@ -84,7 +84,7 @@ class Gateway:
         self.restricted.append((scanner, is_alone))
 
     def _ask(self, gateway, own):
-        """Ask another gateway, after `STEP`, what it serves. It does not answer if it is in `unreached`, or does not run."""
+        """Ask another gateway what it serves. It answers after `STEP`, unless one has the other in `unreached`."""
         answer = Deferred()
         other = next((one for one in self.cluster.gateways if one.address == gateway.address and one.is_running), None)
 

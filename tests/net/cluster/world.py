@@ -128,7 +128,7 @@ class Process:
         self.is_served = False
 
     def _ask(self, gateway, own):
-        """Ask another gateway what it serves. A gateway that has never seen the server cannot answer: it has no secret."""
+        """Ask another gateway what it serves. One that has never seen the server has no secret, so it does not answer."""
         answer, world = Deferred(lambda _: None), self.world
         other = next(one for one in world.processes if gateway.address == f"http://gateway-{one.number}")
 
@@ -158,7 +158,8 @@ class Process:
     def knows(self, other):
         """True if the server has told the address of the other gateway, and told that one the secret."""
         view = self.coordinator.view
-        return view is not None and other.coordinator.view is not None and any(one.address == f"http://gateway-{other.number}" for one in view.gateways)
+        return view is not None and other.coordinator.view is not None and any(
+            one.address == f"http://gateway-{other.number}" for one in view.gateways)
 
     def _sleep(self, seconds):
         over = Deferred()
@@ -242,7 +243,7 @@ class World:
         self._isolated, self._cut_off, self._isolated_from, self._healed_at = None, set(), 0.0, 0.0
         self._disturbed_at = self._beside_since = 0.0
         self._split, self._split_until = set(), 0.0
-        self._linked_at = self._alone_since = 0.0  # last disturbance of anything but the server; since when two are alone
+        self._linked_at = self._alone_since = 0.0  # the last disturbance of gateways; since when two are alone
         self._lost_data_at = float("-inf")
         self._last = (0, None)  # token and process of the last valid owner, as the scanner saw them
         self._last_at = float("-inf")

@@ -78,3 +78,11 @@ class Refused:
     owner: Owner | None
     grace: float
     time: float
+
+
+@attrs.frozen
+class Serving:
+    """The scanners that a gateway serves, or is about to, each by its token, or what stands for it (`alone_token`)."""
+
+    gateway: Registration
+    tokens: Mapping[str, int]

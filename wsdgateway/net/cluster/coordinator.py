@@ -17,8 +17,8 @@ from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.bridge.cluster.lease import Leases
 from wsdgateway.bridge.cluster.ownership import Ownership, State
 from wsdgateway.bridge.cluster.serverclock import ServerClock
-from wsdgateway.bridge.cluster.values import NO_TOKEN, Registration, View
-from wsdgateway.net.cluster.inquiry import Ask, Inquiry, Serving
+from wsdgateway.bridge.cluster.values import NO_TOKEN, Registration, Serving, View
+from wsdgateway.net.cluster.inquiry import Ask, Inquiry
 from wsdgateway.net.cluster.knowledge import Knowledge, KnownOwnership
 from wsdgateway.net.cluster.ownedscanner import Composition, OwnedScanner
 from wsdgateway.net.cluster.ownerwaits import OwnerWaits

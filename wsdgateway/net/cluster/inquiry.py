@@ -1,25 +1,21 @@
 """Asks the other gateways which scanners they serve, while the shared server cannot be reached."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import attrs
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as TimedOut
 
-from wsdgateway.bridge.cluster.values import Registration
-from wsdgateway.net.transport.errors import DeviceError
+from wsdgateway.bridge.cluster.peerfields import SECRET, BadFields
+from wsdgateway.bridge.cluster.serving import ASKED, read_serving, write_serving
+from wsdgateway.bridge.cluster.values import Registration, Serving
+from wsdgateway.http.messages import request_head
+from wsdgateway.http.urls import address_of
+from wsdgateway.net.cluster.peerlink import PeerLink
+from wsdgateway.net.transport.errors import BadDevice, DeviceError
 
 ANSWER_SECONDS = 1.0  # for all of them
 MAX_MET = 20  # gateways that are asked because they have asked
-
-
-@attrs.frozen
-class Serving:
-    """The scanners that a gateway serves, or is about to, each by its token, or what stands for it (`alone_token`)."""
-
-    gateway: Registration
-    tokens: Mapping[str, int]
 
 
 # Asks a gateway, and tells it what this one serves; fails with a `DeviceError`.
@@ -57,3 +53,31 @@ class Inquiry:
                 asked.append(question)
         await gatherResults(asked, consumeErrors=True)
         return answers
+
+
+def ask_over(link: PeerLink) -> Ask:
+    """The questions over the peer link. One that is cancelled closes its connection."""
+    def ask(gateway: Registration, own: Serving) -> Deferred[Serving]:
+        return Deferred.fromCoroutine(_ask(link, gateway, own))
+
+    return ask
+
+
+async def _ask(link: PeerLink, gateway: Registration, own: Serving) -> Serving:
+    body = write_serving(own)
+    head = request_head(b"/", [
+        (b"Host", address_of(gateway.address).authority), (SECRET, link.secret()), (ASKED, b"1"),
+        (b"Content-Length", b"%d" % len(body))])
+    call = link.call(gateway, head, body, lambda: None)
+    try:
+        response = await call.answered
+    except CancelledError:
+        link.abandon(call)
+        raise
+    answer = await response.collect()
+    if response.head.status != 200:
+        raise BadDevice(response.peer, f"it answered with status {response.head.status}")
+    try:
+        return read_serving(answer)
+    except BadFields as bad:
+        raise BadDevice(response.peer, str(bad)) from None

@@ -6,8 +6,7 @@ import attrs
 
 from wsdgateway.bridge.cluster.lease import BELIEVED
 from wsdgateway.bridge.cluster.ownership import Ownership, State
-from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Owner, Registration, View
-from wsdgateway.net.cluster.inquiry import Serving
+from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Owner, Registration, Serving, View
 from wsdgateway.net.cluster.serverstate import ServerWatch
 
 _TOLD = {State.ENDING: State.LEAVING, State.WITHDRAWING: State.LEAVING, State.CLAIMING: State.TAKING,

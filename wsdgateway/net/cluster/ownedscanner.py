@@ -30,7 +30,7 @@ class Composition:
     without a break; the server may have lost data. `changed`: anything that `Coordinator` tells has changed.
     `took_over` and `fenced` count. `name_taken` gets one line of text; the gateway should stop.
 
-    `begin_alone` is called in place of `begin` if the server cannot be reached, so that nothing is known of the scanner.
+    `begin_alone` is called in place of `begin` if the server cannot be reached; then nothing is known of the scanner.
     `alone` is called with True when the lease of a scanner that is served has run out while the server cannot be
     reached, and with False when this gateway has a lease again.
     """

@@ -165,7 +165,8 @@ class Passing:
         """The course of a request. It is made at the first trouble, since most requests have none."""
         if passing.made_course is None:
             passing.made_course = Course(
-                self._context.held, lambda: self._only_reads(passing), passing.started, passing.owner)
+                self._context.held, lambda: self._only_reads(passing), passing.started, passing.owner,
+                lambda: self._context.owners.outage)
         return passing.made_course
 
     def pass_on(self, exchange: Exchange) -> bool:

@@ -84,6 +84,11 @@ class OwnedScanners:
         self._scanners[scanner] = self._made(scanner, read)
         return read.content
 
+    def take_nothing(self, scanner: str) -> None:
+        """See `RedisStore.take_nothing`."""
+        self.drop(scanner)
+        self.of(scanner).state = State.UNREAD
+
     async def _read(self, scanner: str) -> contents.Read:
         def read(redis: Any) -> tuple[bool, contents.Read]:
             answers = replies(redis, contents.reading(scanner))
@@ -109,7 +114,7 @@ class OwnedScanners:
     def rewrite(self, scanner: str) -> Deferred[None]:
         """See `RedisStore.rewrite`."""
         data = self._scanners.get(scanner)
-        if data is not None and data.state is not State.UNREADABLE:
+        if data is not None and data.state not in (State.UNREADABLE, State.UNREAD):
             data.state = State.UNWRITTEN
         return self.outage.retry()
 
@@ -151,7 +156,7 @@ class OwnedScanners:
         if data.state is State.WRITTEN and self.outage.problem is None:
             return write().addCallbacks(lambda _: None, self._missed, errbackArgs=(data, token, wait))
         wait()
-        if data.state is State.UNREADABLE:
+        if data.state in (State.UNREADABLE, State.UNREAD):
             return succeed(None)
         data.state = State.UNWRITTEN
         return succeed(None) if self.outage.problem is not None else self.outage.retry()

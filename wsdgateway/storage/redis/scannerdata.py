@@ -11,7 +11,7 @@ Its state is one of::
 
 In UNWRITTEN, writes change memory alone, until the whole has been written. In FENCED they fail, unless the gateway goes
 on alone. In UNREADABLE, Redis has values that this version cannot read; they are left unchanged, and writes change
-memory alone.
+memory alone. The same holds for UNREAD, from `take_nothing` to `drop`: Redis could not be asked for its values.
 """
 
 from collections import OrderedDict
@@ -44,6 +44,7 @@ class State(Enum):
     UNWRITTEN = auto()
     FENCED = auto()
     UNREADABLE = auto()
+    UNREAD = auto()
 
 
 class ScannerData:

@@ -74,6 +74,13 @@ class RedisStore:
         """
         return Deferred.fromCoroutine(self._owned.take(scanner))
 
+    def take_nothing(self, scanner: str) -> None:
+        """Keeps the data of a scanner in memory only, from nothing on.
+
+        For a gateway that serves it alone without having owned it: its former owner's data in Redis is not known.
+        """
+        self._owned.take_nothing(scanner)
+
     def drop(self, scanner: str) -> None:
         """Forgets the data of a scanner that this gateway no longer owns; the server keeps it for the next owner."""
         self._owned.drop(scanner)
