@@ -161,8 +161,8 @@ class DiscoveryService(Service):
         for scanner in own:
             scanner.monitor.sighted(news)
         sections = {section.name for section in self._config.scanner if section.bridge}
-        may_adopt = self._config.discovery.adopt and self.may_adopt() and all(scanner.name not in sections for scanner in own) and (
-            not self._is_followed(news.sighting))
+        may_adopt = self._config.discovery.adopt and self.may_adopt() and all(
+            scanner.name not in sections for scanner in own) and not self._is_followed(news.sighting)
         if may_adopt:
             self.adoption.consider(news)
         if not news.resolved and (own or (may_adopt and may_be_scanner(news.sighting.endpoint, news.sighting.types))):

@@ -128,7 +128,7 @@ class Process:
         self.is_served = False
 
     def _ask(self, gateway, own):
-        """Ask another gateway what it serves. One that has never seen the server has no secret, so it does not answer."""
+        """Ask another gateway what it serves. One that has never seen the server has no secret, and does not answer."""
         answer, world = Deferred(lambda _: None), self.world
         other = next(one for one in world.processes if gateway.address == f"http://gateway-{one.number}")
 
