@@ -5,7 +5,7 @@ import pytest
 from wsdgateway.bridge.cluster.candidates import GIVE_UP_REACHING, STEP
 from wsdgateway.bridge.cluster.commands import Acquire, Begin, Check, End, Regained, Release, Try, Why
 from wsdgateway.bridge.cluster.lease import Lease
-from wsdgateway.bridge.cluster.ownership import ALONE_AFTER, ALONE_STEP, BEGIN_AGAIN, Ownership
+from wsdgateway.bridge.cluster.ownership import ALONE_AFTER, ALONE_STEP, BEGIN_AGAIN, RETURN_SECONDS, Ownership
 from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Acquired, Owner, Refused, Registration, View
 
 LEASE = 4.0
@@ -440,6 +440,14 @@ def test_without_a_lease_a_scanner_is_taken_like_any_other_when_the_server_is_ba
     gateway.machine.ended()
     assert gateway.answered() == [Acquire(0, False)]
     assert gateway.acquired(1) == [Begin()]
+
+
+def test_after_an_outage_a_former_owner_that_may_have_been_alone_comes_first(gateway):
+    gateway.answered(Owner(4, "other", LEASE))
+    gateway.later(1.0).unanswered()
+    gateway.later(LEASE + 1.0)
+    assert gateway.answered() == [Try(gateway.now + RETURN_SECONDS)]
+    assert gateway.later(RETURN_SECONDS).answered() == [Acquire(4, False)]
 
 
 def test_without_a_lease_a_scanner_with_an_owner_is_left_at_once(gateway):

@@ -12,6 +12,7 @@ from wsdgateway.bridge.cluster import ownership
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
 
+LEASE = 4.0  # much shorter ones lapse before a tick has failed
 SUBSCRIPTIONS = f"/{NAME}/subscriptions"
 
 
@@ -32,6 +33,17 @@ def state(service):
     return service.cluster.state.ownership(NAME).ownership
 
 
+def completes(device):
+    """The scanner says of its jobs that they are completed, and knows its subscriptions as before."""
+    def handle(asked):
+        if b"GetJobElements" in asked.request.body:
+            asked.answer(status_response("7", "Completed", 1))
+        else:
+            device.handle(asked)
+
+    device.device.handle = handle
+
+
 async def granted(service, receiver):
     """The identifier of a new subscription."""
     head, _ = await ask(service.port, PATH, subscribe(receiver.url))
@@ -42,7 +54,7 @@ async def granted(service, receiver):
 @pytest_twisted.ensureDeferred
 async def test_an_owner_alone_serves_within_limits_and_all_is_written_later(pair, away, device_with_events, sink):
     receiver, device = await sink(), device_with_events
-    owner, follower = await pair(device.device.url, scanner={"max_connections": 3})
+    owner, follower = await pair(device.device.url, lease=LEASE)
     scanner = owner.scanners[0]
     await until(lambda: scanner.bridge.table.listening)
     identifier, ended = await granted(owner, receiver), await granted(owner, receiver)
@@ -59,7 +71,7 @@ async def test_an_owner_alone_serves_within_limits_and_all_is_written_later(pair
     assert head.status == 200
     head, _ = await ask(owner.port, f"{SUBSCRIPTIONS}/{ended}", manage("Unsubscribe", ended))
     assert head.status == 200
-    device.device.handle = lambda asked: asked.answer(status_response("7", "Completed", 1))
+    completes(device)
     head, answer = await ask(owner.port, PATH, get_job_elements("7"))  # the event is not trusted
     assert head.status == 200 and b"Completed" in answer
     await ask(owner.port, device.path, end_event("8", message_id="urn:uuid:late"))
@@ -83,7 +95,7 @@ def listed(redis):
 @pytest_twisted.ensureDeferred
 async def test_a_lost_subscription_is_made_again_only_with_redis(pair, away, device_with_events):
     device = device_with_events
-    owner, _ = await pair(device.device.url)
+    owner, _ = await pair(device.device.url, lease=LEASE)
     scanner = owner.scanners[0]
     await until(lambda: scanner.bridge.table.listening)
     away.stop()
@@ -102,8 +114,8 @@ async def test_a_gateway_that_starts_without_redis_serves_from_nothing(member, a
                                                                       sink):
     receiver, device = await sink(), device_with_events
     away.stop()
-    device.device.handle = lambda asked: asked.answer(status_response("7", "Completed", 1))
-    service = await member("one", device.device.url)
+    completes(device)
+    service = await member("one", device.device.url, lease=LEASE)
     await until(lambda: serves(service))
     scanner = service.scanners[0]
     assert (state(service), scanner.alone.is_owner, scanner.stand_in.service) == ("alone", False, None)
@@ -121,12 +133,12 @@ async def test_a_gateway_that_starts_without_redis_serves_from_nothing(member, a
 @pytest_twisted.ensureDeferred
 async def test_a_follower_that_reaches_nobody_serves_alone(pair, away, device_with_events, impatient):
     device = device_with_events
-    owner, follower = await pair(device.device.url)
+    owner, follower = await pair(device.device.url, lease=LEASE)
     await until(lambda: owner.scanners[0].bridge.table.listening)
-    device.device.handle = lambda asked: asked.answer(status_response("7", "Completed", 1))
+    completes(device)
     away.stop()
     await until(lambda: state(owner) == "alone")
-    assert state(follower) == "following" and owner_of(follower) == "one"
+    await until(lambda: state(follower) == "following" and owner_of(follower) == "one")
     await owner.cluster.listener.stopService()
     await owner.cluster._server.close_all()
     await until(lambda: serves(follower) and state(follower) == "alone")
@@ -140,7 +152,7 @@ async def test_a_follower_that_reaches_nobody_serves_alone(pair, away, device_wi
 @pytest_twisted.ensureDeferred
 async def test_without_alone_nothing_is_served_without_redis(member, away, device_with_events, monkeypatch):
     monkeypatch.setattr("wsdgateway.bridge.cluster.passing.HOLD_SECONDS", 0.1)
-    service = await member("one", device_with_events.device.url, cluster={"alone": False})
+    service = await member("one", device_with_events.device.url, lease=LEASE, cluster={"alone": False})
     await until(lambda: serves(service) and service.scanners[0].bridge.table.listening)
     away.stop()
     await until(lambda: not service.shared.leases.of(NAME).holds() and service.cluster.coordinator.outage)

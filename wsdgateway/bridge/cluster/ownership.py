@@ -56,6 +56,7 @@ from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Acquired, Refused,
 
 ALONE_AFTER = 9.0  # seconds without the server after which a gateway claims a scanner that it does not own
 ALONE_STEP = 2.0  # seconds between one such gateway and the next
+RETURN_SECONDS = 2.0  # in which a former owner that has gone on alone notices that the server is back
 BEGIN_AGAIN = 5.0  # seconds between attempts to own a scanner whose data could not be read
 _NEVER = float("inf")
 
@@ -94,7 +95,7 @@ class Ownership:
         self._newest = NO_TOKEN  # of all that this gateway has seen, so that tokens grow if the server loses its data
         self._free_since: float | None = None
         self._away_since: float | None = None  # the sending of the first tick that failed since one was answered
-        self._not_before = float("-inf")
+        self._not_before = self._returned_at = float("-inf")
         self.try_at = _NEVER
         self._settled_at = float("-inf")
         self._is_asking = False
@@ -104,6 +105,8 @@ class Ownership:
 
     def answered(self, view: View, sent: float, now: float, trusted_from: float = float("-inf")) -> list[Command]:
         """Handle the answer to a tick. Until `trusted_from` the server's clock is not to be trusted."""
+        if self._away_since is not None and now - self._away_since > self._seconds:
+            self._returned_at = now
         self._away_since = None
         if self.scanner in view.owners:
             self._newest = max(self._newest, view.owners[self.scanner].token)
@@ -277,6 +280,10 @@ class Ownership:
             self._free_since = now + view.grace
         wait = delay(view, self.scanner, self._me, self._former)
         self.try_at = max(max(self._free_since, trusted_from) + wait, self._not_before)
+        if self._former not in (None, self._me):
+            # It may have gone on alone, and have what has changed since then. Its registration may be one that the
+            # server has received before, and carried out only now.
+            self.try_at = max(self.try_at, self._returned_at + RETURN_SECONDS)
         return self.due(now) or [Try(self.try_at)]
 
     def _forget_plan(self) -> None:
