@@ -56,6 +56,7 @@ from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Acquired, Refused,
 
 ALONE_AFTER = 9.0  # seconds without the server after which a gateway claims a scanner that it does not own
 ALONE_STEP = 2.0  # seconds between one such gateway and the next
+LONG_OUTAGE = 0.5  # of a lease, from the first failed tick on: an owner may be alone by then
 RETURN_SECONDS = 2.0  # in which a former owner that has gone on alone notices that the server is back
 BEGIN_AGAIN = 5.0  # seconds between attempts to own a scanner whose data could not be read
 _NEVER = float("inf")
@@ -105,7 +106,7 @@ class Ownership:
 
     def answered(self, view: View, sent: float, now: float, trusted_from: float = float("-inf")) -> list[Command]:
         """Handle the answer to a tick. Until `trusted_from` the server's clock is not to be trusted."""
-        if self._away_since is not None and now - self._away_since > self._seconds:
+        if self._away_since is not None and now - self._away_since > LONG_OUTAGE * self._seconds:
             self._returned_at = now
         self._away_since = None
         if self.scanner in view.owners:
