@@ -4,7 +4,7 @@
 the bridging, and `net.cluster.passing` passes on the requests for the other scanners.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from wsdgateway.app.ownedscanners import OwnedScanners
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
+from wsdgateway.bridge.cluster.bases import other_bases
 from wsdgateway.bridge.cluster.values import View
 from wsdgateway.clustermetrics import ClusterMetrics
 from wsdgateway.config.cluster import peer_listener
@@ -38,6 +39,7 @@ from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
 from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.net.transport.interfaces import Address, read_interfaces
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.coordination import NotNow
@@ -53,8 +55,9 @@ SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and ass
 class ClusterParts:
     """The parts of the gateway that the cluster uses.
 
-    `prepare` is awaited before a scanner is taken over. `synchronize` reads what all gateways share. `tried` is called
-    after each attempt to open `[cluster] endpoint`, `cannot_stay` with the reason why the gateway must stop.
+    `bases` returns the base URLs for clients that no other gateway has. `prepare` is awaited with the name of a scanner
+    before it is taken over. `synchronize` reads what all gateways share. `tried` is called after each attempt to open
+    `[cluster] endpoint`, `cannot_stay` with the reason why the gateway must stop.
     """
 
     metrics: Metrics
@@ -67,7 +70,8 @@ class ClusterParts:
     new_id: Callable[[], str]
     seconds: Callable[[], float]
     wall: Callable[[], float]
-    prepare: Callable[[], Awaitable[None]]
+    bases: Callable[[], Iterable[str]]
+    prepare: Callable[[str], Awaitable[None]]
     synchronize: Callable[[], Awaitable[None]]
     tried: Callable[[], None]
     cannot_stay: Callable[[str], None]
@@ -96,7 +100,8 @@ class Cluster:
         self.owned = OwnedScanners(
             reactor, shared.store, bridged, prepare=parts.prepare, stored=stored,
             stop_timeout=lambda: self._config.limits.stop_timeout)
-        self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place)
+        self.registration = OwnRegistration(
+            reactor, config, shared.identifier, bridged.known, shared.place, parts.bases)
         self.coordinator = Coordinator(
             reactor, shared.coordination, shared.leases, Composition(
                 self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
@@ -219,6 +224,24 @@ class Cluster:
     def held(self) -> int:
         """The number of requests that wait for an owner."""
         return self._passing.held.count
+
+    # For discovery.
+
+    def other_bases(self, name: str, base: str, addresses: Iterable[Address] | None) -> Iterable[str]:
+        """The bases at which clients of `base` reach a scanner at other gateways, which pass their requests on.
+
+        `addresses` are those of the interface of `base`, or None: those of all interfaces. Empty if gateways share
+        `base`, and if others could not pass requests on to this gateway.
+        """
+        living, shared = self.coordinator.living, {listen.advertise for listen in self._config.listen}
+        if base in shared or len(living) < 2 or not self.registration.is_reached:
+            return ()
+        try:
+            here = [address for one in read_interfaces().values() for address in one.addresses
+                    ] if addresses is None else addresses
+        except OSError:
+            return ()
+        return other_bases(base, here, living, name)
 
     # For the bridged scanners.
 

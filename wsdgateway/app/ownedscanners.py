@@ -42,14 +42,15 @@ class ISharedStore(Protocol):
 class OwnedScanners:
     """The shared scanners that this gateway bridges because it owns them.
 
-    `prepare` is awaited before a scanner is made. `stop_timeout` returns the seconds for running exchanges at a
-    hand-over. `reasons` has the reason for subscribers of each scanner that was removed from the configuration.
+    `prepare` is awaited with a scanner's name before it is made. `stop_timeout` returns the seconds for running
+    exchanges at a hand-over. `reasons` has the reason for subscribers of each scanner that was removed from the
+    configuration.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, store: ISharedStore, bridged: BridgedScanners, *,
-                 prepare: Callable[[], Awaitable[None]], stored: StoredState,
+                 prepare: Callable[[str], Awaitable[None]], stored: StoredState,
                  stop_timeout: Callable[[], float]) -> None:
         self._reactor = reactor
         self._store = store
@@ -78,7 +79,7 @@ class OwnedScanners:
             await self._store.take(name)
         except Unreadable:
             pass  # logged by the store; the scanner starts without its subscriptions and jobs
-        await self._prepare()
+        await self._prepare(name)
         await self._stored.read_offers()
         if self._is_stopping:
             raise NotNow("the gateway is stopping")

@@ -150,6 +150,11 @@ class Coordinator:
             return self._registration()
         return self._known.owner(scanner)
 
+    @property
+    def living(self) -> tuple[Registration, ...]:
+        """The gateways that were registered within the last lease, as far as this one knows."""
+        return self._known.living
+
     def wait_for_owner(self, scanner: str, seconds: float) -> Deferred[Registration | None]:
         """Fires with what `find` returns as soon as that is not None; with None after `seconds`.
 

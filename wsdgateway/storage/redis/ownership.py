@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from wsdgateway.bridge.cluster.values import NO_TOKEN, Acquired, Owner, Refused, Registration, View
+from wsdgateway.bridge.cluster.values import MAX_BASES, NO_TOKEN, Acquired, Owner, Refused, Registration, View
 from wsdgateway.storage.coordination import NameTaken
 from wsdgateway.storage.redis import keys
 from wsdgateway.storage.redis.luascript import LuaScript
@@ -95,7 +95,8 @@ def _read(text: bytes) -> Registration | None:
     made = json.loads(text)
     try:
         known = {field.name: made[field.name] for field in attrs.fields(Registration) if field.name in made}
-        return Registration(**{**known, "unreachable": frozenset(known.get("unreachable", ()))})
+        return Registration(**{**known, "unreachable": frozenset(known.get("unreachable", ())),
+                               "bases": tuple(map(str, known.get("bases", ())))[:MAX_BASES]})
     except TypeError:
         return None
 
