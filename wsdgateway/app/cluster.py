@@ -31,6 +31,7 @@ from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.coordinator import Coordinator
+from wsdgateway.net.cluster.elsewhere import Elsewhere
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.ownedscanner import Composition
 from wsdgateway.net.cluster.passing import Passing, PassingContext
@@ -55,14 +56,16 @@ SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and ass
 class ClusterParts:
     """The parts of the gateway that the cluster uses.
 
-    `bases` returns the base URLs for clients that no other gateway has. `prepare` is awaited with the name of a scanner
-    before it is taken over. `synchronize` reads what all gateways share. `tried` is called after each attempt to open
-    `[cluster] endpoint`, `cannot_stay` with the reason why the gateway must stop.
+    `directory` answers discovery requests for all scanners. `bases` returns the base URLs for clients that no other
+    gateway has. `prepare` is awaited with the name of a scanner before it is taken over. `synchronize` reads what all
+    gateways share. `tried` is called after each attempt to open `[cluster] endpoint`, `cannot_stay` with the reason why
+    the gateway must stop.
     """
 
     metrics: Metrics
     counts: ClusterMetrics
     router: Router
+    directory: Resource
     repeats: RepeatedRequests
     general: Accounting
     log: ExchangeLog
@@ -114,6 +117,9 @@ class Cluster:
         ca = config.cluster.ca
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
                              trust=Trust(None if ca is None else config.folder / ca))
+        self.elsewhere = Elsewhere(
+            self.link, self.coordinator, identifier=shared.identifier, name=self.registration.name,
+            scanners=lambda: bridged.known, seconds=parts.seconds)
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
@@ -143,7 +149,7 @@ class Cluster:
         server = self._server = PeerServer(
             self._reactor, seconds=parts.seconds, wall=parts.wall, limits=peer_limits(self._config.limits.request_body),
             secret=lambda: self._secret, router=parts.router, repeats=parts.repeats, leases=shared.leases,
-            owners=self.coordinator, writes=parts.writes)
+            owners=self.coordinator, writes=parts.writes, directory=parts.directory)
         return Listener(self._reactor, plain_endpoint(section), server, parts.tried, identity, gives_up=True)
 
     # Start and stop.

@@ -48,7 +48,6 @@ class DiscoveryService(Service):
         self._scanners = bridged.scanners
         bridged.on_added, bridged.on_removed = self._added, self._removed
         bridged.on_started = self._started
-        bridged.on_left = self._left
         self._known = bridged.known
         discovery = config.discovery
         self.targets = TargetServices(
@@ -83,7 +82,7 @@ class DiscoveryService(Service):
         self.adopted.removed(scanner.name)
         self.targets.remove(scanner.name)
 
-    def _left(self, scanner: BridgedScanner) -> None:
+    def left(self, scanner: BridgedScanner) -> None:
         """Stop announcing a scanner that another gateway announces from now on."""
         self.adopted.removed(scanner.name)
         self.targets.leave(scanner.name)

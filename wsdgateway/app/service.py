@@ -48,11 +48,12 @@ from wsdgateway.config.reading import places_in
 from wsdgateway.config.remarks import remarks
 from wsdgateway.config.sections import Config, Gateway
 from wsdgateway.metrics import Metrics
+from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.clients.browserpage import BrowserPage
 from wsdgateway.net.clients.discoveryendpoint import STABLE, DiscoveryEndpoint
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.context import Context
-from wsdgateway.net.discovery.directed import DirectedDiscovery
+from wsdgateway.net.discovery.directed import DirectedDiscovery, nowhere
 from wsdgateway.net.discovery.messageparameters import MessageParameters
 from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
@@ -133,7 +134,10 @@ class GatewayService(MultiService):
         self.escl = open_spool(config, spool, room, self.destinations.shared.converter, self.metrics)
         self.bridged = BridgedScanners(reactor, config, self.metrics, self.router)
         self.scanners = self.bridged.scanners
-        discovery = DiscoveryEndpoint(lambda: self.scanners, directed, self._permission, accounting, new_id)
+        speaks = self._speaks
+        discovery = DiscoveryEndpoint(
+            lambda: self.scanners, directed, self._permission, accounting, new_id, speaks=speaks,
+            elsewhere=lambda exchange: nowhere() if self.cluster is None else self.cluster.elsewhere.matches(exchange))
         for path in (b"/", STABLE):
             self.router.mount(path, discovery.resource)
         self.discovery = DiscoveryService(
@@ -142,10 +146,11 @@ class GatewayService(MultiService):
             is_own=self.message_ids.is_own, on_message=self.recording.discovery, accounting=accounting,
             metrics=self.metrics, store=self.store, allows=lambda *asked: self._permission.allows(*asked),
             base_on=lambda link, client: self._ports.base_on(link, client), bridged=self.bridged,
-            speaks=lambda name: shared is None or name == GATEWAY or shared.leases.of(name).holds(),
+            speaks=speaks,
             others=lambda name, base, link: self._other_bases(name, base, link.interface.addresses))
         self.announcements = EsclAnnouncements(reactor, config, self.scanners, lambda: self.escl_ports,
                                                lambda: self._ports.open_ports(), seconds=seconds)
+        self.bridged.on_left = self._left
         self.bridged.context = Context(
             reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._quotas,
             self.sink_policy, self.deliveries, directed, self._presence_changed, self.discovery.resolve,
@@ -162,9 +167,9 @@ class GatewayService(MultiService):
             counts = self.metrics.watch_cluster(lambda: [] if self.cluster is None else self.cluster.state.ownerships())
             self.cluster = Cluster(
                 reactor, config, shared, self.bridged, ClusterParts(
-                    self.metrics, counts, self.router, self.repeats, accounting, log, writes, new_id, seconds, wall,
-                    lambda: self._ports.own_bases() if self.listeners else (), self._prepare_takeover, self._synchronize, self._tried,
-                    self._cannot_stay),
+                    self.metrics, counts, self.router, discovery.resource, self.repeats, accounting, log, writes,
+                    new_id, seconds, wall, lambda: self._ports.own_bases() if self.listeners else (),
+                    self._prepare_takeover, self._synchronize, self._tried, self._cannot_stay),
                 self._stored_state)
             self.cluster.join()
         for scanner in config.scanner:
@@ -295,6 +300,15 @@ class GatewayService(MultiService):
         for scanner in self.scanners:
             if not has(scanner.name) and self._instances.begin(scanner.name):
                 self.discovery.changed(scanner.name)
+
+    def _left(self, scanner: BridgedScanner) -> None:
+        """Announce a scanner no longer, which another gateway owns from now on."""
+        self.discovery.left(scanner)
+        self.announcements.leave(scanner.name)
+
+    def _speaks(self, name: str) -> bool:
+        """True for the gateway itself, and for a scanner that no other gateway owns."""
+        return self.shared is None or name == GATEWAY or self.shared.leases.of(name).holds()
 
     def _other_bases(self, name: str, base: str, addresses: Iterable[Address] | None = None) -> Iterable[str]:
         return () if self.cluster is None else self.cluster.other_bases(name, base, addresses)

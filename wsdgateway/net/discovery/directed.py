@@ -25,7 +25,7 @@ MATCHING_RULE_NOT_SUPPORTED = Fault(
     "The MatchBy rule of the Scopes is not supported; use rfc2396, uuid, ldap or strcmp0.", 400)
 
 
-Elsewhere = Callable[[], Coroutine[Any, Any, tuple[list[TargetService], int]]]
+Found = Coroutine[Any, Any, tuple[list[TargetService], int]]
 
 
 async def nowhere() -> tuple[list[TargetService], int]:
@@ -46,7 +46,7 @@ class DirectedDiscovery:
         self._others = others
 
     async def answer(self, stand_ins: Iterable[StandIn], envelope: Envelope, base: str,
-                     elsewhere: Elsewhere = nowhere) -> tuple[Answer | Refuse, str]:
+                     elsewhere: Callable[[], Found] = nowhere) -> tuple[Answer | Refuse, str]:
         """The answer for a client that reached this gateway at the base URL `base`, and its source for the metrics.
 
         `elsewhere` is awaited for the matches of other gateways, and the highest InstanceId of their answers.
