@@ -8,6 +8,7 @@ from tests.loopback.scanners import Subscribed
 from tests.loopback.sharing.conftest import NAME, owner_of, serves
 from tests.messages import get_job_elements
 from tests.peers import Device, ask
+from tests.ports import free_port
 from tests.redisserver import RedisServer, skip_without_redis
 from tests.waiting import until
 from wsdgateway.app.service import GatewayService
@@ -123,7 +124,7 @@ async def test_a_server_that_must_not_be_used_ends_the_start(tmp_path, running, 
     skip_without_redis()
     ended = []
     monkeypatch.setattr(reactor, "stop", lambda: ended.append(True))
-    server = RedisServer(tmp_path / "redis", cluster_enabled="yes")
+    server = RedisServer(tmp_path / "redis", cluster_enabled="yes", cluster_port=str(free_port()))
     server.start()
     try:
         files = Files(tmp_path, server.url, running)
