@@ -72,7 +72,7 @@ def test_a_server_that_is_not_there_or_does_not_answer_is_a_warning(check):
     assert out[0].startswith("warning: g.toml:2: [gateway] state: redis://127.0.0.1:") and "refused" in out[0]
     with socket.create_server(("127.0.0.1", 0)) as silent:
         _, out, _ = check(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
-    assert "no answer within" in out[0]
+    assert "/0: no answer " in out[0]
 
 
 def test_redis_cluster_is_refused(check, redis_servers):

@@ -34,11 +34,10 @@ def _redis(redis: dict[str, Any], now: float) -> Tag:
     style, text = ("problem", "Redis cannot be used") if redis["problem"] and redis["reachable"] else words[
         redis["reachable"]]
     since = redis["problem_since"]
-    more = [f"version {redis['version']}"] * (redis["version"] is not None)
-    more += [f"era {redis['era']}"] * (redis["era"] is not None)
+    version = "" if redis["version"] is None else f" (version {redis['version']})"
     return tags.p(tags.span(text, class_=f"status {style}"),
                   tags.span(" since ", moment(since, now), class_="since") if since else "",
-                  f" ({', '.join(more)})" if more else "", ": ", tags.code(redis["url"]),
+                  version, ": ", tags.code(redis["url"]),
                   (" – ", tags.bdi(redis["problem"])) if redis["problem"] else "", class_="redis")
 
 

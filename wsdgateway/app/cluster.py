@@ -86,6 +86,7 @@ class Cluster:
         self._shared = shared
         self._bridged = bridged
         self._parts = parts
+        self._server_version: str | None = None
         self._secret = b""
         self._secret_era: int | None = None
         self._last_view: View | None = None
@@ -103,7 +104,7 @@ class Cluster:
             registration=self.registration, boot_time=shared.boot_time, lease=config.cluster.lease,
             alone=config.cluster.alone, stop_timeout=config.limits.stop_timeout + END_SECONDS)
         self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
-                                      boot_time=shared.boot_time, version=lambda: None)
+                                      boot_time=shared.boot_time, version=lambda: self._server_version)
         shared.store.on_fenced = self.coordinator.fenced
         ca = config.cluster.ca
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
@@ -153,7 +154,7 @@ class Cluster:
         if self._is_checked:
             return
         try:
-            warnings = await self._shared.check()
+            facts = await self._shared.check()
         except NotNow as error:
             self.log.debug("the settings of the server are not known yet: {error}", error=error)
             return
@@ -162,7 +163,8 @@ class Cluster:
             self._parts.cannot_stay(str(error))
             return
         self._is_checked = True
-        for warning in warnings:
+        self._server_version = facts.version
+        for warning in facts.warnings:
             self.log.warn("{warning}", warning=warning)
 
     async def _learn_secret(self) -> None:

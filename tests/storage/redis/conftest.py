@@ -32,13 +32,13 @@ def make_client():
 
 @pytest.fixture
 def gateways(redis_server):
-    """Makes gateways with a store on the server, until the test ends: `gateways(identifier)`."""
+    """Makes gateways with a store on the server, until the test ends: `gateways(identifier, deadline)`."""
     from twisted.internet import reactor
 
     made = []
 
-    def make(identifier="one"):
-        made.append(Gateway(reactor, redis_server, identifier))
+    def make(identifier="one", **options):
+        made.append(Gateway(reactor, redis_server, identifier, **options))
         return made[-1]
 
     yield make

@@ -1,9 +1,11 @@
 """The client: threads, deadlines, errors, and connections that are lost."""
 
 import threading
+from contextlib import suppress
 
 import pytest
 import pytest_twisted
+import redis
 from twisted.internet.defer import DeferredList
 from twisted.internet.protocol import Factory, Protocol
 
@@ -21,6 +23,14 @@ async def problem(command):
     with pytest.raises(NotNow) as failed:
         await command
     return str(failed.value)
+
+
+async def outcome(command):
+    """The text of the answer or of `NotNow`."""
+    try:
+        return str(await command)
+    except NotNow as error:
+        return str(error)
 
 
 def get(redis):
@@ -120,8 +130,7 @@ async def test_a_server_that_accepts_and_says_nothing(make_client):
 async def test_nobody_listens(make_client):
     port = free_port()
     text = await problem(make_client(f"redis://:secret@127.0.0.1:{port}/0").connection("store").run(get))
-    assert text.startswith(f"redis://…@127.0.0.1:{port}/0: ")
-    assert "refused" in text
+    assert text == f"redis://…@127.0.0.1:{port}/0: Connection refused"
 
 
 @pytest_twisted.ensureDeferred
@@ -185,6 +194,24 @@ async def test_a_server_that_refuses_writes(redis_server, make_client, setting, 
     await connection.run(lambda redis: redis.set("x", "1"))
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_is_busy_with_a_script(redis_server, make_client):
+    redis_server.command("CONFIG", "SET", "busy-reply-threshold", "1")
+    connection = make_client(redis_server.url).connection("store")
+    await connection.run(get)
+    with redis_server.connect() as other, suppress(redis.ResponseError):
+        waiting = other.connection_pool.make_connection()
+        waiting.send_command("EVAL", "while true do end", 0)
+        while "BUSY" not in (text := await outcome(connection.run(get))):
+            pass
+        assert text.startswith(f"{redis_server.url}: BUSY ")
+        other.script_kill()
+        waiting.disconnect()
+    while "BUSY" in (text := await outcome(connection.run(get))):
+        pass
+    assert text == "None"
+
+
 @pytest.mark.parametrize("password", [None, "wrong"])
 @pytest_twisted.ensureDeferred
 async def test_a_wrong_password(redis_servers, make_client, password):
@@ -218,11 +245,16 @@ async def test_the_bell_rings_after_each_connection_and_for_each_message(redis_s
 
 
 class _HalfDead(Protocol):
-    """A server that confirms a subscription, and never answers a ping."""
+    """A server that confirms a subscription, and then answers nothing."""
+
+    is_silent = False
 
     def dataReceived(self, data):
-        self.transport.write(b"+OK\r\n" * data.upper().count(b"SETINFO"))
-        if b"SUBSCRIBE" in data.upper():
+        if self.is_silent:
+            return
+        self.transport.write(b"+OK\r\n" * (data.count(b"SETINFO") + data.count(b"PING")))
+        if b"SUBSCRIBE" in data:
+            self.is_silent = True
             name = keys.BELL.encode()
             self.transport.write(b"*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n" % (len(name), name))
 

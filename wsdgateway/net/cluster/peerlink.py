@@ -55,6 +55,10 @@ def limits_for(sections: Iterable[ScannerConfig]) -> tuple[float, float]:
             max([STALL_SECONDS, *(one.idle_timeout + MARGIN_SECONDS for one in listed)]))
 
 
+def _not_pointless() -> None:
+    """The check of a call that is over."""
+
+
 class NoRoom(Unavailable):
     """Too many requests wait for a connection to the other gateway. Nothing was sent."""
 
@@ -147,6 +151,7 @@ class PeerLink:
 
     def _over(self, result: Any, call: Call) -> Any:
         self._calls.discard(call)
+        call.is_pointless = _not_pointless  # the former one refers to the call: a cycle
         return result
 
     def _look(self) -> None:

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from wsdgateway.storage.coordination import DEADLINE, NotNow
 from wsdgateway.storage.redis.address import ServerAddress
 from wsdgateway.storage.redis.bell import Bell
-from wsdgateway.storage.redis.connecting import ERRORS, Server, ends_connection, not_now
+from wsdgateway.storage.redis.connecting import ERRORS, Server, ends_connection, no_answer, not_now
 from wsdgateway.storage.store import StoreError
 
 MAX_WAITING = 1000  # commands of one connection that have no answer yet
@@ -111,7 +111,7 @@ class RedisConnection:
             job.is_late = True
             if self._running is job:
                 self._server.break_off()
-        self._answer(job, Failure(NotNow(f"{self._address.text}: no answer within {self._deadline:g} s")))
+        self._answer(job, Failure(no_answer(self._address, self._deadline)))
 
     def _answer(self, job: _Job[Any], result: Any) -> None:
         if job not in self._unanswered:
@@ -151,7 +151,7 @@ class RedisConnection:
         except ERRORS as error:
             if ends_connection(error):
                 self._server.disconnect()
-            return Failure(not_now(self._address, error))
+            return Failure(not_now(self._address, error, self._deadline))
         except BaseException:
             self._server.disconnect()
             return Failure()

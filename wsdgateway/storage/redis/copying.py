@@ -9,13 +9,14 @@ from typing import Any
 import attrs
 import redis
 
-from wsdgateway.storage.coordination import DEADLINE
 from wsdgateway.storage.copying import Everything, not_empty
 from wsdgateway.storage.redis import contents, keys, shareddata, values
 from wsdgateway.storage.redis.address import ServerAddress
 from wsdgateway.storage.redis.connecting import Server, not_now
 from wsdgateway.storage.redis.fencing import Command
 from wsdgateway.storage.store import Content, FinishedJob, NotOurs
+
+DEADLINE = 60.0  # seconds without an answer; nobody waits for the server meanwhile, and a store may be large
 
 
 @attrs.frozen
@@ -58,7 +59,7 @@ class RedisPlace:
                               "another database")
             yield connected
         except (redis.RedisError, OSError) as error:
-            raise not_now(self.address, error) from None
+            raise not_now(self.address, error, DEADLINE) from None
         finally:
             server.disconnect()
 

@@ -8,7 +8,7 @@ import attrs
 from wsdgateway.storage.coordination import DEADLINE
 from wsdgateway.storage.redis.address import ServerAddress
 from wsdgateway.storage.redis.checks import check_server
-from wsdgateway.storage.redis.connecting import ERRORS, Server, not_now
+from wsdgateway.storage.redis.connecting import ERRORS, Server, no_answer, not_now
 from wsdgateway.storage.store import StoreError
 
 INSPECTION_SECONDS = 3 * DEADLINE  # to find the server, to connect, and for all answers
@@ -44,7 +44,7 @@ def inspect_server(address: ServerAddress) -> ServerFacts:
     thread.join(INSPECTION_SECONDS)
     if thread.is_alive():
         server.break_off()
-        raise not_now(address, TimeoutError(f"no answer within {INSPECTION_SECONDS:g} s"))
+        raise no_answer(address, INSPECTION_SECONDS)
     if found.facts is None:
         raise found.error or StoreError(f"{address.text}: cannot be inspected")
     return found.facts
@@ -62,6 +62,6 @@ class _Found:
         except StoreError as error:
             self.error = error
         except ERRORS as error:
-            self.error = not_now(address, error)
+            self.error = not_now(address, error, DEADLINE)
         finally:
             server.disconnect()
