@@ -5,6 +5,7 @@ import pytest
 from tests.certificates import Certified
 from tests.config.configurations import LISTEN, problems
 from wsdgateway.config.cluster import (
+    absolute_state,
     is_secure,
     name_in_cluster,
     needs_route,
@@ -16,6 +17,7 @@ from wsdgateway.config.cluster import (
 from wsdgateway.config.reading import make_config
 from wsdgateway.config.remarks import remarks
 from wsdgateway.config.secretfile import MAX_FILE
+from wsdgateway.storage.redis.address import parse
 from wsdgateway.tls.files import BadFile
 
 REDIS = "redis://redis.example.org:6379/0"
@@ -71,6 +73,13 @@ def test_the_authority_of_the_server_is_checked(tmp_path):
                     f"file that can be read ({tmp_path}/none.pem: No such file or directory)")
     state = f"rediss://h?ca={Certified(tmp_path, 'ca').pem.name}"
     assert redis_of(configured(tmp_path, state=state)).ca == "ca.pem"
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    Certified(folder, "ca")
+    assert parse(absolute_state(configured(folder, state=state))).ca == str(folder / "ca.pem")
+    whole = f"rediss://h?ca={tmp_path}/ca.pem"
+    assert parse(absolute_state(configured(folder, state=whole))).ca == f"{tmp_path}/ca.pem"
+    assert absolute_state(configured(state="memory:")) == "memory:" and absolute_state(configured()) == REDIS
 
 
 def test_the_redis_server_of_a_configuration():

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.cluster.lease import Leases
 from wsdgateway.config.checks import without_password
+from wsdgateway.config.cluster import absolute_state
 from wsdgateway.config.redisurl import read_redis_url
 from wsdgateway.config.sections import Config
 from wsdgateway.storage.coordination import ICoordination
@@ -58,8 +59,8 @@ def open_shared_server(reactor: Any, config: Config, wall: Callable[[], float], 
     hosts = read_redis_url(state).hosts
     identifier, leases = str(uuid.uuid4()), Leases(boot_time)
     parts = open_redis(
-        reactor, state, None if password_file is None else config.folder / password_file, leases=leases,
-        identifier=identifier, history=config.cache.history, wall=wall,
+        reactor, absolute_state(config), None if password_file is None else config.folder / password_file,
+        leases=leases, identifier=identifier, history=config.cache.history, wall=wall,
         draw_secret=lambda: secrets.token_bytes(SECRET_BYTES), observe=observe, on_return=on_return)
     return SharedServer(identifier, leases, str(without_password(state)), hosts[0] if hosts else None, boot_time,
                         parts.store, parts.coordination, parts.check, parts.client.close)

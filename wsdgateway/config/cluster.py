@@ -7,6 +7,7 @@ prove to the listener by a secret that they belong to the cluster, and need no c
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
@@ -70,6 +71,13 @@ def redis_of(config: Config) -> RedisUrl | None:
     if config.gateway.password_file is None:
         return url
     return attrs.evolve(url, password=read_password(config.folder / config.gateway.password_file))
+
+
+def absolute_state(config: Config) -> str:
+    """Returns `[gateway] state`; in the URL of a Redis server, the file of `ca` has its whole path."""
+    state = config.gateway.state
+    ca = read_redis_url(state).ca if is_redis(state) else None
+    return state if ca is None else f"{state.partition('?')[0]}?ca={quote(str(config.folder / ca))}"
 
 
 def name_in_cluster(config: Config) -> str:

@@ -8,6 +8,7 @@ from tests.loopback.scanners import Subscribed
 from tests.loopback.sharing.conftest import NAME, owner_of, serves
 from tests.messages import get_job_elements
 from tests.peers import Device, ask
+from tests.redisserver import RedisServer, skip_without_redis
 from tests.waiting import until
 from wsdgateway.app.service import GatewayService
 from wsdgateway.bridge.discovery.adoption import Adopted
@@ -113,6 +114,24 @@ async def test_an_adopted_scanner_is_followed_by_the_others(member):
         await service.discovery.adopted.synchronize()
         assert service.bridged.known == {}
     await until(lambda: one.scanners == two.scanners == [])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_must_not_be_used_ends_the_start(tmp_path, running, said, monkeypatch):
+    from twisted.internet import reactor
+
+    skip_without_redis()
+    ended = []
+    monkeypatch.setattr(reactor, "stop", lambda: ended.append(True))
+    server = RedisServer(tmp_path / "redis", cluster_enabled="yes")
+    server.start()
+    try:
+        files = Files(tmp_path, server.url, running)
+        await running(GatewayService(reactor, read_config(str(files.write("one", "")))))
+        await until(lambda: ended)
+        assert any("Redis Cluster is not supported" in line for line in said)
+    finally:
+        server.kill()
 
 
 @pytest_twisted.ensureDeferred
