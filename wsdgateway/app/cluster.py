@@ -32,7 +32,8 @@ from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.coordinator import Coordinator
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.ownedscanner import Composition
-from wsdgateway.net.cluster.passing import Passing, PassingContext
+from wsdgateway.net.cluster.passing import Passing
+from wsdgateway.net.cluster.passingcontext import PassingContext
 from wsdgateway.net.cluster.peerlink import PeerLink
 from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
 from wsdgateway.net.repeatedrequests import RepeatedRequests
