@@ -21,7 +21,7 @@ from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.bridge.cluster.values import View
 from wsdgateway.clustermetrics import ClusterMetrics
-from wsdgateway.config.cluster import peer_listener
+from wsdgateway.config.cluster import peer_listener, peer_trust
 from wsdgateway.config.endpoints import identity_files, plain_endpoint
 from wsdgateway.config.sections import Config
 from wsdgateway.exchangelog.log import ExchangeLog
@@ -44,7 +44,6 @@ from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import StoreError
 from wsdgateway.tls.identity import CurrentIdentity
-from wsdgateway.tls.trust import Trust
 
 LOOK_SECONDS = 1.0  # between looks at the last answer of the server, and at what owned scanners answer
 SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and assigned
@@ -107,9 +106,8 @@ class Cluster:
         self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
                                       boot_time=shared.boot_time, version=lambda: self._server_version)
         shared.store.on_fenced = self.coordinator.fenced
-        ca = config.cluster.ca
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
-                             trust=Trust(None if ca is None else config.folder / ca))
+                             trust=peer_trust(config.cluster, config.folder))
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
@@ -132,8 +130,7 @@ class Cluster:
         section, parts, shared = peer_listener(self._config.cluster), self._parts, self._shared
         if section is None:
             return None
-        # The other gateways show the secret, so their certificates are not asked for.
-        files = identity_files(attrs.evolve(section, client_ca=None), self._config.folder)
+        files = identity_files(section, self._config.folder)
         identity = None if files is None else CurrentIdentity(files)
         remark_on(self.log, f"[cluster] {section.endpoint}", identity, parts.wall())
         server = self._server = PeerServer(

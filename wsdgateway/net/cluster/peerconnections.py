@@ -23,6 +23,7 @@ from wsdgateway.net.scanners.request import ANSWERED, CONNECTING, SENT, ScannerR
 from wsdgateway.net.transport.errors import STOPPING, DeviceError, Unavailable
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.tls.files import BadFile
+from wsdgateway.tls.identity import BadIdentity
 
 CONNECT_SECONDS = 2.0  # until a connection to another gateway is open, handshake included
 MAX_CONNECTIONS = 200  # to one other gateway
@@ -77,7 +78,8 @@ class PeerConnections:
         try:
             endpoint = endpoint_of(self.reactor, address, "", CONNECT_SECONDS, self.options.trust)
         except BadFile as bad:
-            request.fail(Unavailable(address.host, f"[cluster] ca must be {bad}"))
+            key = bad.key if isinstance(bad, BadIdentity) else "ca"
+            request.fail(Unavailable(address.host, f"[cluster] {key} must be {bad}"))
             return
         attempt: Deferred[Any] = endpoint.connect(factory_for(self, address))
         attempt.addCallback(lambda connection: connection.ready)
@@ -183,6 +185,8 @@ class PeerConnections:
 
     def resend(self, request: ScannerRequest) -> None:
         """Fail a request whose connection broke before an answer: it may have been carried out."""
-        error: DeviceError = Unavailable(f"{request.address.host}:{request.address.port}",
-                                         "it closed the connection without an answer")
+        what = "it closed the connection without an answer"
+        if request.address.secure:
+            what += "; if it did not accept this gateway's certificate, its log says so"  # TLS 1.3 tells it so late
+        error: DeviceError = Unavailable(f"{request.address.host}:{request.address.port}", what)
         request.fail(error)
