@@ -33,7 +33,8 @@ from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.coordinator import Coordinator
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.ownedscanner import Composition
-from wsdgateway.net.cluster.passing import Passing, PassingContext
+from wsdgateway.net.cluster.passing import Passing
+from wsdgateway.net.cluster.passingcontext import PassingContext
 from wsdgateway.net.cluster.peerlink import PeerLink
 from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
 from wsdgateway.net.repeatedrequests import RepeatedRequests
@@ -111,7 +112,7 @@ class Cluster:
                                       boot_time=shared.boot_time, version=lambda: self._server_version)
         shared.store.on_fenced = self.coordinator.fenced
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
-                             trust=peer_trust(config))
+                             trust=peer_trust(config.cluster, config.folder))
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
@@ -134,8 +135,7 @@ class Cluster:
         section, parts, shared = peer_listener(self._config.cluster), self._parts, self._shared
         if section is None:
             return None
-        # The other gateways show the secret, so their certificates are not asked for.
-        files = identity_files(attrs.evolve(section, client_ca=None), self._config.folder)
+        files = identity_files(section, self._config.folder)
         identity = None if files is None else CurrentIdentity(files)
         remark_on(self.log, f"[cluster] {section.endpoint}", identity, parts.wall())
         server = self._server = PeerServer(

@@ -11,8 +11,8 @@ from wsdgateway.tls.trust import words_of
 
 # Parts of OpenSSL's messages, and their meaning for a listener.
 _MEANINGS = {
-    "did not return a certificate": "it presented no certificate, which [[listen]] client_ca requires",
-    "certificate verify failed": "its certificate was not issued by an authority in [[listen]] client_ca, or has "
+    "did not return a certificate": "it presented no certificate, which {setting} requires",
+    "certificate verify failed": "its certificate was not issued by an authority in {setting}, or has "
                                  "expired",
     "alert unknown ca": "it does not know the authority of the gateway's certificate",
     "alert bad certificate": "it rejects the gateway's certificate",
@@ -22,11 +22,15 @@ _MEANINGS = {
 }
 
 
-def explain(error: SSL.Error) -> str:
-    """Describe why a client's handshake failed: OpenSSL's message, and its meaning if that is known."""
+def explain(error: SSL.Error, setting: str = "[[listen]] client_ca") -> str:
+    """Describe why a client's handshake failed: OpenSSL's message, and its meaning if that is known.
+
+    `setting` is the key of the configuration that names the authority of clients.
+    """
     words = ", ".join(words_of(error))
     meaning = next((meaning for part, meaning in _MEANINGS.items() if part in words), None)
-    return f"TLS handshake failed ({words or 'no reason given'})" + (f": {meaning}" if meaning else "")
+    return f"TLS handshake failed ({words or 'no reason given'})" + (
+        f": {meaning.format(setting=setting)}" if meaning else "")
 
 
 class Handshakes:
