@@ -63,7 +63,7 @@ class Taken:
     def __init__(self):
         self.clock, self.peers, self.received = Clock(), {SCANNER}, lambda: None
         options = ScannerOptions(ScannerConfig("s", event_sources=(ip_network("203.0.113.0/24"),)))
-        self.published, self.passed_on, self.learnt = [], [], 0
+        self.published, self.passed_on, self.identifiers, self.learnt = [], [], [], 0
         self.bridge = ScannerBridge(options, new_id=lambda: "urn:x")
         self.unread, self.bridge.unread = [], lambda unread, now: self.unread.append(unread.jobs)
         metrics = Metrics()
@@ -78,10 +78,12 @@ class Taken:
     def learn(self):
         self.learnt += 1
 
-    def publish(self, envelope, status, *, known):
+    def publish(self, envelope, status, *, known, logged=None):
+        self.identifiers.append(logged)
         self.published.append(envelope.action.rpartition("/")[2])
 
-    def publish_to(self, identifier, envelope):
+    def publish_to(self, identifier, envelope, logged=None):
+        self.identifiers.append(logged)
         self.passed_on.append((identifier, envelope.action.rpartition("/")[2]))
 
     def take(self, message, *, at="own", client=SCANNER, content_type=b"application/soap+xml"):

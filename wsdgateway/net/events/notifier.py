@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from wsdgateway.bridge.events.deliveryqueue import DeliveryQueue, GiveUp, QueuedEvent, Retry, is_refusal, is_success
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.config.sections import Events
+from wsdgateway.net.events.deliveryrecord import NOT_RECORDED, DeliveryRecord
 from wsdgateway.net.events.subscriptionend import SubscriptionEnds
 from wsdgateway.net.transport.errors import describe_error
 
@@ -31,6 +32,7 @@ class Counts(Protocol):
         """Counts events that will not be delivered."""
 
 
+_NOT_PERMITTED = 0  # instead of an HTTP status
 Send = Callable[[Sink, bytes], "Deferred[int]"]
 
 
@@ -38,13 +40,14 @@ class Notifier:
     """The deliveries of one scanner. `events`, the configuration's section, limits each subscriber's queue.
 
     `send` delivers a message; `on_give_up` is called with the identifier of a subscriber that has been unreachable for
-    too long. `random` returns 0 to 1.
+    too long. `random` returns 0 to 1. `record` records deliveries for other gateways.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], events: Events, counts: Counts,
-                 send: Send, on_give_up: Callable[[str], None], random: Callable[[], float]) -> None:
+                 send: Send, on_give_up: Callable[[str], None], random: Callable[[], float],
+                 record: DeliveryRecord = NOT_RECORDED) -> None:
         self.reactor = reactor
         self.scanner = scanner
         self.seconds = seconds
@@ -52,6 +55,7 @@ class Notifier:
         self.send = send
         self.on_give_up = on_give_up
         self.events = events
+        self.record = record
         self._random = random
         self._recipients: dict[str, Recipient] = {}
         self.endings = SubscriptionEnds(reactor, scanner=scanner, send=send, settled=self.settled)
@@ -62,6 +66,7 @@ class Notifier:
         deliveries = DeliveryQueue(limit=self.events.client_queue, give_up_after=self.events.client_retry,
                                    random=self._random)
         self._recipients[identifier] = Recipient(self, identifier, sink, deliveries)
+        self.record.opened(identifier)
 
     def hand_over(self, old: str, new: str) -> None:
         """Transfers the waiting events of a subscription to its successor, which has the same sink."""
@@ -72,12 +77,14 @@ class Notifier:
         if recipient is not None:
             recipient.identifier = new
             self._recipients[new] = recipient
+            self.record.handed_over(old, new)
 
     def close(self, identifier: str) -> None:
         """Drops the waiting events of a subscription that has ended. The current delivery may still arrive."""
         recipient = self._recipients.pop(identifier, None)
         if recipient is not None:
             self.counts.dropped(recipient.close())
+            self.record.closed(identifier)
             self.settled()
 
     def recipient(self, identifier: str) -> "Recipient | None":
@@ -170,30 +177,43 @@ class Recipient:
             self._notifier.settled()
             return
         notifier = self._notifier
-        self._sending = sending = notifier.send(
-            self._sink, queued.event.to(self._sink.reference, queued.message_id))
-        sending.addCallbacks(self._answered, self._unreachable)
+        permit = notifier.record.permit(self.identifier, queued.event)
+        self._sending = sending = self._send(queued) if permit is None else permit.addCallback(
+            lambda is_permitted: self._send(queued) if is_permitted else _NOT_PERMITTED)
+        sending.addCallbacks(self._answered, self._unreachable, callbackArgs=(queued,), errbackArgs=(queued,))
         sending.addErrback(lambda failure: notifier.log.failure(
             "{scanner}: notifying {address} failed", failure, scanner=notifier.scanner,
             address=self._sink.reference.address))
 
-    def _answered(self, status: int) -> None:
+    def _send(self, queued: QueuedEvent) -> "Deferred[int]":
+        return self._notifier.send(self._sink, queued.event.to(self._sink.reference, queued.message_id))
+
+    def _answered(self, status: int, queued: QueuedEvent) -> None:
         self._sending = None
         if self._closed:
             return
-        if is_success(status):
+        if status == _NOT_PERMITTED:
+            self.deliveries.delivered()
+            self._notifier.counts.dropped(1)
+            self._notifier.log.warn(
+                "{scanner}: a scan that was started at the scanner was not sent to {address}, because another gateway "
+                "might send it again while Redis does not answer; start it again at the scanner",
+                scanner=self._notifier.scanner, address=self._sink.reference.address)
+            self._next()
+        elif is_success(status):
             self.deliveries.delivered()
             self._notifier.counts.delivered()
+            self._notifier.record.given(self.identifier, queued.event)
             self._next()
         else:
-            self._failed(f"it answered {status}", refused=is_refusal(status))
+            self._failed(f"it answered {status}", queued, refused=is_refusal(status))
 
-    def _unreachable(self, failure: Failure) -> None:
+    def _unreachable(self, failure: Failure, queued: QueuedEvent) -> None:
         self._sending = None
         if not self._closed:
-            self._failed(describe_error(failure.value), refused=False)
+            self._failed(describe_error(failure.value), queued, refused=False)
 
-    def _failed(self, why: str, *, refused: bool) -> None:
+    def _failed(self, why: str, queued: QueuedEvent, *, refused: bool) -> None:
         notifier = self._notifier
         decision = self.deliveries.failed(notifier.seconds(), refused=refused)
         if self.deliveries.failures == 1:
@@ -207,5 +227,6 @@ class Recipient:
             notifier.counts.retried()
         else:
             notifier.counts.dropped(1)
+            notifier.record.given(self.identifier, queued.event)
         self._pause = notifier.reactor.callLater(decision.after, self._next)
         notifier.settled()
