@@ -10,6 +10,7 @@ import attrs
 import pytest
 from twisted.scripts.twistd import ServerOptions
 
+from tests.config.configurations import NO_SECTIONS
 from tests.e2e.conftest import skip_or_fail
 from tests.generated import MAN, ROOT, SOURCES, generated
 from wsdgateway.app import tap as gateway
@@ -214,7 +215,7 @@ def test_every_section_and_no_other_is_described():
 def _in_order():
     """The sections in the order of the sample file."""
     text = (ROOT / "config" / "gateway.toml").read_text("utf-8")
-    known = [field for field in attrs.fields(sections.Config) if field.name not in ("folder", "file", "unused_state")]
+    known = [field for field in attrs.fields(sections.Config) if field.name not in NO_SECTIONS]
     return sorted(known, key=lambda field: re.search(rf"^\[+{field.name}\]", text, re.MULTILINE).start())
 
 

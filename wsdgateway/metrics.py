@@ -22,6 +22,7 @@ OK, FAULT, ERROR = "ok", "fault", "error"
 RULE, RATE, JOBS, CONNECTIONS, TLS = "rule", "rate", "jobs", "connections", "tls"  # reasons for refusing a client
 FAILED = "failed"
 KEPT, SHARED, ASKED = "kept", "shared", "asked"
+HELD = "held"
 
 _READS = frozenset(one.name for one in (GET_JOB_ELEMENTS, GET_ACTIVE_JOBS, GET_JOB_HISTORY, GET_SCANNER_ELEMENTS))
 
@@ -131,7 +132,9 @@ class Metrics:
                                ("scanner", "operation", "outcome"))
         escl_requests = _Counts("wsdgateway_escl_requests", "Requests of eSCL clients",
                                 ("scanner", "resource", "status"))
-        for collector in (self._requests, device_requests, kept_answers, escl_requests):
+        passed = _Counts("wsdgateway_passed", "Requests and notifications passed to the gateway that owns the scanner",
+                         ("scanner", "outcome"))
+        for collector in (self._requests, device_requests, kept_answers, escl_requests, passed):
             self.registry.register(collector)
         # By scanner, operation, source and seconds: a client's request that has been answered.
         self.request = self._requests.add
@@ -142,6 +145,9 @@ class Metrics:
         self.kept_answer = kept_answers.add
         # By scanner, resource and HTTP status: an eSCL client's request, `none` if it left before the answer.
         self.escl_request = escl_requests.add
+        # By scanner and outcome: a request that was passed to another gateway. The owner answered it (`OK`), with a
+        # fault (`FAULT`), or not at all, also because the client left (`ERROR`). `HELD` counts each wait besides.
+        self.passed = passed.add
         self._delayed = Counter("wsdgateway_device_delayed", "Requests that waited because of the scanner's rate "
                                                              "limit",
                                 ("scanner",), registry=self.registry)

@@ -22,7 +22,8 @@ def scanner(name="front-desk", **more):
         "reachable_since": "2026-09-30T08:00:00Z", "conditions": [],
         "problem": None, "problem_since": None, "searched": False, "subscription": "subscribed", "events_seen": True,
         "friendly_name": None, "model": None, "firmware": None, "state": "Idle",
-        "status_reads": {"here": 3, "there": 1}, "jobs": 0, "active_jobs": 0, **more}
+        "status_reads": {"here": 3, "there": 1}, "jobs": 0, "active_jobs": 0,
+        "owner": None, "ownership": None, "lease_age": None, **more}
 
 
 def job(job_id="7", **more):

@@ -9,6 +9,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from tests.app.test_escl import SIDES, config
 from wsdgateway.app.esclports import EsclPorts
+from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.net.transport.interfaces import POLL_SECONDS, Interface
 from wsdgateway.storage.memory import MemoryStore
 
@@ -19,11 +20,9 @@ class Host:
     def __init__(self, *endpoints, **sections):
         self.reactor = MemoryReactorClock()
         self.interfaces = {"eth0": Interface("eth0", 2, (ip_interface("192.0.2.5/24"),))}
-        scanner = SimpleNamespace(name="a", escl=object(), options=SimpleNamespace(section=SimpleNamespace(
-            escl=True, escl_port=None)))
         self.changes = []
         self.ports = EsclPorts(self.reactor, self.reactor, config(*endpoints, **sections), SimpleNamespace(), None,
-                               [scanner], MemoryStore(10), lambda host: None, wall=lambda: 0.0,
+                               {"a": ScannerConfig("a")}, MemoryStore(10), lambda host: None, wall=lambda: 0.0,
                                read=lambda: self.interfaces)
         self.ports.on_change = lambda: self.changes.append(len(self.opened))
         Deferred.fromCoroutine(self.ports.load())

@@ -9,11 +9,12 @@ from wsdgateway.simulator.tap import Options as ScannerOptions
 
 def test_an_error_in_the_configuration_is_printed_and_ends_the_start(tmp_path):
     file = tmp_path / "g.toml"
-    file.write_text('[gateway]\nstate = "redis://h:6379/0"\n[[listen]]\nendpoint = "tcp:5358"\n')
+    file.write_text('[gateway]\nstate = "redis:h"\n[[listen]]\nendpoint = "tcp:5358"\n')
     with pytest.raises(SystemExit) as ended:
         Options().parseOptions(["--config", str(file)])
     assert ended.value.code == (
-        f'{file}:2: [gateway] state = "redis://h:6379/0": must be sqlite:FILE or memory:; Redis is not supported yet')
+        f'{file}:2: [gateway] state = "redis:h": must be redis://HOST:6379/0, rediss://HOST:6379/0 (TLS), '
+        'redis+sentinel://HOST:26379,HOST:26379,HOST:26379/NAME/0 or redis+unix:///PATH')
 
 
 def test_a_file_and_the_demo_exclude_each_other():

@@ -158,11 +158,11 @@ def test_check_warns_of_a_store_without_which_the_gateway_starts(check, tmp_path
     assert summary.endswith("no mistakes, 1 warning(s)")
 
 
-def test_check_names_the_stores_that_can_replace_redis(check):
-    status, _, [line] = check(f'[gateway]\nstate = "redis://h:6379/0"\n{LISTEN}')
+def test_check_names_the_forms_of_a_state(check):
+    status, _, [line] = check(f'[gateway]\nstate = "postgres://h/0"\n{LISTEN}')
     assert status == 2
-    assert line == (
-        'g.toml:2: [gateway] state = "redis://h:6379/0": must be sqlite:FILE or memory:; Redis is not supported yet')
+    assert line == ('g.toml:2: [gateway] state = "postgres://h/0": must be sqlite:FILE, memory:, or for several '
+                    'gateways redis://HOST:6379/0')
 
 
 def test_warnings_are_in_the_order_of_the_file(check):

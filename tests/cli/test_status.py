@@ -45,7 +45,7 @@ def site():
         def log_message(self, *arguments):
             """Logs nothing."""
 
-    answers = {"scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT], "spools": [],
+    answers = {"scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT], "spools": [], "cluster": None,
                "readyz": (200, "ready\n")}
     server = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -165,6 +165,40 @@ def test_json_is_one_object_with_the_lists_of_the_api(site, capsys):
     assert main(["status", "--json", site.url.removeprefix("http://")]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "scanners": [SCANNER], "jobs": [JOB], "subscriptions": [OWN, CLIENT], "spools": []}
+
+
+CLUSTER = {"name": "print-server-1",
+           "redis": {"url": "redis://…@h:6379/0", "reachable": True, "version": "7.0.15", "era": 3, "problem": None,
+                     "problem_since": None},
+           "gateways": [{"name": "print-server-1", "version": "1.2.3", "address": None,
+                         "last_seen": "2026-09-30T11:59:50Z", "scanners": ["front-desk"]},
+                        {"name": "print-server-2", "version": "1.2.4", "address": "http://192.0.2.6:5360",
+                         "last_seen": "2026-09-30T11:59:50Z", "scanners": ["attic", "x"]}]}
+FOLLOWED = {**SCANNER, "name": "attic", "scan": None, "reachable": None, "state": None, "stand_in": None,
+            "announced": False, "subscription": None, "active_jobs": None, "owner": "print-server-2",
+            "ownership": "following"}
+
+
+def test_several_gateways(site, capsys):
+    site.answers.update(cluster=CLUSTER, scanners=[
+        {**SCANNER, "owner": "print-server-1", "ownership": "owning"}, FOLLOWED,
+        {**FOLLOWED, "name": "x", "owner": None}, {**FOLLOWED, "name": "y", "ownership": "taking"}])
+    text = shown(site.url)
+    assert "Name        Owner           Scan service" in text
+    assert "front-desk  print-server-1  http://198.51.100.20/WDP/SCAN  ok (Idle)" in text
+    rows = {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
+    assert rows["attic"][1:] == ["print-server-2", "–", "with", "its", "owner", "–", "–", "–"]
+    assert rows["x"][1:] == ["–", "–", "owned", "by", "no", "gateway", "–", "–", "–"]
+    assert "being taken over" in text
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "Redis redis://…@h:6379/0 answers (version 7.0.15, era 3)" in lines
+    assert any(line.startswith("print-server-1 (this one) 1 – 1.2.3 ") for line in lines)
+    assert any(line.startswith("print-server-2 2 http://192.0.2.6:5360 1.2.4 ") for line in lines)
+    site.answers["cluster"] = {**CLUSTER, "redis": {
+        **CLUSTER["redis"], "reachable": False, "version": None, "era": None, "problem": "no answer within 1 s"}}
+    assert "Redis redis://…@h:6379/0 cannot be used: no answer within 1 s" in shown(site.url)
+    assert main(["status", "--json", site.url]) == 0
+    assert list(json.loads(capsys.readouterr().out)) == ["scanners", "jobs", "subscriptions", "spools", "cluster"]
 
 
 def test_json_and_watch_exclude_each_other(capsys):

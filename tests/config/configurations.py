@@ -7,6 +7,7 @@ import pytest
 from wsdgateway.config.reading import ConfigError, make_config
 
 SAMPLE = Path(__file__).parents[2] / "config" / "gateway.toml"
+NO_SECTIONS = {"folder", "file", "unused_state", "state_directory"}  # fields of a configuration that are no sections
 LISTEN = {"endpoint": "tcp:5357"}
 SCANNER = {"name": "front-desk", "scan": "http://198.51.100.20/scan"}
 

@@ -75,3 +75,16 @@ def test_keys_that_need_a_restart_stay_unchanged_and_are_named():
     assert [rule.text for rule in config.discovery.exclude] == ["X*"]
     assert (config.admin.endpoint, config.admin.connections) == (old.admin.endpoint, 5)
     assert changes.sections == ("discovery", "admin")
+
+
+def test_the_keys_of_several_gateways_take_effect_after_a_restart(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret\n")
+    secret.chmod(0o600)
+    old = with_sections(gateway={"state": "redis://h1"}, cluster={"name": "a"})
+    changes = compare(old, with_sections(gateway={"state": "redis://h2", "password_file": str(secret)},
+                                         cluster={"name": "b", "lease": 8, "alone": False, "source": "192.0.2.9"}))
+    assert changes.later == tuple(f"{key} has changed; this takes effect after a restart" for key in (
+        "[gateway] state", "[gateway] password_file", "[cluster] name", "[cluster] lease", "[cluster] alone",
+        "[cluster] source"))
+    assert (changes.config.gateway, changes.config.cluster, changes.sections) == (old.gateway, old.cluster, ())

@@ -48,8 +48,8 @@ def test_a_wrong_value(escl, said):
 @pytest.mark.parametrize(("scanners", "escl", "said"), [
     ([scanner("a", escl_port=9000), scanner("b", escl_port=9000)], ON,
      "[[scanner]] b escl_port = 9000: must be unique: [[scanner]] a has the same port"),
-    ([scanner("a", escl_port=5357)], ON, "[[scanner]] a escl_port = 5357: must be a port that neither a [[listen]]"),
-    ([scanner("a", escl_port=8357)], ON, "[[scanner]] a escl_port = 8357: must be a port that neither a [[listen]]"),
+    ([scanner("a", escl_port=5357)], ON, "[[scanner]] a escl_port = 5357: must be a port that no [[listen]]"),
+    ([scanner("a", escl_port=8357)], ON, "[[scanner]] a escl_port = 8357: must be a port that no [[listen]]"),
     ([scanner("a"), scanner("b")], {**ON, "ports": "8400"},
      "[escl] ports = \"8400-8400\": must be a range with at least 2 free port(s), one for each scanner; it has 1"),
     ([scanner("a"), scanner("b", escl_port=8400)], {**ON, "ports": "8400-8400"}, "at least 1 free port(s)"),

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from tests.config.configurations import problems
-from wsdgateway.config.headerfile import MAX_FILE, read_header
+from wsdgateway.config.headerfile import read_header
+from wsdgateway.config.secretfile import MAX_FILE
 from wsdgateway.tls.files import BadFile
 
 SECRET = b"Token 0123456789abcdef"

@@ -5,13 +5,14 @@ import re
 import attrs
 import pytest
 
-from tests.config.configurations import LISTEN, SCANNER
+from tests.config.configurations import LISTEN, NO_SECTIONS, SCANNER
 from wsdgateway.config.numbers import Number
 from wsdgateway.config.reading import ConfigError, make_config
 from wsdgateway.config.sections import (
     Admin,
     Allow,
     Cache,
+    Cluster,
     Config,
     Destination,
     Discovery,
@@ -27,7 +28,8 @@ from wsdgateway.config.sections import (
 
 SECTIONS = {"gateway": Gateway, "listen": Listen, "scanner": ScannerConfig, "cache": Cache, "events": Events,
             "discovery": Discovery, "limits": LimitsConfig, "allow": Allow, "exchange_log": ExchangeLog,
-            "admin": Admin, "escl": Escl, "destination": Destination, "uploads": UploadsConfig}
+            "admin": Admin, "escl": Escl, "destination": Destination, "uploads": UploadsConfig,
+            "cluster": Cluster}
 NUMBERS = [(name, field) for name, kind in SECTIONS.items() for field in attrs.fields(kind)
            if re.search(r"\b(int|float)\b", str(field.type)) and "bool" not in str(field.type)]
 
@@ -43,7 +45,7 @@ def with_number(section, key, value):
 
 
 def test_all_sections_and_numbers_are_covered():
-    assert set(SECTIONS) == {field.name for field in attrs.fields(Config)} - {"folder", "file", "unused_state"}
+    assert set(SECTIONS) == {field.name for field in attrs.fields(Config)} - NO_SECTIONS
     assert len(NUMBERS) >= 30
     assert [one for kind in SECTIONS.values() for one in attrs.fields(kind)
             if isinstance(one.default, int | float) and not isinstance(one.default, bool)

@@ -52,14 +52,14 @@ def test_a_listener_is_needed(data, message):
 @pytest.mark.parametrize(("sections", "message"), [
     ({"scanner": [{**SCANNER, "max_conections": 1}]},
      "[[scanner]] front-desk max_conections: unknown key; did you mean max_connections?"),
-    ({"gateway": {"colour": 1}}, "[gateway] colour: unknown key; the keys are name, state, log_level, "
-                                                                     "log_format"),
+    ({"gateway": {"colour": 1}}, "[gateway] colour: unknown key; the keys are name, state, password_file, "
+                                                                     "log_level, log_format"),
     ({"gateway": {"STATE": 1}}, "[gateway] STATE: unknown key; did you mean state?"),
     ({"scaner": [SCANNER]}, "[scaner]: unknown section; did you mean [[scanner]]?"),
     ({"chache": {}}, "[chache]: unknown section; did you mean [cache]?"),
     ({"nonsense": {}}, "[nonsense]: unknown section; the sections are [gateway], [cache], [events], [discovery], "
-                       "[limits], [exchange_log], [admin], [escl], [uploads], [[listen]], [[scanner]], [[allow]], "
-                        "[[destination]]"),
+                       "[limits], [exchange_log], [admin], [escl], [uploads], [cluster], [[listen]], [[scanner]], "
+                       "[[allow]], [[destination]]"),
     ({"scanner": SCANNER}, "[scanner]: must be written as a section [[scanner]], in double brackets"),
     ({"allow": 5}, "allow = 5: must be written as a section [[allow]], in double brackets"),
     ({"cache": 5}, "cache = 5: must be a section that begins with [cache]"),
@@ -161,6 +161,13 @@ class TestTheDefaultPlaceOfTheStore:
     def test_a_written_state_keeps_its_meaning(self, read, state):
         config = read(f'[gateway]\nstate = "{state}"\n', STATE_DIRECTORY="/var/lib/wsdgateway")
         assert config.gateway.state == state and texts(config) == []
+
+    def test_with_a_redis_server_the_folders_are_in_the_state_directory_too(self, read):
+        config = read('[gateway]\nstate = "redis://h"\n[escl]\n', STATE_DIRECTORY="/var/lib/wsdgateway")
+        assert (config.spool, config.upload_folder) == (
+            Path("/var/lib/wsdgateway/spool"), Path("/var/lib/wsdgateway/uploads"))
+        assert read('[gateway]\nstate = "redis://h"\n').spool == read.folder / "spool"
+        assert read('[gateway]\nstate = "memory:"\n', STATE_DIRECTORY="/x").spool == read.folder / "spool"
 
     def test_a_store_at_the_former_place_is_used_with_a_warning(self, read):
         (read.folder / "gateway.sqlite").touch()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import attrs
 
-from tests.config.configurations import LISTEN, SAMPLE
+from tests.config.configurations import LISTEN, NO_SECTIONS, SAMPLE
 from wsdgateway.config.reading import make_config, read_config
 from wsdgateway.config.sections import (
     Config,
@@ -26,9 +26,9 @@ def test_the_sample_is_valid_and_its_values_are_the_defaults():
 def test_the_sample_has_every_key():
     text = SAMPLE.read_text()
     data = tomllib.loads(text)
-    assert set(data) == {field.name for field in attrs.fields(Config)} - {"folder", "file", "unused_state"}
+    assert set(data) == {field.name for field in attrs.fields(Config)} - NO_SECTIONS
     for field in attrs.fields(Config):
-        if field.name in ("folder", "file", "unused_state"):
+        if field.name in NO_SECTIONS:
             continue
         section = getattr(read_config(str(SAMPLE)), field.name)
         section = section[0] if isinstance(section, tuple) else section

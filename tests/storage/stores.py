@@ -37,7 +37,7 @@ def without_file(reactor, file):
     return FallbackStore(reactor, file, 3, lambda: 0.0)
 
 
-# The stores for test_store.py: name, and a function that makes one that keeps three finished jobs.
+# The stores for test_store.py beside that on Redis: name, and a function for one that keeps three finished jobs.
 STORES = {
     "memory": lambda reactor, file: MemoryStore(3),
     "sqlite": lambda reactor, file: SqliteStore(reactor, file, 3),

@@ -1,4 +1,4 @@
-"""Tests of storage.store: the contract of IStore, for each store in `stores.STORES`."""
+"""Tests of storage.store: the contract of IStore, for each store in `stores.STORES` and that on Redis."""
 
 import attrs
 import pytest
@@ -181,7 +181,7 @@ async def test_offers_of_escl_scanners_are_replaced_and_forgotten(store):
 
 @pytest_twisted.ensureDeferred
 async def test_the_oldest_offers_of_escl_scanners_are_deleted(store, monkeypatch):
-    for module in ("memory", "rows"):
+    for module in ("memory", "rows", "redis.store"):
         monkeypatch.setattr(f"wsdgateway.storage.{module}.MAX_KEPT", 2)
     for scanner in ("a", "b", "a", "c"):
         await store.keep_escl_offer(kept_offer(scanner))

@@ -1,7 +1,6 @@
 """The data of the admin site as plain values: scanners, jobs, subscriptions, exchanges and readiness."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from heapq import nlargest
 from itertools import islice
 from math import inf
@@ -11,8 +10,18 @@ from typing import Any, Protocol
 import attrs
 from twisted.internet.defer import Deferred
 
+from wsdgateway.admin.cluster import (
+    NOBODY,
+    cannot_serve,
+    describe_cluster,
+    describe_followed,
+    describe_ownership,
+    readiness,
+)
+from wsdgateway.admin.cluster import time_text as _time
 from wsdgateway.admin.history import History
 from wsdgateway.admin.spools import describe_spools
+from wsdgateway.bridge.cluster.state import ClusterState
 from wsdgateway.bridge.events.subscriptions import SCAN_AVAILABLE_ACTION
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.jobs.job import Job
@@ -72,7 +81,7 @@ class Overview:
     lists problems that do not keep clients from being served. `client_base` gives the URL of the gateway for clients,
     `escl` has the ports of eSCL scanners, `escl_places` tells where one is announced; `room` is the room in the spool,
     None without `[escl]`. `destinations` describes the destinations on panels, `panel_url` is the address of a page
-    with the panel of a virtual scanner.
+    with the panel of a virtual scanner. `cluster` is that of the gateway, None if it works without others.
     `wall` is in seconds since 1970; `seconds` is the clock of the job tables.
     """
 
@@ -91,6 +100,7 @@ class Overview:
     room: Room | None = None
     destinations: Callable[[], list[dict[str, Any]]] = list
     panel_url: str | None = None
+    cluster: ClusterState | None = None
     history: History = attrs.Factory(History)
     started: float = attrs.Factory(lambda self: self.seconds(), takes_self=True)
 
@@ -112,14 +122,29 @@ class Overview:
 
     def problems(self) -> list[str]:
         """The reasons why the gateway is not ready; empty if it is."""
-        return [f"{listener.endpoint}: {listener.problem or 'closed, the gateway is stopping'}"
-                for listener in (*self.listeners, *self.escl.listeners) if listener.port is None]
+        found = [f"{listener.endpoint}: {listener.problem or 'closed, the gateway is stopping'}"
+                 for listener in (*self.listeners, *self.escl.listeners) if listener.port is None]
+        unserved = None if self.cluster is None else cannot_serve(self.cluster)
+        return found if unserved is None else [*found, unserved]
+
+    def readiness(self) -> list[str]:
+        """How each scanner of a gateway in a cluster is served, and warnings about Redis; empty without a cluster."""
+        return [] if self.cluster is None else list(readiness(self.cluster))
+
+    def describe_cluster(self) -> dict[str, Any] | None:
+        """Describe the gateways and their Redis server; None without a cluster."""
+        return None if self.cluster is None else describe_cluster(self.cluster)
 
     def describe_scanners(self) -> list[dict[str, Any]]:
-        """Describe each scanner."""
+        """Describe each scanner, those of other gateways last."""
         reads = self.metrics.status_reads()
         base = self.client_base()
-        return [self._describe(scanner, base, *reads.get(scanner.name, (0, 0))) for scanner in self.scanners]
+        found = [self._describe(scanner, base, *reads.get(scanner.name, (0, 0))) for scanner in self.scanners]
+        if self.cluster is not None:
+            here = {scanner.name for scanner in self.scanners}
+            found += [describe_followed(one, base, *reads.get(one.scanner, (0, 0)))
+                      for one in self.cluster.ownerships() if one.scanner not in here]
+        return found
 
     def _describe(self, scanner: BridgedScanner, base: str | None, here: int, there: int) -> dict[str, Any]:
         """Describe one scanner. `base` is the gateway's URL for clients.
@@ -156,6 +181,7 @@ class Overview:
             "jobs": len(table.jobs()),
             "active_jobs": sum(
                 1 for job in table.jobs() if not job.final and not job.closing and not table.is_lost(job)),
+            **(NOBODY if self.cluster is None else describe_ownership(self.cluster.ownership(scanner.name))),
         }
 
     def describe_spools(self, scanner: str = "") -> list[dict[str, Any]]:
@@ -268,10 +294,6 @@ def _is_among(stored: JobStatus, known: list[JobStatus]) -> bool:
 def _moment(job: dict[str, Any]) -> str:
     """The sort key of a job; a job without any known time comes last."""
     return str(job["timeline"][0]["time"] if job["timeline"] else job["finished"] or "~")
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _own(held: Held, state: str) -> dict[str, Any]:

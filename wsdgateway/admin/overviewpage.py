@@ -7,9 +7,10 @@ from twisted.web.template import Element, Tag, renderer, tags
 
 from wsdgateway.admin.chart import chart
 from wsdgateway.admin.destinations import destinations_table
+from wsdgateway.admin.gatewaylist import gateway_section, is_redis_away
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.page import live_control, template
-from wsdgateway.admin.scannerlist import airscan, by_trouble, is_in_trouble, rows
+from wsdgateway.admin.scannerlist import airscan, by_trouble, is_elsewhere, is_in_trouble, rows
 from wsdgateway.admin.spools import spool_section
 from wsdgateway.admin.tables import exchanges, jobs, subscriptions, table
 from wsdgateway.admin.times import moment
@@ -29,6 +30,7 @@ class OverviewPage(Element):
         self._overview = overview
         self._now = overview.wall()
         self._jobs = latest
+        self._cluster = overview.describe_cluster()
         self._scanners = by_trouble(overview.describe_scanners())
         self._subscriptions = overview.describe_subscriptions()
 
@@ -45,6 +47,8 @@ class OverviewPage(Element):
     def problems(self, request: IRequest, tag: Tag) -> Tag:
         found = [tags.li(tags.strong("Not ready"), ": ", line, class_="problem") for line in self._overview.problems()]
         found += [tags.li(tags.strong("Warning"), ": ", line, class_="warning") for line in self._overview.warnings()]
+        found += [tags.li(tags.strong("Warning"), ": ", tags.bdi(line.removeprefix("warning: ")), class_="warning")
+                  for line in self._overview.readiness() if line.startswith("warning: ")]
         troubled = [scanner for scanner in self._scanners if is_in_trouble(scanner)]
         found += [self._trouble(scanner) for scanner in troubled[:PROBLEMS]]
         if len(troubled) > PROBLEMS:
@@ -63,21 +67,41 @@ class OverviewPage(Element):
     @renderer
     def tiles(self, request: IRequest, tag: Tag) -> Tag:
         troubled = sum(map(is_in_trouble, self._scanners))
-        untried = sum(1 for one in self._scanners if one["reachable"] is None and not is_in_trouble(one))
-        working = len(self._scanners) - troubled - untried
-        active = sum(one["active_jobs"] for one in self._scanners)
+        others = sum(is_elsewhere(one) and not is_in_trouble(one) for one in self._scanners)
+        untried = sum(one["reachable"] is None and not is_in_trouble(one) for one in self._scanners) - others
+        working = len(self._scanners) - troubled - untried - others
+        active = sum(one["active_jobs"] or 0 for one in self._scanners)
         hour, errors = self._overview.last_hour(), self._overview.counted_in(ERROR_SECONDS).errors
         reads, here = sum(one.reads_here + one.reads_there for one in hour), sum(one.reads_here for one in hour)
         share = f"{100 * here // reads} %" if reads else "–"
         beside = [f"{troubled} with problems"] * bool(troubled) + [f"{untried} not tried yet"] * bool(untried)
+        own = f"{working} of {len(self._scanners) - others}"
         return tag(
-            _tile("Working scanners", f"{working} of {len(self._scanners)}", ", ".join(beside) or "no problems",
-                  "/scanners", "bad" if troubled else ""),
-            _tile("Active jobs", str(active), "on all scanners", "/jobs"),
+            *self._gateways(others),
+            _tile("Working scanners", own, ", ".join(beside) or "no problems", "/scanners", "bad" if troubled else ""),
+            _tile("Active jobs", str(active), "on all scanners" if self._cluster is None else "on own scanners",
+                  "/jobs"),
             _tile("Errors in 15 minutes", f"{errors:,}", "no answer from a scanner",
                   "/exchanges?failed=1", "bad" if errors else ""),
             _tile("Reads answered here", share,
                   f"{here:,} of {reads:,} in the last hour" if reads else "none in the last hour", "#hour"))
+
+    def _gateways(self, others: int) -> list[Tag]:
+        """The tile of the gateways, if there are several. `others` are scanners that others answer for."""
+        if self._cluster is None:
+            return []
+        away = is_redis_away(self._cluster)
+        beside = "Redis cannot be used" if away else f"{others} scanner{'s' * (others != 1)} with the others"
+        return [_tile("Gateways", str(len(self._cluster["gateways"])), beside, "#gateways", "bad" if away else "")]
+
+    @renderer
+    def gateways(self, request: IRequest, tag: Tag) -> Tag:
+        """The gateways, if there are several."""
+        if self._cluster is None:
+            return tags.transparent()
+        return tag(tags.h2("Gateways", id="gateways"),
+                   tags.div(gateway_section(self._cluster, self._now), id="live-gateways",
+                            **{"data-live": "gateways"}))
 
     @renderer
     def chart(self, request: IRequest, tag: Tag) -> Tag:

@@ -115,7 +115,9 @@ class Pages:
         return await self._write(request, kept.entry.operation, page, "/exchanges")
 
     def _names(self) -> list[str]:
-        return sorted({scanner.name for scanner in self._overview.scanners})
+        cluster = self._overview.cluster
+        followed = () if cluster is None else (one.scanner for one in cluster.ownerships())
+        return sorted({*(scanner.name for scanner in self._overview.scanners), *followed})
 
     def _by_scanner(self, request: Any, path: str) -> tuple[dict[str, str], Tag]:
         """The filter by scanner that a request asks for, and its form."""

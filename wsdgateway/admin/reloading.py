@@ -22,6 +22,11 @@ class Result(Protocol):
         """One line or more."""
 
 
+def is_from_a_page(request: Any) -> bool:
+    """True if a page in a browser makes the request."""
+    return request.getHeader(b"origin") is not None or request.getHeader(b"sec-fetch-site") is not None
+
+
 Reload = Callable[[], Awaitable[Result]]
 
 
@@ -29,7 +34,7 @@ def reload_resource(reload: Reload) -> Made:
     """The resource of the address."""
 
     async def answer(request: Any) -> bytes:
-        if request.getHeader(b"origin") is not None or request.getHeader(b"sec-fetch-site") is not None:
+        if is_from_a_page(request):
             request.setResponseCode(403)
             return b"A reload cannot be asked for by a web page; use wsdgateway reload.\n"
         result = await reload()

@@ -5,6 +5,7 @@ from typing import Any
 from twisted.web.template import Tag, tags
 
 from wsdgateway.admin.times import moment
+from wsdgateway.bridge.cluster.state import FOLLOWING, TAKING
 from wsdgateway.bridge.frontends.browserpage import airscan_line
 from wsdgateway.scan.conditions import listed
 
@@ -17,6 +18,11 @@ def is_in_trouble(scanner: dict[str, Any]) -> bool:
     return scanner["problem"] is not None
 
 
+def is_elsewhere(scanner: dict[str, Any]) -> bool:
+    """True if another gateway answers for the scanner, or none."""
+    return scanner["ownership"] in (FOLLOWING, TAKING)
+
+
 def by_trouble(scanners: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The scanners, those with a problem first; otherwise in their order."""
     return sorted(scanners, key=lambda scanner: not is_in_trouble(scanner))
@@ -27,11 +33,22 @@ def status(scanner: dict[str, Any]) -> Tag:
     problem: str | None = scanner["problem"]
     if problem is not None:
         return tags.span(tags.bdi(problem[:1].upper() + problem[1:]), class_="status problem")
+    if is_elsewhere(scanner):
+        return _elsewhere(scanner)
     if scanner["reachable"] is None:
         return tags.span("Being searched for" if scanner["searched"] else "Not tried yet", class_="status quiet")
     state = _STATES.get(scanner["state"], scanner["state"] or "Reachable")
     return tags.span(", ".join(filter(None, (state, listed(scanner["conditions"])))),
                      class_="status active" if scanner["state"] == "Processing" else "status good")
+
+
+def _elsewhere(scanner: dict[str, Any]) -> Tag:
+    """Which other gateway answers for a scanner."""
+    if scanner["ownership"] == TAKING:
+        return tags.span("Being taken over", class_="status active")
+    if scanner["owner"] is None:
+        return tags.span("Owned by no gateway", class_="status quiet")
+    return tags.span("With ", tags.bdi(scanner["owner"]), class_="status quiet")
 
 
 def copied(identifier: str, text: str, meaning: str) -> tuple[Tag, Tag]:

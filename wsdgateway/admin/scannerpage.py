@@ -7,10 +7,11 @@ from twisted.web.template import Tag, tags
 from wsdgateway.admin.chart import chart
 from wsdgateway.admin.page import heading
 from wsdgateway.admin.paging import link
-from wsdgateway.admin.scannerlist import copied, status
+from wsdgateway.admin.scannerlist import copied, is_elsewhere, status
 from wsdgateway.admin.spools import spool_list
 from wsdgateway.admin.tables import jobs, table
 from wsdgateway.admin.times import moment
+from wsdgateway.bridge.cluster.state import ALONE, FOLLOWING, LEAVING, OWNING, TAKING
 from wsdgateway.bridge.frontends.browserpage import airscan_line
 from wsdgateway.metrics import Totals
 from wsdgateway.scan.conditions import listed
@@ -20,6 +21,11 @@ _EVENTS = {"subscribed": "sent by the scanner", "renewing": "sent by the scanner
            "off": "none: the scanner is asked instead", "waiting": "no subscription; the gateway tries again",
            "subscribing": "being subscribed to", "replacing": "being subscribed to", "stale": "being subscribed to",
            "unconfirmed": "perhaps: it is not certain that the scanner holds the subscription"}
+
+
+_SERVED = {OWNING: "by this gateway", ALONE: "by this gateway, without Redis",
+           LEAVING: "by this gateway, which hands it over", TAKING: "by this gateway in a moment",
+           FOLLOWING: "by its owner; this gateway passes requests on"}
 
 
 def scanner_page(scanner: dict[str, Any], minutes: list[Totals], latest: list[dict[str, Any]],
@@ -49,8 +55,11 @@ def scanner_page(scanner: dict[str, Any], minutes: list[Totals], latest: list[di
 def _facts(scanner: dict[str, Any], now: float) -> Tag:
     since, reads, reached = scanner["problem_since"], scanner["status_reads"], scanner["reachable_since"]
     is_reachable = {True: "yes", False: "no", None: "not tried yet"}[scanner["reachable"]]
-    facts: list[tuple[str, Any]] = [
-        ("State", tags.span(status(scanner), (" since ", moment(since, now)) if since else "")),
+    state = ("State", tags.span(status(scanner), (" since ", moment(since, now)) if since else ""))
+    if is_elsewhere(scanner):
+        return _listed([state, *_owner(scanner), ("Status reads", f"{reads['here'] + reads['there']:,} passed on")])
+    return _listed([
+        state, *_owner(scanner),
         ("Conditions", listed(scanner["conditions"])),
         ("Reachable", tags.span(is_reachable, (", since ", moment(reached, now)) if reached else "")),
         ("Name", scanner["friendly_name"]), ("Model", scanner["model"]), ("Firmware", scanner["firmware"]),
@@ -59,7 +68,19 @@ def _facts(scanner: dict[str, Any], now: float) -> Tag:
         ("Announced by eSCL", _places(scanner["escl_announced"])),
         ("Events", _EVENTS.get(scanner["subscription"], "none") if scanner["scan"] else ""),
         ("Active jobs", scanner["active_jobs"]),
-        ("Status reads", f"{reads['here']:,} answered by the gateway, {reads['there']:,} by the scanner")]
+        ("Status reads", f"{reads['here']:,} answered by the gateway, {reads['there']:,} by the scanner")])
+
+
+def _owner(scanner: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The owner of a scanner in a cluster, and the age of its lease."""
+    if scanner["ownership"] is None:
+        return []
+    age = scanner["lease_age"]
+    return [("Owned by", scanner["owner"] or "no gateway"), ("Served", _SERVED.get(scanner["ownership"])),
+            ("Lease renewed", None if age is None else f"{age:g} s ago")]
+
+
+def _listed(facts: list[tuple[str, Any]]) -> Tag:
     return tags.dl(*[(tags.dt(name), tags.dd(value if isinstance(value, Tag) else tags.bdi(str(value))))
                      for name, value in facts if value not in (None, "")], class_="facts")
 
@@ -81,8 +102,10 @@ def _adding(scanner: dict[str, Any]) -> Tag:
     finds = (tags.span("In Settings, Bluetooth & devices, Printers & scanners, Add device, Windows lists it as “",
                        tags.bdi(scanner["friendly_name"] or name),
                        "” in a network in which the gateway announces it.")
-             if scanner["announced"] else "Windows does not find it, because the gateway does not announce it; see "
-                                          "[discovery] in the configuration.")
+             if scanner["announced"] else
+             "Windows finds it if its owner announces it." if is_elsewhere(scanner) else
+             "Windows does not find it, because the gateway does not announce it; see [discovery] in the "
+             "configuration.")
     return tags.dl(
         tags.dt("Address"), tags.dd(*copied("url", url, "the address")),
         tags.dt("sane-airscan"),

@@ -1,6 +1,7 @@
 """The addresses of the admin site: `/healthz`, `/readyz`, `/metrics`, `/api/...`, and the pages.
 
-Everything but the login, the logout and `/api/reload` is read-only. `admin.access` decides which requests are allowed.
+Everything but the login, the logout, `/api/reload` and `/api/cluster/move` is read-only. `admin.access` decides which
+requests are allowed.
 """
 
 import json
@@ -19,6 +20,7 @@ from wsdgateway.admin.access import COOKIE, Access, Denied
 from wsdgateway.admin.attempts import LOCAL_SOCKET, Burst
 from wsdgateway.admin.connections import AdminChannel, AdminConnections, AdminLimits
 from wsdgateway.admin.history import MINUTE
+from wsdgateway.admin.moving import move_resource
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.page import write_login, write_problem
 from wsdgateway.admin.pages import Pages
@@ -74,6 +76,7 @@ class AdminSite(Site):
 
     def __init__(self, reactor: Any, overview: Overview, access: Access, instance: str, limits: AdminLimits,
                  reload: Reload) -> None:
+        self._reactor = reactor
         self._overview = overview
         self.access = access
         self.connections = AdminConnections(reactor, limits, overview.seconds)
@@ -96,6 +99,7 @@ class AdminSite(Site):
     def _tree(self) -> Resource:
         overview, pages = self._overview, self._pages
         root, api = Folder(self._missing), Folder(self._missing)
+        cluster = Folder(self._missing, own=Made(_JSON, self._cluster))
         for folder, path, resource in (
             (root, b"", Made(_HTML, pages.overview)),
             (root, b"healthz", Made(TEXT, self._healthz)),
@@ -115,6 +119,8 @@ class AdminSite(Site):
             (api, b"spools", Made(_JSON, self._of(overview.describe_spools))),
             (api, b"destinations", Made(_JSON, self._of(lambda: overview.destinations()))),
             (api, b"exchanges", Made(_JSON, self._exchanges)),
+            (api, b"cluster", cluster),
+            (cluster, b"move", move_resource(self._reactor, lambda: overview.cluster)),
             (api, b"stream", self.stream),
             (api, b"reload", reload_resource(self._reload)),
         ):
@@ -196,6 +202,9 @@ class AdminSite(Site):
         most = int(last) if last.isascii() and last.isdigit() and len(last) < 9 else None
         return _json(await self._overview.describe_jobs(most=most))
 
+    async def _cluster(self, request: Any) -> bytes:
+        return _json(self._overview.describe_cluster())
+
     async def _exchanges(self, request: Any) -> bytes:
         return _json(self._overview.describe_exchanges(
             **_wanted(request), most=MAX_EXCHANGES))
@@ -207,8 +216,9 @@ class AdminSite(Site):
         problems = self._overview.problems()
         if problems:
             request.setResponseCode(503)
+        served = [] if problems else self._overview.readiness()
         warnings = [f"warning: {line}" for line in self._overview.warnings()]
-        return "".join(f"{line}\n" for line in (*(problems or ["ready"]), *warnings)).encode()
+        return "".join(f"{line}\n" for line in (*(problems or ["ready"]), *served, *warnings)).encode()
 
     async def _metrics(self, request: Any) -> bytes:
         return self._overview.metrics.render()

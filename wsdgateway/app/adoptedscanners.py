@@ -25,7 +25,6 @@ from wsdgateway.bridge.discovery.adoption import (
 )
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.discovery.identity import identity_of
-from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.discovery.adoption import Adoption
 from wsdgateway.net.presence.metadata import uuid_of
 from wsdgateway.net.transport.accounting import Accounting
@@ -64,13 +63,18 @@ class AdoptedScanners:
         self.adoption.rules = _exclusions(config)
         names = {section.name for section in config.scanner}
         uuids = {_identity(section) for section in config.scanner}
-        for scanner in [one for one in self._bridged.scanners if self.adoption.has_adopted(one.options.uuid or "")]:
-            if scanner.name in names or scanner.options.uuid in uuids:
-                self._remove(scanner.options.uuid or "", DUPLICATE)
+        for uuid, name in self._adopted().items():
+            if name in names or uuid in uuids:
+                self._remove(uuid, DUPLICATE)
+
+    def _adopted(self) -> dict[str, str]:
+        """The names of the adopted scanners by uuid."""
+        return {section.uuid: section.name for section in self._bridged.known.values()
+                if section.uuid is not None and self.adoption.has_adopted(section.uuid)}
 
     def _names(self) -> set[str]:
         """The names in use, including those of sections that are not bridged."""
-        return {one.name for one in self._bridged.scanners} | {section.name for section in self._config.scanner}
+        return {*self._bridged.known, *(section.name for section in self._config.scanner)}
 
     def _places(self) -> set[tuple[str, int]]:
         """Host and port of each scan service that is only known by its address.
@@ -91,8 +95,7 @@ class AdoptedScanners:
     async def add_stored(self, stored: Iterable[Adopted]) -> None:
         """Bridge the scanners that earlier starts have adopted, if the store could not list them at the start."""
         if self._config.discovery.adopt:
-            for scanner in await self._restore(stored):
-                self._bridged.start_one(scanner)
+            await self._restore(stored)
 
     async def _look_up_excluded_hosts(self) -> None:
         """Exclude the IP addresses of hosts in sections with `bridge = false`: scanners are found by IP address."""
@@ -107,7 +110,7 @@ class AdoptedScanners:
             return
         self.adoption.rules += tuple(host_exclusion(address) for listed in addresses for address in listed)
 
-    async def _restore(self, stored: Iterable[Adopted]) -> list[BridgedScanner]:
+    async def _restore(self, stored: Iterable[Adopted]) -> None:
         plan = plan_restoring(
             stored, configured={_identity(section) for section in self._config.scanner if section.bridge},
             rules=self.adoption.rules, names=self._names())
@@ -115,11 +118,12 @@ class AdoptedScanners:
             await self._store.abandon(uuid)
         for adopted in plan.write:
             await self._store.adopt(adopted)
-        return [self._bridge(adopted) for adopted in plan.bridge]
+        for adopted in plan.bridge:
+            self._bridge(adopted)
 
-    def _bridge(self, adopted: Adopted) -> BridgedScanner:
+    def _bridge(self, adopted: Adopted) -> None:
         self.adoption.restore(adopted.uuid)
-        return self._bridged.bridge(ScannerConfig(adopted.name, uuid=adopted.uuid))
+        self._bridged.add(ScannerConfig(adopted.name, uuid=adopted.uuid))
 
     # Adopting scanners that are found.
 
@@ -136,14 +140,13 @@ class AdoptedScanners:
 
     def _begin(self, adopted: Adopted) -> None:
         if not self._stopped and self.adoption.has_adopted(adopted.uuid):
-            scanner = self._bridge(adopted)
+            self._bridge(adopted)
             self.log.info("{uuid} is bridged as {scanner}", uuid=adopted.uuid, scanner=adopted.name)
-            self._bridged.start_one(scanner)
 
     def _remove(self, uuid: str, reason: str) -> None:
         """Give an adopted scanner up; its subscribers are told the reason."""
-        for scanner in [one for one in self._bridged.scanners if one.options.uuid == uuid]:
-            self._bridged.remove(scanner, reason)
+        for section in [one for one in self._bridged.known.values() if one.uuid == uuid]:
+            self._bridged.remove(section.name, reason)
         self.adoption.forget(uuid)
         self._store.abandon(uuid).addErrback(lambda failure: self.log.failure(
             "Deleting {uuid} from the store failed", failure, uuid=uuid))

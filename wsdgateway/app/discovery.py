@@ -6,6 +6,7 @@ no section describes may be adopted.
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -14,10 +15,10 @@ from wsdgateway.app.adoptedscanners import AdoptedScanners, hosts_of
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.bridge.discovery.adoption import Adopted, may_be_scanner
 from wsdgateway.bridge.discovery.presence import STAND_IN, proxy_service
-from wsdgateway.bridge.discovery.sightings import Left, News
+from wsdgateway.bridge.discovery.sightings import Left, News, Sighting
 from wsdgateway.config.sections import Config
 from wsdgateway.discovery.identity import is_same
-from wsdgateway.http.urls import Address
+from wsdgateway.http.urls import Address, is_http
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.discovery.client import DiscoveryClient
@@ -44,6 +45,8 @@ class DiscoveryService(Service):
         self._scanners = bridged.scanners
         bridged.on_added, bridged.on_removed = self._added, self._removed
         bridged.on_started = self._started
+        bridged.on_left = self._left
+        self._known = bridged.known
         discovery = config.discovery
         self.targets = TargetServices(
             reactor, parameters, seconds=seconds, answer_rate=discovery.answer_rate, base_on=base_on,
@@ -76,6 +79,11 @@ class DiscoveryService(Service):
         """Withdraw a scanner that is no longer bridged, or that another object replaces."""
         self.adopted.removed(scanner.name)
         self.targets.remove(scanner.name)
+
+    def _left(self, scanner: BridgedScanner) -> None:
+        """Stop announcing a scanner that another gateway announces from now on."""
+        self.adopted.removed(scanner.name)
+        self.targets.leave(scanner.name)
 
     def configure(self, config: Config) -> None:
         """Apply other sections, and other rules for adoption."""
@@ -118,6 +126,14 @@ class DiscoveryService(Service):
         return [scanner for scanner in self._scanners if any(
             is_same(endpoint, own) for own in (scanner.monitor.endpoint, scanner.options.section.device) if own)]
 
+    def _is_followed(self, sighting: Sighting) -> bool:
+        """True if the scanner is known, and another gateway bridges it."""
+        bridged = {scanner.name for scanner in self._scanners}
+        hosts = {urlsplit(url).hostname for url in sighting.xaddrs if is_http(url)}
+        return any(not hosts.isdisjoint(hosts_of(section)) or any(
+            is_same(sighting.endpoint, own) for own in (section.uuid, section.device) if own)
+            for name, section in self._known.items() if name not in bridged)
+
     def _missing(self) -> list[str]:
         return [one.options.uuid for one in self._scanners if one.options.uuid and one.monitor.is_missing]
 
@@ -144,7 +160,8 @@ class DiscoveryService(Service):
         for scanner in own:
             scanner.monitor.sighted(news)
         sections = {section.name for section in self._config.scanner if section.bridge}
-        may_adopt = self._config.discovery.adopt and all(scanner.name not in sections for scanner in own)
+        may_adopt = self._config.discovery.adopt and all(scanner.name not in sections for scanner in own) and (
+            not self._is_followed(news.sighting))
         if may_adopt:
             self.adoption.consider(news)
         if not news.resolved and (own or (may_adopt and may_be_scanner(news.sighting.endpoint, news.sighting.types))):

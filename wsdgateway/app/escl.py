@@ -2,8 +2,6 @@
 
 import socket
 import uuid
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.logger import Logger
@@ -13,11 +11,10 @@ from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.scanjobs.room import CLIENT_SHARE, Room
 from wsdgateway.config.sections import Config, Escl
 from wsdgateway.metrics import Metrics
-from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.context import EsclContext
 from wsdgateway.net.conversion import Converter
 from wsdgateway.storage.spool import Spool
-from wsdgateway.storage.store import IStore, StoreError
+from wsdgateway.storage.store import StoreError
 
 
 class SpoolUnusable(Exception):
@@ -60,14 +57,6 @@ def configure_escl(shared: EsclContext | None, config: Config) -> None:
         shared.room.resize(*_limits(config.escl))
 
 
-async def restore_offers(shared: EsclContext, store: IStore, scanners: list[BridgedScanner]) -> None:
-    """Offer each scanner as it was when it was last read, until it is read again."""
-    shared.kept.update({one.scanner: one for one in await store.escl_offers()})
-    for scanner in scanners:
-        if scanner.escl is not None:
-            scanner.escl.restore()
-
-
 def is_for_escl(path: bytes) -> bool:
     """True for a path below `/NAME/eSCL`. Clients write the body of any answer into their image file."""
     return path[1:].partition(b"/")[2].startswith(b"eSCL/")
@@ -79,11 +68,3 @@ def host_names(config: Config) -> frozenset[str]:
     advertised = {urlsplit(listen.advertise).hostname or "" for listen in config.listen if listen.advertise}
     return frozenset(name.lower() for name in (
         *own, *(f"{name}.local" for name in own), *advertised, *config.admin.hosts, *announced_hosts(config)) if name)
-
-
-def with_both(first: Callable[[Any], None], second: Callable[[], None]) -> Callable[[Any], None]:
-    """A function that calls the first with its argument, and then the second."""
-    def both(argument: Any) -> None:
-        first(argument)
-        second()
-    return both

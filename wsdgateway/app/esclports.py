@@ -5,7 +5,7 @@ replaced by others because they cannot be opened. Their addresses are those that
 and follow the addresses of this host.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -20,8 +20,7 @@ from wsdgateway.app.escladdresses import addresses_to_open
 from wsdgateway.bridge.frontends.escl.ports import Place, assign_ports
 from wsdgateway.config.endpoints import own_identity_files, tcp_endpoint
 from wsdgateway.config.esclports import reserved_ports
-from wsdgateway.config.sections import Config
-from wsdgateway.net.bridgedscanner import BridgedScanner
+from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.escl.service import NOWHERE
 from wsdgateway.net.server.exchange import Exchange
@@ -50,7 +49,8 @@ class _Open:
 
 
 class EsclPorts:
-    """The ports of all eSCL scanners. `scanners` are the bridged ones; `load` is called when the store can be read.
+    """The ports of all eSCL scanners. `known` has the section of each scanner; `load` is called when the store can be
+    read.
 
     `base` returns the base URL of the `[[listen]]` section for clients that reached a local address, None without one.
     `on_change` is called when a port has been opened or closed. `sockets` opens ports without TLS, `reactor` those with
@@ -60,7 +60,7 @@ class EsclPorts:
     log = Logger()
 
     def __init__(self, reactor: Any, sockets: Any, config: Config, server: HTTPServer, router: Router,
-                 scanners: list[BridgedScanner], store: IStore, base: Callable[[str], str | None], *,
+                 known: Mapping[str, ScannerConfig], store: IStore, base: Callable[[str], str | None], *,
                  wall: Callable[[], float],
                  read: Callable[[], dict[str, Interface]] = read_interfaces) -> None:
         self._reactor = reactor
@@ -68,7 +68,7 @@ class EsclPorts:
         self._config = config
         self._server = server
         self._router = router
-        self._scanners = scanners
+        self._known = known
         self._store = store
         self._base = base
         self._wall = wall
@@ -122,9 +122,8 @@ class EsclPorts:
 
     def _sync(self) -> None:
         self._syncing = None
-        sections = {one.name: one.options.section for one in self._scanners if one.escl is not None}
-        offered = [name for name, section in sections.items() if section.escl]
-        fixed = {Place(name): port for name in offered if (port := sections[name].escl_port) is not None}
+        offered = [name for name, section in self._known.items() if section.escl]
+        fixed = {Place(name): port for name in offered if (port := self._known[name].escl_port) is not None}
         escl = self._config.escl
         assert escl is not None
         places = [Place(name, secure) for secure in (False, True) for name in offered
@@ -185,12 +184,12 @@ class EsclPorts:
     def _respond(self, name: str, exchange: Exchange) -> None:
         """Answer a request at a scanner's port; clients write one or two slashes before the root."""
         path = b"/" + exchange.request.path.lstrip(b"/")
-        scanner = next((one for one in self._scanners if one.name == name), None)
+        address = self._router.resource_of(name.encode(), ROOT[1:])
         is_below = path == ROOT or path.startswith(ROOT + b"/")
-        if scanner is None or scanner.escl is None or not is_below:
+        if address is None or not is_below:
             self._router.serve(exchange, (NOWHERE, b""))
         else:
-            self._router.serve(exchange, (scanner.escl.service.address, path[len(ROOT):]))
+            self._router.serve(exchange, (address, path[len(ROOT):]))
 
     def _close(self, place: Place) -> None:
         for listener in self._open.pop(place).listeners.values():

@@ -1,16 +1,23 @@
-"""The bridged scanners: adds, removes and replaces them while the rest of the gateway keeps running."""
+"""The bridged scanners: adds, removes and replaces them while the rest of the gateway keeps running.
 
-from collections.abc import Callable, Coroutine
+If several gateways share scanners, one of them owns each scanner and bridges it, and the others follow it: their
+requests are passed to the owner. `app.ownedscanners` begins and ends the bridging as the owner changes.
+"""
+
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.logger import Logger
 
+from wsdgateway.app.sharing import Alone, Sharing
 from wsdgateway.config.changes import Changes
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.bridgedscanner import BridgedScanner
+from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.context import Context
 from wsdgateway.net.destinations.shared import SharedDestinations
@@ -22,13 +29,23 @@ LAST_EXCHANGE_SECONDS = 300.0  # for an image that is still being relayed from a
 NOT_BRIDGED = "The gateway no longer bridges this scanner."
 
 
+@attrs.define
+class Routed:
+    """The `resources` at a scanner's addresses, as the router mounts them."""
+
+    name: str
+    resources: Mapping[bytes, Resource]
+
+
 class BridgedScanners:
     """Holds the bridged scanners in `scanners`. `context` must be set before the first one is added.
 
-    `destinations` are the gateway's own, for their panels.
+    `known` has the section of each scanner, also of those that are followed. `destinations` are the gateway's own, for
+    the panels of scanners. `sharing` tells which scanners are shared with other gateways.
 
     `on_added` is called with each scanner that is added, `on_started` with each one that is started after `start`, and
-    `on_removed` with each one that is removed or replaced.
+    `on_removed` with each one that is removed or replaced. `on_left` is called instead of that with one that another
+    gateway bridges from now on, and `on_known` with no argument when `known` has changed.
     """
 
     log = Logger()
@@ -43,7 +60,12 @@ class BridgedScanners:
         self.on_added: Callable[[BridgedScanner], None] = lambda scanner: None
         self.on_started: Callable[[BridgedScanner], None] = lambda scanner: None
         self.on_removed: Callable[[BridgedScanner], None] = lambda scanner: None
+        self.on_left: Callable[[BridgedScanner], None] = lambda scanner: None
+        self.on_known: Callable[[], None] = lambda: None
+        self.sharing: Sharing = Alone()
+        self.known: dict[str, ScannerConfig] = {}
         self.scanners: list[BridgedScanner] = []
+        self._followed: dict[str, Routed] = {}
         self._dismissed: list[BridgedScanner] = []
         self._ending: set[Deferred[None]] = set()
         self._leaving: set[Deferred[None]] = set()
@@ -59,12 +81,30 @@ class BridgedScanners:
         for scanner in list(self.scanners):
             scanner.start()
 
+    def add(self, section: ScannerConfig) -> None:
+        """Add a scanner: bridge it, or follow it until this gateway owns it."""
+        self.known[section.name] = section
+        if self.sharing.passes_on:
+            self.follow(section.name)
+        else:
+            self.start_one(self.bridge(section))
+        self.on_known()
+
+    def find(self, name: str) -> BridgedScanner | None:
+        """The bridged scanner of that name; None if there is none."""
+        return next((scanner for scanner in self.scanners if scanner.name == name), None)
+
     def bridge(self, section: ScannerConfig) -> BridgedScanner:
-        """Add a scanner, and route requests to it."""
+        """Make the object of a scanner, and route requests to it."""
+        scanner = self.make(section)
+        self.serve(scanner)
+        return scanner
+
+    def make(self, section: ScannerConfig) -> BridgedScanner:
+        """Make the object of a scanner. Requests are not routed to it yet."""
         scanner = BridgedScanner(self._options(section), self.context, self.destinations)
         self.scanners.append(scanner)
         self._metrics.scanners.append(scanner.gauges)
-        self._router.add(scanner)
         self.on_added(scanner)
         if self._past_jobs is not None:
             self._run(self._remember(scanner, self._past_jobs), f"Reading the finished jobs of {scanner.name}")
@@ -82,22 +122,68 @@ class BridgedScanners:
     async def _remember(self, scanner: BridgedScanner, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
         scanner.remember(await past_jobs(scanner.name))
 
-    def remove(self, scanner: BridgedScanner, reason: str) -> None:
-        """Stop bridging a scanner; its subscribers are told the reason."""
+    def remove(self, name: str, reason: str) -> None:
+        """Remove a scanner; if this gateway bridges it, its subscribers are told the reason.
+
+        A scanner that others go on bridging is handed over to them instead.
+        """
+        self.known.pop(name, None)
+        scanner = self.find(name)
+        served = self._followed.pop(name, None) or scanner
+        if served is not None:
+            self._router.remove(served)
+        if self.sharing.passes_on:
+            self.sharing.removed(name, reason)
+        elif scanner is not None:
+            self.dismiss(scanner, reason)
+        self.on_known()
+
+    def dismiss(self, scanner: BridgedScanner, reason: str) -> Deferred[None]:
+        """Stop bridging a scanner that was removed; its subscribers are told the reason. Fires when it has ended."""
         self._withdraw(scanner)
-        self._run(self._end(scanner, reason), f"Stopping {scanner.name}")
+        return self._run(self._end(scanner, reason), f"Stopping {scanner.name}")
 
     def _withdraw(self, scanner: BridgedScanner) -> None:
-        self.scanners.remove(scanner)
-        self._metrics.scanners.remove(scanner.gauges)
-        self._router.remove(scanner)
+        self._forget(scanner)
         self.on_removed(scanner)
 
-    def _run(self, coroutine: Coroutine[Any, Any, None], what: str) -> None:
+    def _forget(self, scanner: BridgedScanner) -> None:
+        self.scanners.remove(scanner)
+        self._metrics.scanners.remove(scanner.gauges)
+
+    # Scanners that are shared with other gateways.
+
+    def follow(self, name: str, *, but: Collection[bytes] = ()) -> None:
+        """Pass the requests for a scanner on, except those for resources with the prefixes in `but`."""
+        scanner = self.find(name)
+        followed = self._followed[name] = Routed(name, self.sharing.resources(name))
+        self._router.add(followed if scanner is None else Routed(name, {
+            prefix: scanner.resources[prefix] if prefix in but and prefix in scanner.resources else resource
+            for prefix, resource in followed.resources.items()}))
+
+    def serve(self, scanner: BridgedScanner) -> None:
+        """Route the requests for a scanner to its object."""
+        self._followed.pop(scanner.name, None)
+        self._router.add(Routed(scanner.name, self.sharing.guarded(scanner.name, scanner.resources)))
+
+    def leave(self, scanner: BridgedScanner, waiting: Coroutine[Any, Any, None]) -> None:
+        """Stop bridging a scanner that is followed again; its object ends when `waiting` has."""
+        self._forget(scanner)
+        self.on_left(scanner)
+        self._run(self._end_after(scanner, waiting), f"Leaving {scanner.name}")
+
+    async def _end_after(self, scanner: BridgedScanner, waiting: Coroutine[Any, Any, None]) -> None:
+        await self._leave(Deferred.fromCoroutine(waiting))
+        await scanner.stop()
+
+    def _run(self, coroutine: Coroutine[Any, Any, None], what: str) -> Deferred[None]:
         running = Deferred.fromCoroutine(coroutine)
         self._ending.add(running)
+        ended: Deferred[None] = Deferred()
         running.addErrback(lambda failure: self.log.failure("{what} failed", failure, what=what))
         running.addBoth(lambda _: self._ending.discard(running))
+        running.addBoth(ended.callback)
+        return ended
 
     async def _end(self, scanner: BridgedScanner, reason: str | None) -> None:
         """Wait for exchanges and events in progress, then stop the scanner.
@@ -106,8 +192,11 @@ class BridgedScanners:
         """
         if reason is not None:
             scanner.dismiss(reason)
-        leaving = Deferred.fromCoroutine(within(
-            self._reactor, LAST_EXCHANGE_SECONDS, [scanner.device.quiet(), scanner.subscribers.idle()]))
+        await self._leave(Deferred.fromCoroutine(within(
+            self._reactor, LAST_EXCHANGE_SECONDS, [scanner.device.quiet(), scanner.subscribers.idle()])))
+        await scanner.stop()
+
+    async def _leave(self, leaving: Deferred[None]) -> None:
         self._leaving.add(leaving)
         try:
             await leaving
@@ -115,7 +204,6 @@ class BridgedScanners:
             pass  # the gateway is stopping
         finally:
             self._leaving.discard(leaving)
-        await scanner.stop()
 
     def stop_waiting(self) -> None:
         """Stop waiting for the exchanges and events of scanners that are being removed."""
@@ -130,10 +218,11 @@ class BridgedScanners:
         A scanner whose section has not changed is left undisturbed.
         """
         config = self._config = changes.config
-        for scanner in [one for one in self.scanners if one.name in changes.removed]:
-            self.remove(scanner, NOT_BRIDGED)
+        for name in changes.removed:
+            self.remove(name, NOT_BRIDGED)
         configured(config)
         sections = {section.name: section for section in config.scanner}
+        self.known.update((name, sections[name]) for name in self.known if name in sections)
         others = {section.name for section in changes.changed}
         for scanner in list(self.scanners):
             if scanner.name in others:
@@ -141,20 +230,22 @@ class BridgedScanners:
             else:
                 scanner.adjust(self._options(sections.get(scanner.name) or scanner.options.section))
         for section in changes.added:
-            self.start_one(self.bridge(section))
+            self.add(section)
+        self.on_known()
 
     def _replace(self, former: BridgedScanner, section: ScannerConfig) -> None:
         """Replace a scanner by one with the same name, which takes over its clients' subscriptions."""
+        was_served = former.name not in self._followed
         self._withdraw(former)
-        scanner = self.bridge(section)
+        scanner = self.bridge(section) if was_served else self.make(section)
         scanner.succeed(former)
         self.start_one(scanner)
         self._run(self._end(former, None), f"Replacing {section.name}")
 
-    def start_one(self, scanner: BridgedScanner) -> None:
-        """Start a scanner that was added, if the others have been started."""
+    def start_one(self, scanner: BridgedScanner, *, taken_over: bool = False) -> None:
+        """Start a scanner that was added, or taken over from another gateway, if the others have been started."""
         if self._started:
-            scanner.start()
+            scanner.start(taken_over=taken_over)
             self.on_started(scanner)
 
     @property
@@ -170,8 +261,8 @@ class BridgedScanners:
 
     def no_longer_bridged(self, names: set[str]) -> list[BridgedScanner]:
         """Make scanners for names that are no longer bridged, to end subscriptions that are left at them."""
-        known = {scanner.name for scanner in self.scanners}
-        gone = [BridgedScanner(ScannerOptions(ScannerConfig(name)), self.context) for name in sorted(names - known)]
+        gone = [BridgedScanner(ScannerOptions(ScannerConfig(name)), self.context)
+                for name in sorted(names - self.known.keys())]
         self._dismissed += gone
         return gone
 
@@ -188,4 +279,5 @@ class BridgedScanners:
             authorities=frozenset(
                 urlsplit(listen.advertise).netloc.lower() for listen in config.listen if listen.advertise),
             served=" ".join(f"{listen.endpoint} {listen.advertise}" + (
-                " TLS" if listen.certificate else "") for listen in config.listen))
+                " TLS" if listen.certificate else "") for listen in config.listen),
+            source=config.cluster.source or "")

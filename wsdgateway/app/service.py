@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, MutableMapping
 from importlib.metadata import metadata
 from itertools import count
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -23,28 +21,31 @@ from wsdgateway.app.afterscan import open_after_scan
 from wsdgateway.app.controlsocket import ControlSocket
 from wsdgateway.app.destinations import Destinations
 from wsdgateway.app.discovery import DiscoveryService
-from wsdgateway.app.escl import configure_escl, is_for_escl, make_spool, open_spool, restore_offers, with_both
+from wsdgateway.app.escl import configure_escl, is_for_escl, make_spool, open_spool
 from wsdgateway.app.esclannouncements import EsclAnnouncements
 from wsdgateway.app.esclports import EsclPorts
 from wsdgateway.app.exchangelog import ExchangeLogging
 from wsdgateway.app.listeners import Listeners
 from wsdgateway.app.messageids import MessageIds
-from wsdgateway.app.reloads import ReloadResult, Reloads, cannot
+from wsdgateway.app.reconfiguration import Reconfiguration, describe_failure
+from wsdgateway.app.refusedrequests import RefusedRequests
+from wsdgateway.app.reloads import ReloadResult
 from wsdgateway.app.resourcelimits import admin_limits, client_limits, open_files
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.startlines import StartLines
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.app.supervision import Supervision
 from wsdgateway.bridge.access.permission import Permission
-from wsdgateway.bridge.access.quotas import Quotas, client_of
+from wsdgateway.bridge.access.quotas import Quotas
+from wsdgateway.bridge.cluster.state import in_words
 from wsdgateway.bridge.jobs.job import Job
-from wsdgateway.config.changes import compare
-from wsdgateway.config.reading import ConfigError, places_in, read_config_again
+from wsdgateway.config.changes import Changes
+from wsdgateway.config.checks import without_password
+from wsdgateway.config.reading import places_in
 from wsdgateway.config.remarks import remarks
 from wsdgateway.config.sections import Config, Gateway
 from wsdgateway.discovery.messages import Sequence
-from wsdgateway.http.requests import Refusal
-from wsdgateway.metrics import RATE, Metrics
+from wsdgateway.metrics import Metrics
 from wsdgateway.net.clients.browserpage import BrowserPage
 from wsdgateway.net.clients.discoveryendpoint import STABLE, DiscoveryEndpoint
 from wsdgateway.net.clients.router import Router
@@ -54,11 +55,9 @@ from wsdgateway.net.discovery.messageparameters import MessageParameters
 from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.repeatedrequests import RepeatedRequests
-from wsdgateway.net.server.protocols import Connection
 from wsdgateway.net.server.server import HTTPServer
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.listener import Listener
-from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.resolver import Resolver
 from wsdgateway.net.transport.socketset import SocketSet
 from wsdgateway.net.transport.timeouts import within
@@ -66,26 +65,15 @@ from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.program import VERSION
 from wsdgateway.storage.opening import open_store
-from wsdgateway.storage.store import FinishedJob, StoreError
+from wsdgateway.storage.store import FinishedJob
 
 STOP_MARGIN = 10.0  # seconds by which the time for a stop that systemd is told exceeds the gateway's own limits
-_RELOADED = ("{file} reloaded: {added} scanner(s) added, {changed} replaced, {removed} removed; changed sections: "
-             "{sections}")
 
 
 def _quotas(config: Config) -> dict[str, Any]:
     limits = config.limits
     return {"requests": limits.client_requests, "connections": limits.client_connections, "jobs": limits.client_jobs,
             "unlimited": limits.unlimited}
-
-
-def _origin(failure: Failure) -> str:
-    """A failure in one line. For an error of the program, also the line of code, since no traceback is logged."""
-    if failure.check(StoreError):
-        return str(failure.value)
-    frames = extract_tb(failure.getTracebackObject())
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(failure.value).__name__}: {failure.value}{where}"
 
 
 def _manual() -> str | None:
@@ -115,7 +103,6 @@ class GatewayService(MultiService):
         self.config = config
         self.wall = wall
         self._seconds = seconds
-        self._throttle = LogThrottle()
         self.configure_log = configure_log
         self.metrics = Metrics()
         self.metrics.built(VERSION)
@@ -131,7 +118,7 @@ class GatewayService(MultiService):
         self.recording = ExchangeLogging(reactor, wall, self.metrics)
         self.recording.use(config)
         log = self.recording.log
-        accounting = self._accounting = Accounting(None, self.metrics, log, seconds=seconds, wall=wall)
+        accounting = Accounting(None, self.metrics, log, seconds=seconds, wall=wall)
         self._permission = Permission(allow.rule for allow in config.allow)
         self._quotas = Quotas(**_quotas(config))
         self.repeats = RepeatedRequests(self._permission, self._quotas, self.metrics, log, seconds=seconds)
@@ -171,19 +158,19 @@ class GatewayService(MultiService):
         self.bridged.destinations = self.destinations.shared
         for scanner in config.scanner:
             if scanner.bridge:
-                self.bridged.bridge(scanner)
-        self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery)
+                self.bridged.add(scanner)
+        self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery, self.escl)
+        refusals = RefusedRequests(accounting, self.metrics, self.recording, self.router, seconds)
         self.server = HTTPServer(
             reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
-            respond=self.router.respond, refused=self._refused, base=lambda host, port: self._ports.base(host, port),
-            log=log, quotas=self._quotas, denied=self._denied, broken_off=self._unread,
+            respond=self.router.respond, refused=refusals.refused, base=lambda host, port: self._ports.base(host, port),
+            log=log, quotas=self._quotas, denied=refusals.denied, broken_off=refusals.unread,
             writes=writes, repeated=self.repeats.serve, is_partial=self.repeats.is_partial,
             refuses_bare=refuses_bare)
-        self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.scanners, self.store,
+        self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.bridged.known, self.store,
                                     lambda host: self._ports.base_at(host), wall=wall)
         self.escl_ports.on_change = self._escl_changed
-        self.bridged.on_added = with_both(self.bridged.on_added, self.escl_ports.changed)
-        self.bridged.on_removed = with_both(self.bridged.on_removed, self.escl_ports.changed)
+        self.bridged.on_known = self.escl_ports.changed
         self.listeners: list[Listener] = []
         overview = self.overview = Overview(
             config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
@@ -198,8 +185,9 @@ class GatewayService(MultiService):
         self.supervision = Supervision(reactor, {} if environment is None else environment, self._problems,
                                        lambda: all(listener.tried for listener in (*self.listeners, self.admin)),
                                        self._describe)
-        self._reloads = Reloads(self._reload, _origin, self.supervision.reloading, self.supervision.reloaded,
-                                self.metrics.config_refused)
+        self._reconfiguration = Reconfiguration(
+            lambda: self.config, self.bridged, self.metrics, self.supervision, lambda: self.wall(),
+            lambda: bool(self.running) and self._loading is not None, self._apply)
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
         self.metrics.watch_certificates(lambda: [*self._ports.certificates(), *self.escl_ports.certificates()])
         self.metrics.watch_store(lambda: self.store.warning() is not None)
@@ -220,7 +208,8 @@ class GatewayService(MultiService):
 
     def _warnings(self) -> list[str]:
         """Problems for the admin site to show that do not keep clients from being served."""
-        return [warning for warning in (self.store.warning(), self._reloads.warning) if warning is not None]
+        warnings = (self.store.warning(), self._reconfiguration.reloads.warning)
+        return [warning for warning in warnings if warning is not None]
 
     def _problems(self) -> list[str]:
         """The reasons why not every listener is open; empty if all are."""
@@ -231,7 +220,9 @@ class GatewayService(MultiService):
         """The state of the gateway for `systemctl status`."""
         # Not `scanner.health`: to read that has the scanner asked.
         reachable = sum(scanner.watch.health.reachable is True for scanner in self.scanners)
-        return f"{reachable} of {len(self.scanners)} scanners reachable"
+        said = f"{reachable} of {len(self.scanners)} scanners reachable"
+        cluster = self.overview.cluster
+        return said if cluster is None else f"{said}; {in_words(cluster.ownerships())}"
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
@@ -253,8 +244,6 @@ class GatewayService(MultiService):
         """Restore the content of the store, then open the listeners."""
         self.instance_id = await self.store.next_instance(int(self.wall()))
         await self._stored_state.load()
-        if self.escl is not None:
-            await restore_offers(self.escl, self.store, self.scanners)
         await self.escl_ports.load()
         if self.running:
             self.after_scan.start()
@@ -269,44 +258,22 @@ class GatewayService(MultiService):
     @property
     def reloading(self) -> Deferred[None] | None:
         """Fires when the reload in progress has ended; None between two."""
-        return self._reloads.running
+        return self._reconfiguration.reloads.running
 
     async def reload_and_report(self) -> ReloadResult:
         """Reload as for SIGHUP, once a reload in progress has ended, and return the result."""
-        if not self.config.file:
-            return cannot("the gateway runs without a configuration file")
-        return await self._reloads.report(self.reload)
+        return await self._reconfiguration.reload_and_report(self.reload)
 
     def reload(self) -> None:
-        """Handle SIGHUP: reopen the exchange log's file, retry the store, and read the configuration again.
-
-        An invalid configuration is logged and changes nothing. Scanners that the last reload removed must have ended
-        first.
-        """
+        """Handle SIGHUP: reopen the exchange log's file, retry the store, and read the configuration again."""
         self.recording.reopen()
         self.store.retry()
-        if self.config.file and self.running and self._loading is not None:
-            self._reloads.start()
+        self._reconfiguration.start()
 
-    async def _reload(self) -> None:
-        if not self.bridged.is_settled:
-            self.logger.info("The configuration will be reloaded when the scanners removed by the last reload have "
-                             "finished their requests")
-            await self.bridged.settled()
-        if not self.running:
-            return
-        try:
-            changes = compare(self.config, read_config_again(self.config.file))
-        except ConfigError as error:
-            self._reloads.refuse(error.problems)
-            for problem in error.problems:
-                self.logger.error("The configuration was not reloaded: {problem}", problem=problem)
-            return
-        self.configure_log(changes.config.gateway)
-        warnings = [str(line) for line in (*remarks(changes.config), *changes.later)]
-        for line in warnings:
-            self.logger.warn("{line}", line=line)
+    def _apply(self, changes: Changes) -> None:
+        """Use another configuration."""
         config = self.config = changes.config
+        self.configure_log(config.gateway)
         self.server.limits = client_limits(config, self._files)
         self._ports.configure(config)
         self._permission.change(allow.rule for allow in config.allow)
@@ -324,18 +291,13 @@ class GatewayService(MultiService):
         self.escl_ports.configure(config)
         self.announcements.configure(config)
         configure_escl(self.escl, config)
-        self.metrics.config_read(self.wall())
-        told = {"file": config.file, "added": len(changes.added), "changed": len(changes.changed),
-                "removed": len(changes.removed),
-                "sections": ", ".join(f"[{name}]" for name in changes.sections) or "none"}
-        self._reloads.succeeded(_RELOADED.format_map(told), warnings)
-        self.logger.info(_RELOADED, **told)
 
     def _not_loaded(self, failure: Failure) -> None:
         place = places_in(self.config.file)(("gateway", "state"))
         self.logger.error("{place}: [gateway] state = {state}: the gateway does not start, because restoring the "
                           "content of the store failed: {problem}. Move the file away, or replace it with a good copy",
-                          place=place, state=self.config.gateway.state, problem=_origin(failure))
+                          place=place, state=without_password(self.config.gateway.state),
+                          problem=describe_failure(failure))
         self._end()
 
     def _end(self) -> None:
@@ -386,24 +348,6 @@ class GatewayService(MultiService):
                                             status.scans_completed, status.created, status.completed, self.wall()))
         adding.addErrback(lambda failure: self.logger.failure(
             "{scanner}: writing a finished job to the store failed", failure, scanner=scanner))
-
-    def _denied(self, reason: str, client: str) -> None:
-        """Count a connection that was refused for a limit on connections or their rate, or that sent no request."""
-        if reason == RATE:
-            self._accounting.refused(RATE, client, "a TLS handshake")
-        else:
-            self.metrics.refused(None, reason)  # already logged by the code that refused it
-
-    def _refused(self, connection: Connection, refusal: Refusal) -> None:
-        if self._throttle.allows((client_of(connection.client), refusal.status), self._seconds()):
-            self.logger.info("{client}: refused with {status}: {reason} (logged at most once a minute)",
-                             client=connection.peer, status=refusal.status, reason=refusal.reason)
-        self.recording.refused(connection.peer, refusal.status, len(refusal.body))
-        self._unread(connection)
-
-    def _unread(self, connection: Connection) -> None:
-        """Record a request that was refused before it was read completely, or that broke off."""
-        self.router.unread(connection.client, connection.path)
 
     async def _stop(self) -> None:
         self.supervision.stopping(self.config.limits.stop_timeout + END_SECONDS + STOP_MARGIN)

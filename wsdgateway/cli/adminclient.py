@@ -105,15 +105,30 @@ class AdminSite:
 
     def fetch(self, what: str) -> list[dict[str, Any]]:
         """The list at `/api/WHAT`. Raises `AdminError`."""
+        found = self._read(what)
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise AdminError(f"{self.base}/api/{what}: not the admin site of a gateway")
+        return found
+
+    def cluster(self) -> dict[str, Any] | None:
+        """The object at `/api/cluster`; None for a gateway without others. Raises `AdminError`."""
+        try:
+            found = self._read("cluster")
+        except Refused as error:
+            if error.http_status == 404:  # an earlier version
+                return None
+            raise
+        if found is not None and not isinstance(found, dict):
+            raise AdminError(f"{self.base}/api/cluster: not the admin site of a gateway")
+        return found
+
+    def _read(self, what: str) -> Any:
         path = f"/api/{what}"
         try:
             with self.open(path) as answer:
-                found = json.loads(answer.read(MAX_ANSWER))
+                return json.loads(answer.read(MAX_ANSWER))
         except (OSError, HTTPException, ValueError, RecursionError) as error:
             raise AdminError(f"{self.base}{path}: {error}; {_HINT}") from None
-        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-            raise AdminError(f"{self.base}{path}: not the admin site of a gateway")
-        return found
 
 
 def _trust_in(ca: str) -> ssl.SSLContext:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from wsdgateway.config.cluster import peer_listener
 from wsdgateway.config.endpoints import Listening, identity_files, listening_place, own_identity_files
 from wsdgateway.config.remarks import EVERY, Remark
 from wsdgateway.config.sections import Config
@@ -26,6 +27,9 @@ def _listeners(config: Config) -> Iterator[tuple[str, tuple[str | int, ...], Lis
     """Each section with an endpoint: its name, its path in the file, and the section itself."""
     yield from ((f"[[listen]] {position + 1}", ("listen", position), one) for position, one in enumerate(config.listen))
     yield "[admin]", ("admin",), config.admin
+    peer = peer_listener(config.cluster)
+    if peer is not None:
+        yield "[cluster]", ("cluster",), peer
 
 
 def _network(config: Config) -> Iterator[Remark]:

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from wsdgateway.bridge.cluster.state import FOLLOWING, TAKING
 from wsdgateway.cli.adminclient import AdminError, AdminSite, add_site, site_of
 from wsdgateway.cli.printing import printable, stdout_console
 from wsdgateway.durations import in_words
@@ -23,6 +24,7 @@ MAX_JOBS = 20
 PAUSE = 2.0
 _SPOOL_STATES = {"waiting": "waiting for its turn", "full": "waiting for room in the spool",
                  "scanned": "waiting for the client"}
+_ELSEWHERE = {FOLLOWING: "with its owner", TAKING: "being taken over"}
 LISTS = ("scanners", "jobs", "subscriptions", "spools")
 
 
@@ -33,7 +35,7 @@ def add_command(commands: Any) -> None:
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--watch", action="store_true", help="refresh every two seconds, until Ctrl-C")
     only.add_argument("--json", action="store_true", help=f"print one JSON object with the lists {', '.join(LISTS)} of "
-                                                          "the admin site")
+                                                          "the admin site, and with several gateways also cluster")
     parser.set_defaults(run=run)
 
 
@@ -41,7 +43,9 @@ def run(options: argparse.Namespace) -> int:
     """Print the tables, or the JSON object. Raises `AdminError`."""
     site = site_of(options)
     if options.json:
-        print(json.dumps({name: site.fetch(name) for name in LISTS}, indent=2))
+        found: dict[str, Any] = {name: site.fetch(name) for name in LISTS}
+        cluster = site.cluster()
+        print(json.dumps(found if cluster is None else {**found, "cluster": cluster}, indent=2))
     else:
         status(site, watch=options.watch, console=stdout_console())
     return 0
@@ -62,10 +66,12 @@ def _row(table: Table, *values: Any) -> None:
 
 def _scanners(found: list[dict[str, Any]], now: datetime) -> Table:
     by_escl = ["eSCL"] * any(scanner["escl_url"] for scanner in found)
-    table = _table("Scanners", "Name", "Scan service", "State", "Announced as", *by_escl, "Subscription", "Active jobs")
+    owned = ["Owner"] * any(scanner.get("ownership") for scanner in found)
+    table = _table("Scanners", "Name", *owned, "Scan service", "State", "Announced as", *by_escl, "Subscription",
+                   "Active jobs")
     for scanner in found:
         scan = "searching" if scanner["searched"] and not scanner["scan"] else scanner["scan"]
-        _row(table, scanner["name"], scan, state_of(scanner, now),
+        _row(table, scanner["name"], *(scanner["owner"] for _ in owned), scan, state_of(scanner, now),
              scanner["stand_in"] if scanner["announced"] else None, *(scanner["escl_url"] for _ in by_escl),
              scanner["subscription"], scanner["active_jobs"])
     return table
@@ -77,16 +83,36 @@ def state_of(scanner: dict[str, Any], now: datetime) -> str:
     if problem:
         since = scanner.get("problem_since")
         return str(problem) if since is None else f"{problem}, since {_clock(since, now)}"
+    if scanner.get("ownership") in _ELSEWHERE:
+        return _ELSEWHERE[scanner["ownership"]] if scanner["owner"] else "owned by no gateway"
     if scanner["reachable"] is None:
         return "not tried yet"
     details = ", ".join(filter(None, (scanner.get("state"), listed(scanner.get("conditions", ())))))
     return f"ok ({details})" if details else "ok"
 
 
-def _clock(time_of: str, now: datetime) -> str:
+def _clock(time_of: str, now: datetime, form: str = "%H:%M") -> str:
     """A time of the API in local time, with its date unless that is today."""
     local, today = datetime.fromisoformat(time_of).astimezone(now.tzinfo), now.date()
-    return f"{local:%H:%M}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
+    return local.strftime(form if local.date() == today else f"%Y-%m-%d {form}")
+
+
+def _gateways(cluster: dict[str, Any] | None, now: datetime) -> list[RenderableType]:
+    """The gateways, a line about Redis and an empty line; nothing for a gateway without others."""
+    if cluster is None:
+        return []
+    redis = cluster["redis"]
+    table = _table("Gateways", "Name", "Scanners", "Address", "Version", "Last seen")
+    for one in cluster["gateways"]:
+        here = " (this one)" if one["name"] == cluster["name"] else ""
+        _row(table, f"{one['name']}{here}", len(one["scanners"]), one["address"], one["version"],
+             _clock(one["last_seen"], now, "%H:%M:%S"))
+    if redis["problem"] or redis["reachable"] is False:
+        said = f"cannot be used: {redis['problem'] or 'no answer'}"
+    else:
+        said = "has not been tried yet" if redis["reachable"] is None else "answers"
+    about = ", ".join(f"{name} {redis[name]}" for name in ("version", "era") if redis[name] is not None)
+    return [table, Text(printable(f"Redis {redis['url']} {said}" + (f" ({about})" if about else ""))), ""]
 
 
 def _jobs(found: list[dict[str, Any]]) -> Table:
@@ -142,8 +168,8 @@ def _tables(site: AdminSite) -> RenderableType:
     try:
         remarks = [Text(printable(line)) for line in site.remarks()]
         return Group(*remarks, *[""][:len(remarks)], _scanners(site.fetch("scanners"), now), "",
-                     _subscriptions(site.fetch("subscriptions"), now), "", *_spool(site.fetch("spools")),
-                     _jobs(site.fetch(f"jobs?last={MAX_JOBS + 1}")))
+                     *_gateways(site.cluster(), now), _subscriptions(site.fetch("subscriptions"), now), "",
+                     *_spool(site.fetch("spools")), _jobs(site.fetch(f"jobs?last={MAX_JOBS + 1}")))
     except (LookupError, TypeError, ValueError, AttributeError):
         raise AdminError(f"{site.base}: not the admin site of a gateway of this version") from None
 

@@ -4,6 +4,7 @@ import attrs
 
 from wsdgateway.config.sections import (
     Admin,
+    Cluster,
     Config,
     Discovery,
     Escl,
@@ -15,7 +16,7 @@ from wsdgateway.config.sections import (
 
 _IDENTIFYING = tuple(field.name for field in attrs.fields(ScannerConfig) if field.metadata.get("identifies"))
 _FILES = ("certificate", "key", "client_ca")
-_Section = Gateway | Discovery | Escl | UploadsConfig
+_Section = Gateway | Discovery | Escl | UploadsConfig | Cluster
 _AFTER_RESTART = "this takes effect after a restart"
 
 
@@ -63,8 +64,9 @@ def compare(old: Config, new: Config) -> Changes:
         later.append(f"[admin] {key} has changed; {_AFTER_RESTART}")
     uploads = attrs.evolve(new.uploads, folder=old.uploads.folder)
     later += _later("uploads", uploads, new.uploads)
-    config = attrs.evolve(new, gateway=gateway, uploads=uploads, listen=listen, discovery=discovery, admin=admin,
-                          escl=escl, unused_state=old.unused_state)
+    later += _later("cluster", old.cluster, new.cluster)
+    config = attrs.evolve(new, gateway=gateway, cluster=old.cluster, uploads=uploads, listen=listen,
+                          discovery=discovery, admin=admin, escl=escl, unused_state=old.unused_state)
     sections = [field.name for field in attrs.fields(Config) if getattr(old, field.name) != getattr(config, field.name)]
     return Changes(config, added, changed, tuple(name for name in before if name not in after), tuple(later),
                    tuple(sections))

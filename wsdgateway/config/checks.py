@@ -11,6 +11,7 @@ from twisted.internet.endpoints import serverFromString
 
 from wsdgateway.bridge.discovery.adoption import Exclusion, read_exclusion
 from wsdgateway.config.endpoints import MAX_PORT, BadEndpoint, is_ssl, problem_of, read_ssl
+from wsdgateway.config.redisurl import is_redis, read_redis_url
 from wsdgateway.config.wrong import Wrong, shown
 from wsdgateway.discovery.identity import identity_of, is_uuid
 from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, OTHER, SCAN_OPERATIONS
@@ -92,11 +93,12 @@ def endpoint(value: Any) -> str:
 
 def state(value: Any) -> str:
     """Checks the location of the store. Raises `Wrong`."""
-    what = "sqlite:FILE or memory:"
+    what = "sqlite:FILE, memory:, or for several gateways redis://HOST:6379/0"
     if not isinstance(value, str):
         raise Wrong(what)
-    if re.match(r"redis[a-z+]*:", value):
-        raise Wrong(f"{what}; Redis is not supported yet")
+    if is_redis(value):
+        read_redis_url(value)
+        return value
     if value != "memory:" and not re.fullmatch(r"sqlite:.+", value):
         raise Wrong(what)
     return value
@@ -105,6 +107,20 @@ def state(value: Any) -> str:
 def without_password(value: Any) -> Any:
     """Returns a value that is safe to show in messages: user and password are removed from URLs."""
     return re.sub(r"://.*@", "://…@", value, flags=re.DOTALL) if isinstance(value, str) else value
+
+
+def gateway_name(value: Any) -> str:
+    """Checks the name by which the other gateways know this one. Raises `Wrong`."""
+    if not isinstance(value, str) or not value.strip() or len(value) > 64 or not value.isprintable():
+        raise Wrong("a text of at most 64 characters")
+    return value
+
+
+def source_address(value: Any) -> str:
+    """Checks the local address of connections to scanners. Raises `Wrong`."""
+    if not isinstance(value, str) or not (isIPAddress(value) or isIPv6Address(value)):
+        raise Wrong('the IP address from which scanners are spoken to, such as "198.51.100.9", without a port')
+    return value
 
 
 def event_mode(value: Any) -> str:

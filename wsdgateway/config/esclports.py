@@ -23,12 +23,13 @@ class Mistakes(Protocol):
 
 
 def reserved_ports(config: Config) -> frozenset[int]:
-    """The ports of `[[listen]]` and `[admin]`, which no eSCL scanner gets from the range, on any interface."""
-    return _reserved((*config.listen, config.admin))
+    """The ports of `[[listen]]`, `[admin]` and `[cluster]`, which no eSCL scanner gets from the range."""
+    return _reserved((*config.listen, config.admin, config.cluster))
 
 
 def _reserved(sections: Iterable[Any]) -> frozenset[int]:
-    places = (listening_place(one.endpoint) for one in sections if one is not None)
+    places = (listening_place(one.endpoint) for one in sections
+              if one is not None and one.endpoint is not None)
     return frozenset(place[1] for place in places if place is not None)
 
 
@@ -37,7 +38,7 @@ def check_escl(values: dict[str, Any], mistakes: Mistakes) -> None:
     escl = values.get("escl")
     if not isinstance(escl, Escl):
         return
-    reserved = _reserved((*values.get("listen", ()), values.get("admin", Admin())))
+    reserved = _reserved((*values.get("listen", ()), values.get("admin", Admin()), values.get("cluster")))
     seen: dict[int, str] = {}
     scanners: list[ScannerConfig] = [one for one in values.get("scanner", ()) if one is not None and one.bridge]
     for position, one in enumerate(values.get("scanner", ())):
@@ -48,7 +49,7 @@ def check_escl(values: dict[str, Any], mistakes: Mistakes) -> None:
         if former != one.name:
             mistakes.wrong(section, "escl_port", one.escl_port, f"unique: [[scanner]] {former} has the same port")
         elif one.escl_port in reserved:
-            mistakes.wrong(section, "escl_port", one.escl_port, "a port that neither a [[listen]] nor [admin] uses")
+            mistakes.wrong(section, "escl_port", one.escl_port, "a port that no [[listen]], [admin] or [cluster] uses")
     ports = sum(1 for one in scanners if one.escl and one.escl_port is None)
     secure = sum(1 for one in scanners if one.escl) if escl.certificate is not None else 0
     wanted = ports + secure

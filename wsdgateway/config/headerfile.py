@@ -3,17 +3,15 @@
 It holds a secret, so no error message contains any of it.
 """
 
-import os
 import re
-import stat
 from pathlib import Path
 from typing import Any
 
 from wsdgateway.config.certificates import ReportMistake
+from wsdgateway.config.secretfile import read_secret
 from wsdgateway.config.wrong import Section
 from wsdgateway.tls.files import BadFile
 
-MAX_FILE = 16384  # bytes
 _TOKEN = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
 # Fields that belong to the request itself.
 _OTHERS = frozenset({b"host", b"content-length", b"content-type", b"transfer-encoding", b"connection", b"expect", b"te",
@@ -34,20 +32,10 @@ def check_header_files(values: dict[str, Any], folder: Path, wrong: ReportMistak
 
 def read_header(path: Path) -> tuple[bytes, bytes]:
     """Returns the name and the value of the field. Raises `BadFile`, whose text completes "must be"."""
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise BadFile(f"{_WHAT} ({path} is no regular file)")
-            if found.st_mode & stat.S_IRWXO:
-                raise BadFile(f"a file that other users cannot read, because it holds a secret (chmod o= {path})")
-            data = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise BadFile(f"a file that can be read ({path}: {error.strerror})") from None
-    line = data.removesuffix(b"\n").removesuffix(b"\r")
+    line = read_secret(path, _WHAT)
     name, colon, value = line.partition(b":")
     value = value.strip(b" \t")
-    if len(data) > MAX_FILE or not colon or not value or not _TOKEN.fullmatch(name) or not re.fullmatch(
+    if not colon or not value or not _TOKEN.fullmatch(name) or not re.fullmatch(
             rb"[\t\x20-\x7e\x80-\xff]+", value):
         raise BadFile(f"{_WHAT} ({path} has something else)")
     if name.lower() in _OTHERS:

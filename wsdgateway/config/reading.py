@@ -13,6 +13,7 @@ import attrs
 
 from wsdgateway.config.certificates import check_tls
 from wsdgateway.config.checks import NAME
+from wsdgateway.config.cluster import check_cluster
 from wsdgateway.config.destinations import check_destinations
 from wsdgateway.config.endpoints import listening_place
 from wsdgateway.config.esclports import check_escl
@@ -173,7 +174,8 @@ def read_config(path: str, environment: Mapping[str, str] = os.environ) -> Confi
         place = _place(path, int(found[1]) if found else None)
         raise ConfigError([f"{place}: not valid TOML: {error}{hint}"]) from None
     config = make_config(data, path, find_positions(text))
-    return config if "state" in data.get("gateway", {}) else _in_state_directory(config, environment)
+    config = attrs.evolve(config, state_directory=folder_of("STATE_DIRECTORY", environment))
+    return config if "state" in data.get("gateway", {}) else _in_state_directory(config)
 
 
 def read_config_again(path: str) -> Config:
@@ -186,12 +188,11 @@ def read_config_again(path: str) -> Config:
     return read_config(path)
 
 
-def _in_state_directory(config: Config, environment: Mapping[str, str]) -> Config:
+def _in_state_directory(config: Config) -> Config:
     """Moves the default store to the folder that systemd makes for the service, unless one lies at the former place."""
-    folder = folder_of("STATE_DIRECTORY", environment)
-    if folder is None:
+    if config.state_directory is None:
         return config
-    default = folder / config.gateway.state.partition(":")[2]
+    default = config.state_directory / config.gateway.state.partition(":")[2]
     if default.parent != config.folder and os.path.exists(config.folder / default.name):
         return attrs.evolve(config, unused_state=default)
     return attrs.evolve(config, gateway=attrs.evolve(config.gateway, state=f"sqlite:{default}"))
@@ -226,6 +227,7 @@ def make_config(data: dict[str, Any], path: str, lines: Mapping[TomlPath, int] =
     folder = Path(path).resolve().parent
     check_header_files(values, folder, reading.wrong)
     check_tls(values, folder, reading.wrong)
+    check_cluster(values, folder, reading.wrong)
     if reading.problems:
         raise ConfigError(reading.problems)
     return Config(folder=folder, file=path, **values)
@@ -270,16 +272,17 @@ def _check_together(reading: _Reading, data: dict[str, Any]) -> None:
 
 
 def _check_ports(reading: _Reading, values: dict[str, Any]) -> None:
-    """Checks that no two of [[listen]] and [admin] have the same port and interface, however they are written."""
+    """Checks that no two of [[listen]], [admin] and [cluster] have the same port and interface, in any spelling."""
     listeners = [*((_section("listen", position, None), one) for position, one in enumerate(values.get("listen", ()))),
-                 (Section("[admin]", ("admin",)), values.get("admin"))]
+                 (Section("[admin]", ("admin",)), values.get("admin")),
+                 (Section("[cluster]", ("cluster",)), values.get("cluster"))]
     seen: dict[tuple[str, int], tuple[Section, str]] = {}
     for section, one in listeners:
-        place = None if one is None else listening_place(one.endpoint)
+        place = None if one is None or one.endpoint is None else listening_place(one.endpoint)
         if one is None or place is None:
             continue
         former, endpoint = seen.setdefault(place, (section, one.endpoint))
-        if former is not section and (endpoint != one.endpoint or section.label == "[admin]"):
+        if former is not section and (endpoint != one.endpoint or not section.label.startswith("[[")):
             reading.wrong(section, "endpoint", one.endpoint, f"unique: {former} has the same port and interface"
                           f"{reading.line_of((*former.path, 'endpoint'))}")
 

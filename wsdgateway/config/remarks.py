@@ -10,7 +10,8 @@ import attrs
 
 from wsdgateway.config.endpoints import listening_place
 from wsdgateway.config.positions import TomlPath
-from wsdgateway.config.sections import Config
+from wsdgateway.config.redisurl import is_redis
+from wsdgateway.config.sections import Cluster, Config
 
 EVERY = ("0.0.0.0", "::")  # the interfaces that stand for every address, of IPv4 and IPv6
 
@@ -28,8 +29,8 @@ class Remark:
 
 def remarks(config: Config) -> list[Remark]:
     """Returns a remark for each setting that is risky, or has no effect as it is."""
-    return [*_state_remarks(config), *_scanner_remarks(config), *_access_remarks(config), *_discovery_remarks(config),
-            *_overlaps(config), *_escl_remarks(config), *_destination_remarks(config)]
+    return [*_state_remarks(config), *_cluster_remarks(config), *_scanner_remarks(config), *_access_remarks(config),
+            *_discovery_remarks(config), *_overlaps(config), *_escl_remarks(config), *_destination_remarks(config)]
 
 
 def _state_remarks(config: Config) -> Iterator[Remark]:
@@ -40,6 +41,27 @@ def _state_remarks(config: Config) -> Iterator[Remark]:
             f"[gateway] state: the store {former} is used, because it exists; stop the gateway and move it, with the "
             f"files whose names begin with {former.name}, to {config.unused_state.parent}, or write state = "
             f"\"sqlite:{former}\""))
+
+
+def _cluster_remarks(config: Config) -> Iterator[Remark]:
+    """Remarks about several gateways: what is missing for them, and keys without effect."""
+    if not is_redis(config.gateway.state):
+        given = [field.name for field in attrs.fields(Cluster)
+                 if getattr(config.cluster, field.name) != field.default]
+        if given:
+            yield Remark(("cluster",), (
+                f"[cluster] {', '.join(given)}: no effect, because this gateway works without others; for several "
+                "gateways, give all of them the same [gateway] state = \"redis://HOST:6379/0\""))
+        return
+    if config.cluster.endpoint is None:
+        yield Remark(("cluster",), (
+            "[cluster] endpoint is missing, so the other gateways cannot pass requests to this one: their clients get "
+            "a temporary error for each scanner that this gateway owns"))
+    if config.events.address is None and any(one.bridge and one.is_subscribed_to for one in config.scanner):
+        yield Remark(("events",), (
+            "[events] address is missing: each gateway subscribes at the scanners with an address of its own, so at a "
+            "takeover names on panels may appear twice for a moment; give the gateways an address that moves between "
+            "them, and name it in [events] address"))
 
 
 def _scanner_remarks(config: Config) -> Iterator[Remark]:
@@ -93,8 +115,12 @@ def _discovery_remarks(config: Config) -> Iterator[Remark]:
 
 def _overlaps(config: Config) -> Iterator[Remark]:
     """Remarks about ports that one listener opens on every address, and another on one of these addresses."""
+    listeners: list[tuple[str, TomlPath, str]]
     listeners = [(f"[[listen]] {position + 1}", ("listen", position), one.endpoint)
-                 for position, one in enumerate(config.listen)] + [("[admin]", ("admin",), config.admin.endpoint)]
+                 for position, one in enumerate(config.listen)]
+    listeners.append(("[admin]", ("admin",), config.admin.endpoint))
+    if config.cluster.endpoint is not None:
+        listeners.append(("[cluster]", ("cluster",), config.cluster.endpoint))
     places = [(*listener, place) for listener in listeners if (place := listening_place(listener[2])) is not None]
     wide = {place: section for section, _, _, place in reversed(places) if place[0] in EVERY}
     for section, where, endpoint, (interface, port) in places:

@@ -18,6 +18,7 @@ from wsdgateway.bridge.discovery.adoption import Exclusion
 from wsdgateway.config import checks, destinationchecks
 from wsdgateway.config.endpoints import MAX_PORT
 from wsdgateway.config.numbers import rate, seconds, whole
+from wsdgateway.config.redisurl import is_redis
 from wsdgateway.scan.quirks import LENIENT, STRICT, Quirks
 from wsdgateway.tls.trust import Trust
 
@@ -40,7 +41,8 @@ class Gateway:
     """`[gateway]`"""
 
     name: str = _key(checks.text, attrs.Factory(socket.gethostname))
-    state: str = _key(checks.state, "sqlite:gateway.sqlite", show=checks.without_password)
+    state: str = attrs.field(default="sqlite:gateway.sqlite", repr=lambda value: repr(checks.without_password(value)),
+                             metadata={"check": checks.state, "show": checks.without_password})
     password_file: str | None = _key(checks.text, None)
     log_level: str = _key(checks.log_level, "info")
     log_format: str = _key(checks.log_format, "text")
@@ -275,7 +277,7 @@ class UploadsConfig:
 class Cluster:
     """`[cluster]`"""
 
-    name: str | None = _key(checks.text, None)
+    name: str | None = _key(checks.gateway_name, None)
     endpoint: str | None = _key(checks.endpoint, None)
     address: str | None = _key(checks.base_url, None)
     certificate: str | None = _key(checks.text, None)
@@ -283,7 +285,7 @@ class Cluster:
     ca: str | None = _key(checks.text, None)
     lease: float = _key(seconds(1.0, 60.0), 4.0)
     alone: bool = _key(checks.flag, True)
-    source: str | None = _key(checks.local_interface, None)
+    source: str | None = _key(checks.source_address, None)
 
 
 @attrs.frozen
@@ -307,10 +309,14 @@ class Config:
     cluster: Cluster = Cluster()
     file: str = ""
     unused_state: Path | None = None  # the default place of the store, while an older one beside `file` is used
+    state_directory: Path | None = None  # the folder that systemd makes for the service
 
     @property
     def spool(self) -> Path:
-        """The folder of the eSCL jobs' pages: that of `[escl] spool`, else `spool` beside the file of the store."""
+        """The folder of the eSCL jobs' pages: that of `[escl] spool`, else `spool` beside the file of the store.
+
+        With a Redis server it is in the folder that systemd makes for the service, else beside the configuration.
+        """
         if self.escl is not None and self.escl.spool is not None:
             return self.folder / self.escl.spool
         return self._beside_store("spool")
@@ -322,4 +328,7 @@ class Config:
 
     def _beside_store(self, name: str) -> Path:
         kind, _, where = self.gateway.state.partition(":")
-        return (self.folder / where).parent / name if kind == "sqlite" else self.folder / name
+        if kind == "sqlite":
+            return (self.folder / where).parent / name
+        folder = self.state_directory if is_redis(self.gateway.state) else None
+        return (folder or self.folder) / name

@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
     Byte counts are those of bodies. Unknown values are None: `status` if the client disconnected before the answer,
     `client` if the gateway made the request. `user` and `job_name` are set only if the log is to name people;
-    `protocol` is set for another one than SOAP.
+    `protocol` is set for another one than SOAP, and `via` names the gateway that answered instead of this one.
 
     A named tuple, because every status read creates one: a frozen attrs class takes five times as long.
     """
@@ -53,6 +53,7 @@ class Entry(NamedTuple):
     user: str | None = None
     job_name: str | None = None
     protocol: str | None = None
+    via: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -96,11 +97,13 @@ def _unique(text: str | None) -> str:
 def write_entry(entry: Entry) -> str:
     """Returns the entry as a JSON object without a line break. Control and non-ASCII characters are escaped."""
     (time, scanner, client, operation, action, message_id, job_id, source, status, fault, request_bytes,
-     response_bytes, seconds, capture, user, job_name, protocol) = entry
+     response_bytes, seconds, capture, user, job_name, protocol, via) = entry
     people = ""
     if user is not None or job_name is not None:
         people = f',"user":{_unique(user)},"job_name":{_unique(job_name)}'
-    other = "" if protocol is None else f',"protocol":"{protocol}"'
+    other = "" if protocol is None else f',"protocol":{_text(protocol)}'
+    if via is not None:
+        other += f',"via":{_text(via)}'
     return (
         f'{{"time":"{timestamp(time)}","scanner":{_quoted(scanner)},"client":{_quoted(client)},'
         f'"operation":{_quoted(operation)},"action":{_quoted(action)},"message_id":{_unique(message_id)},'
@@ -118,4 +121,6 @@ def describe(entry: Entry) -> dict[str, Any]:
         del described["user"], described["job_name"]
     if entry.protocol is None:
         del described["protocol"]
+    if entry.via is None:
+        del described["via"]
     return described

@@ -114,6 +114,7 @@ class ResponseReader:
     """Reads one answer. A body of known length bypasses llhttp, since an image has megabytes.
 
     `stage` is the part that it expects next. `known` has heads that other readers have read, and learns new ones.
+    `trailers` are the fields after a chunked body, which no scanner is known to send; gateways do.
     """
 
     def __init__(self, lenient: bool = False, known: KnownHeads[Head] | None = None) -> None:
@@ -122,6 +123,7 @@ class ResponseReader:
         self._known = None if lenient else known
         self._events: list[Event] = []
         self._headers: Headers = []
+        self.trailers: Headers = []
         self._reason = b""
         self._block = 0
         self._unseen = 0  # bytes fed since the last head or piece of the body
@@ -270,6 +272,8 @@ class ResponseReader:
             if self._lenient:
                 value = value.translate(_TO_SPACES)
             self._headers.append((name, value.strip(b" \t")))
+        else:
+            self.trailers.append((name, value.strip(b" \t")))
 
     def _grow(self, size: int) -> None:
         self._block += size

@@ -62,12 +62,13 @@ class BridgedScanner:
         self.name = options.name
         self._context = context
         self.escl: EsclScanner | None = None
+        self._settling: list[Deferred[None]] = []
         self.bridge = ScannerBridge(options, new_id=context.new_id, quotas=context.quotas)
         self.device = DeviceClient(
             context.sockets, options, seconds=context.seconds, writes=context.writes,
             rate_limit=RateLimit.of(options.section, context.metrics.delayed(self.name)),
             on_recovered=self.recovered, on_reachable=lambda: self.monitor.reachability_changed(),
-            on_contact=lambda: self.watch.look())
+            on_contact=lambda: self.watch.look(), holds=context.holds(self.name))
         self.watch = HealthWatch(self.name, self.bridge, self.device, wall=context.wall,
                                  subscription=lambda: self.subscriptions.own)
         accounting = self._accounting = Accounting(
@@ -118,7 +119,8 @@ class BridgedScanner:
             return Resource(Proxy(
                 front_end, self.bridge, forwarder, self.source, self.stand_in, context.directed, context.metrics,
                 accounting, authorization, context.repeats, seconds=context.seconds, written=self._reused.written,
-                on_missing=self.monitor.locate).serve)
+                on_missing=self.monitor.locate, holds=context.holds(self.name),
+                pass_on=partial(context.pass_on, self.name)).serve)
 
         self.resources = {
             b"": served(WSScan(Endpoint.DEVICE, context.new_id)),
@@ -178,6 +180,8 @@ class BridgedScanner:
         return "unconfirmed" if own.listening and self.watch.health.reachable is False else own.state
 
     def _presence_changed(self) -> None:
+        if self._settling and self.is_settled:
+            self._settle()
         if self.escl is not None:
             self.escl.look()
         self._context.on_presence(self.name)
@@ -188,7 +192,7 @@ class BridgedScanner:
         return Notifier(context.reactor, scanner=self.name, seconds=context.seconds, events=self.options.events,
                         counts=context.metrics.deliveries(self.name),
                         send=partial(context.deliveries.send, self.name), on_give_up=on_give_up,
-                        random=context.random)
+                        random=context.random, holds=context.holds(self.name))
 
     def _make_distribution(self, listeners: Callable[[Event], list[Recipient]]) -> Distribution:
         context = self._context
@@ -259,12 +263,16 @@ class BridgedScanner:
 
     def hand_off(self) -> list[Held]:
         """Stop without ending the subscriptions at the scanner, and return them for the replacement."""
+        self._stop_asking()
+        return self.subscriptions.hand_off()
+
+    def _stop_asking(self) -> None:
+        self._settle()
         self.watch.stop()
         self.polling.stop()
         self.monitor.stop()
         if self._checking is not None and self._checking.active():
             self._checking.cancel()
-        return self.subscriptions.hand_off()
 
     def adjust(self, options: ScannerOptions) -> None:
         """Apply other options; the scanner's address and name must be the same.
@@ -283,10 +291,31 @@ class BridgedScanner:
         self.polling.look()
         self.subscribers.recheck(self._context.policy, self._context.permission)
 
-    def start(self) -> None:
-        """Find the scan service, and subscribe to its events."""
+    def start(self, *, taken_over: bool = False) -> None:
+        """Find the scan service, and subscribe to its events.
+
+        The address is that of the inherited subscription, if the scanner was `taken_over` from another gateway.
+        """
         self.subscribers.recheck(self._context.policy, self._context.permission)
-        self.monitor.start()
+        self.monitor.start(self.subscriptions.inherited_from if taken_over else None)
+
+    @property
+    def is_settled(self) -> bool:
+        """True if it is known where the scan service is, or why it cannot be found."""
+        return self.bridge.device is not None or self.monitor.missing is not None
+
+    def settled(self) -> Deferred[None]:
+        """Fires when `is_settled` is true, or the scanner stops."""
+        settled: Deferred[None] = Deferred(self._settling.remove)
+        self._settling.append(settled)
+        if self.is_settled:
+            self._settle()
+        return settled
+
+    def _settle(self) -> None:
+        waiting, self._settling[:] = list(self._settling), []
+        for settled in waiting:
+            settled.callback(None)
 
     def _found(self, where: ServiceLocation) -> None:
         """Subscribe at the scan service, whose address is now known."""
@@ -386,11 +415,7 @@ class BridgedScanner:
     async def stop(self) -> None:
         """End the gateway's jobs and subscriptions at the scanner, and close every connection."""
         await self.stop_own_jobs()
-        self.watch.stop()
-        self.polling.stop()
-        self.monitor.stop()
-        if self._checking is not None and self._checking.active():
-            self._checking.cancel()
+        self._stop_asking()
         await self.subscribers.stop()
         await self.subscriptions.stop()
         await gatherResults([self.device.stop(), Deferred.fromCoroutine(self.subscriptions.close())])

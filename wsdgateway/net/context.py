@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
+from wsdgateway.bridge.cluster.lease import always
 from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.bridge.scanjobs.room import Room
@@ -19,6 +20,7 @@ from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.events.subscriptionclock import SubscriptionClock
 from wsdgateway.net.repeatedrequests import RepeatedRequests
+from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.spool import Spool
@@ -53,6 +55,9 @@ class Context:
     gives numbers from 0 to 1, `secret` as many random bytes as requested; `subscription_clock` measures the time of
     clients' subscriptions. With `escl` scanners are also offered by eSCL. Connections to scanners belong to `sockets`,
     which takes the place of the reactor for them; `writes` sends what is written to them.
+
+    Among several gateways, `holds` gives the check whether this one still owns a scanner, and `pass_on` passes a
+    client's request for a scanner that it owns no more to the owner; it returns False if that is not possible.
     """
 
     reactor: Any
@@ -76,6 +81,8 @@ class Context:
     random: Callable[[], float]
     secret: Callable[[int], bytes]
     escl: EsclContext | None = None
+    holds: Callable[[str], Callable[[], bool]] = lambda scanner: always
+    pass_on: Callable[[str, Exchange], bool] = lambda scanner, exchange: False
     subscription_clock: SubscriptionClock = attrs.field(default=attrs.Factory(
         lambda self: SubscriptionClock(self.seconds, self.wall), takes_self=True))
     sockets: Any = attrs.field(default=attrs.Factory(lambda self: self.reactor, takes_self=True))

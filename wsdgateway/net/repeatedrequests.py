@@ -14,6 +14,8 @@ import attrs
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.bridge.cache.repeats import MAX_REQUEST, Repeats
+from wsdgateway.bridge.cluster.lease import always
+from wsdgateway.bridge.cluster.peerfields import Record
 from wsdgateway.bridge.decisions import Answer, Forward, Question
 from wsdgateway.bridge.frontends.frontend import FrontEnd, asked_for
 from wsdgateway.bridge.scanner import ScannerBridge
@@ -24,6 +26,7 @@ from wsdgateway.metrics import ASKED, KEPT, LOCAL, Metrics
 from wsdgateway.net.server.exchange import Exchange, Repetition, own_head, persistence
 from wsdgateway.net.server.protocols import Server
 from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.scan.jobs import job_id_of
 from wsdgateway.soap.envelope import Envelope
 
 MAX_HEAD = 512  # bytes of the head of an answer
@@ -33,13 +36,15 @@ MAX_HEAD = 512  # bytes of the head of an answer
 class Source:
     """The parts of the gateway that serve a request in the usual way.
 
-    `forward` sends a question with the time at which it arrived, and the header fields for the scanner.
+    `forward` sends a question with the time at which it arrived, and the header fields for the scanner. `holds` is true
+    while this gateway owns the scanner.
     """
 
     front_end: FrontEnd
     bridge: ScannerBridge
     accounting: Accounting
     forward: Callable[[Exchange, Forward, float, Headers], None]
+    holds: Callable[[], bool] = always
 
 
 @attrs.frozen(eq=False)
@@ -83,14 +88,15 @@ class RepeatedRequests:
         self._repeats: Repeats[_Repeat] = Repeats()
         self.is_partial = self._repeats.is_partial
 
-    def serve(self, raw: bytes, client: str, peer: str, server: Server,
-              at_once: int = 0) -> tuple[bytes, bool] | Repetition | None:
+    def serve(self, raw: bytes, client: str, peer: str, server: Server, at_once: int = 0,
+              passed: Callable[[Record], bytes] | None = None) -> tuple[bytes, bool] | Repetition | None:
         """Serve the request in these bytes if it repeats a known one.
 
         `client` and `peer` are the client's IP address, without and with its port. Returns the answer and whether the
         connection may be used again, or a request to begin an exchange with. With `at_once`, only an answer is
         returned: of at most so many bytes, to a request that is the last one of its connection. Returns None if the
-        request must be read in full, in which case nothing has been counted.
+        request must be read in full, in which case nothing has been counted. `passed` is for a request that another
+        gateway has passed on, and has counted: it returns the fields of the answer for a record, which that one writes.
         """
         started = self._seconds()
         found = self._repeats.find(raw)
@@ -102,25 +108,31 @@ class RepeatedRequests:
         if (bridge.device is not repeat.device or bridge.endpoints is not repeat.endpoints
                 or len(raw) - repeat.head > server.limits.request_body
                 or not self._permission.allows(client, bridge.name, operation)
-                or (at_once and (repeat.request.keep_alive or repeat.outgoing is not None))):
+                or (at_once and (repeat.request.keep_alive or repeat.outgoing is not None)) or not source.holds()):
             return None
         if repeat.outgoing is not None:
-            return self._forward(repeat, repeat.outgoing, raw, client, message_id, started)
+            return self._forward(repeat, repeat.outgoing, raw, client, message_id, started, passed is not None)
         relates_to = message_id.decode("ascii")
         answer = bridge.repeat(question, relates_to, started)
         if (answer is None or (at_once and len(answer.body) + MAX_HEAD > at_once)
-                or not self._quotas.admits_request(client, started)):
+                or not (passed is not None or self._quotas.admits_request(client, started))):
             return None
         status, body, headers, _, _ = source.front_end.write(answer, question)
         if question.operation.common:
             self._metrics.kept_answer(bridge.name, operation, KEPT)
+        if passed is not None:
+            wanted = question.wanted
+            job_id = job_id_of(question.envelope.body) if wanted is None else wanted.job_id
+            fields = passed(Record(operation, LOCAL, bridge.name, None, question.envelope.action, relates_to, job_id))
+            return b"".join((own_head(status, headers), fields, server.date(), b"Content-Length: %d\r\n" % len(body),
+                             repeat.persistence, body)), repeat.request.keep_alive
         source.accounting.repeated(question, peer, relates_to, LOCAL, started, raw[repeat.head:], body)
         return b"".join((own_head(status, headers), server.date(), b"Content-Length: %d\r\n" % len(body),
                          repeat.persistence, body)), repeat.request.keep_alive
 
     def _forward(self, repeat: _Repeat, outgoing: _Outgoing, raw: bytes, client: str, message_id: bytes,
-                 started: float) -> Repetition | None:
-        if not self._quotas.admits_request(client, started):
+                 started: float, is_passed: bool) -> Repetition | None:
+        if not (is_passed or self._quotas.admits_request(client, started)):
             return None
         known, request, source = repeat.question, repeat.request, repeat.source
         body = raw[repeat.head:]

@@ -82,6 +82,11 @@ class ScannerSubscriptions:
         """Take over what the scanner holds from an earlier start, or from the object that this one replaces."""
         self._orphans.restore(held)
 
+    @property
+    def inherited_from(self) -> str | None:
+        """The scan service at which the gateway's own subscription is inherited, before `begin`; None without one."""
+        return self._orphans.address_of("")
+
     def begin(self, where: ServiceLocation) -> None:
         """Subscribe at the scan service for events, or go on with the inherited subscription."""
         self.panel.client = self._client(where)

@@ -44,7 +44,7 @@ class ICoordination(Interface):
 
     def acquire(scanner: str, identifier: str, lease: float, mine: int,
                 still_valid: bool) -> Deferred[Acquired | Refused]:
-        """Makes this gateway the owner of a scanner for `lease` seconds, unless it has one.
+        """Makes this gateway the owner of a scanner for `lease` seconds, unless it has one, and then rings the bell.
 
         `mine` is the token that this process remembers to have had, 0 if none; `still_valid` is true if its own lease
         clock for it still runs. In the grace only such a gateway gets the scanner, and only if `mine` is larger than

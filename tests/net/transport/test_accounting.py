@@ -20,6 +20,7 @@ class Exchange:
     written: int = 9
     gone: bool = False
     tape: None = None
+    passed: None = None
     client: str = "192.0.2.7"
     peer: str = "192.0.2.7:50000"
 

@@ -23,7 +23,7 @@ class Authorization:
             if not self._permission.allows(client, self._scanner, operation):
                 refuse = Refuse(not_allowed(client, self._scanner, operation))
                 exchange.give(front_end.write(refuse, request))
-                self._accounting.refused(RULE, client, operation)
+                self._accounting.refused(RULE, client, operation, exchange)
                 self._accounting.client(exchange, operation, REFUSED, started, request.envelope)
                 return False
         return True

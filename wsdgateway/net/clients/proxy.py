@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure as TwistedFailure
 
+from wsdgateway.bridge.cluster.lease import always
 from wsdgateway.bridge.decisions import Answer, Decision, Failure, Forward, Join, Pass, Question, Refuse, Reply, Sent
 from wsdgateway.bridge.frontends.frontend import ClientRequest, DeviceRequest, EventingRequest, FrontEnd, Rejected
 from wsdgateway.bridge.scanner import ScannerBridge
@@ -28,7 +29,7 @@ from wsdgateway.net.scanners.replywatch import check_document
 from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
-from wsdgateway.net.transport.errors import BadDevice, DeviceError, fault_for
+from wsdgateway.net.transport.errors import NOT_OWNED, BadDevice, DeviceError, NotOwned, fault_for
 from wsdgateway.scan.operations import CREATE_SCAN_JOB, GET_SCANNER_ELEMENTS, RETRIEVE_IMAGE
 
 # The metrics label for each decision on a read that many clients may make.
@@ -39,7 +40,8 @@ class Proxy:
     """Carries out the decisions of one scanner's bridge on the requests of one front end.
 
     `on_missing` is called when a client asks for a scan service whose address is not known yet; `written` is awaited
-    before a CreateScanJob is answered.
+    before a CreateScanJob is answered. `holds` is true while this gateway owns the scanner; `pass_on` passes a request
+    to the owner that could not be sent because this gateway owns the scanner no more.
     """
 
     log = Logger()
@@ -47,7 +49,9 @@ class Proxy:
     def __init__(self, front_end: FrontEnd, bridge: ScannerBridge, forwarder: Forwarder, source: EventSource,
                  stand_in: StandIn, directed: DirectedDiscovery, metrics: Metrics, accounting: Accounting,
                  authorization: Authorization, repeats: RepeatedRequests, *, seconds: Callable[[], float],
-                 written: Callable[[], Awaitable[None]], on_missing: Callable[[], None] = lambda: None) -> None:
+                 written: Callable[[], Awaitable[None]], on_missing: Callable[[], None] = lambda: None,
+                 holds: Callable[[], bool] = always,
+                 pass_on: Callable[[Exchange], bool] = lambda exchange: False) -> None:
         self._front_end = front_end
         self._bridge = bridge
         self._forwarder = forwarder
@@ -58,7 +62,8 @@ class Proxy:
         self._accounting = accounting
         self._authorization = authorization
         self._repeats = repeats
-        self._source = Source(front_end, bridge, accounting, self._forward)
+        self._source = Source(front_end, bridge, accounting, self._forward, holds)
+        self._pass_on = pass_on
         self._seconds = seconds
         self._written = written
         self._on_missing = on_missing
@@ -180,6 +185,8 @@ class Proxy:
 
     def _refuse(self, exchange: Exchange, request: ScannerRequest, error: DeviceError, forward: Forward,
                 started: float) -> None:
+        if isinstance(error, NotOwned) and not exchange.gone and self._pass_on(exchange):
+            return
         self._forwarder.failed(request, exchange, error)
         self._give(exchange, forward.question, Refuse(fault_for(error)), DEVICE)
         self._account(exchange, forward.question, DEVICE if request.sent else REFUSED, started)
@@ -206,6 +213,9 @@ class Proxy:
                     break
                 decision = self._bridge.joined(question, forward, outcome, self._seconds())
             else:
+                if isinstance(decision, Refuse) and decision.fault is NOT_OWNED and not exchange.gone and (
+                        self._pass_on(exchange)):
+                    return
                 if question.operation is CREATE_SCAN_JOB:
                     await self._written()  # before the client knows a JobId that the store has for another job
                 source = self._give(exchange, question, decision, source)
@@ -218,7 +228,7 @@ class Proxy:
         if not isinstance(decision, Refuse):
             return source
         if decision.limit is not None:
-            self._accounting.refused(decision.limit, exchange.client, CREATE_SCAN_JOB.name)
+            self._accounting.refused(decision.limit, exchange.client, CREATE_SCAN_JOB.name, exchange)
         return source if source == DEVICE else REFUSED
 
     def _account(self, exchange: Exchange, question: Question, source: str, started: float) -> None:

@@ -61,9 +61,14 @@ class Router:
         """Unmount the resources of a scanner."""
         name = scanner.name.encode()
         for prefix in scanner.resources:
-            del self._exact[_path(name, prefix)]
+            self._exact.pop(_path(name, prefix), None)
             self._below.pop((name, prefix), None)
         self._on_change()
+
+    def resource_of(self, scanner: bytes, prefix: bytes) -> Resource | None:
+        """The resource of a scanner with that prefix; None if there is none."""
+        found = self._exact.get(_path(scanner, prefix))
+        return None if found is None else found[0]
 
     def respond(self, exchange: Exchange) -> None:
         """Answer a request, now or later."""
@@ -72,11 +77,17 @@ class Router:
 
     def serve(self, exchange: Exchange, found: tuple[Resource, bytes] | None) -> None:
         """Answer a request for that resource, and the path below it, or with 404."""
-        request = exchange.request
         if self._quotas.is_limited(exchange.client) and not self._is_admitted(exchange, found):
-            exchange.give(self._shown(_TOO_OFTEN, request.path, found))
+            exchange.give(self._shown(_TOO_OFTEN, exchange.request.path, found))
             self._accounting.refused(RATE, exchange.client, "a request")
-        elif found is None:
+            self._accounting.unread(exchange)
+        else:
+            self.serve_admitted(exchange, found)
+
+    def serve_admitted(self, exchange: Exchange, found: tuple[Resource, bytes] | None) -> None:
+        """Answer a request that has been counted against its client's quota already."""
+        request = exchange.request
+        if found is None:
             exchange.give(self._shown(NOT_FOUND, request.path, found))
         else:
             resource, rest = found
@@ -89,6 +100,11 @@ class Router:
             if request.body:
                 resource.unread(rest, exchange.client)
         self._accounting.unread(exchange)
+
+    def resource_of(self, scanner: bytes, prefix: bytes) -> Resource | None:
+        """The resource of a scanner with that prefix; None if there is none."""
+        found = self._exact.get(_path(scanner, prefix))
+        return None if found is None else found[0]
 
     def _shown(self, refusal: HTTPAnswer, path: bytes, found: tuple[Resource, bytes] | None) -> HTTPAnswer:
         """The refusal, without its body if the client must not get one."""

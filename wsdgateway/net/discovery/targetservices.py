@@ -83,6 +83,14 @@ class TargetServices:
         if self._stand_ins.pop(name, None) is not None:
             self._announce(self._presences.pop(name).update(None), "")
 
+    def leave(self, name: str) -> None:
+        """Withdraw a stand-in without a Bye, because another gateway announces it from now on."""
+        if self._stand_ins.pop(name, None) is not None:
+            announced = self._presences.pop(name).announced
+            if announced is not None:
+                for sent in self._announced.values():
+                    sent.pop(announced.endpoint, None)
+
     def forget(self, name: str) -> None:
         """Treat a stand-in as gone without sending a Bye; it is announced when it is available again."""
         self._presences[name] = Presence()

@@ -51,7 +51,7 @@ class EsclScanner:
         self.restore()
         self.offers.on_change = self._offer_changed
         self.service = EsclService(context.reactor, view, self.jobs, self.offers, shared, context.permission,
-                                   accounting, context.metrics)
+                                   accounting)
 
     def _status(self) -> ScannerStatus | None:
         """The scanner's status; None if it is away, or does not answer although it is not busy with a job."""

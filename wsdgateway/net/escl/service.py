@@ -30,7 +30,7 @@ from wsdgateway.escl.scansettings import ScanSettings
 from wsdgateway.gauges import OTHER
 from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.metadata.messages import Labels
-from wsdgateway.metrics import DEVICE, LOCAL, REFUSED, RULE, Metrics
+from wsdgateway.metrics import DEVICE, LOCAL, REFUSED, RULE
 from wsdgateway.net.clients.resource import Resource as Address
 from wsdgateway.net.context import EsclContext
 from wsdgateway.net.escl.documents import NO_CACHE, Documents
@@ -100,7 +100,7 @@ class EsclService:
     log = Logger()
 
     def __init__(self, reactor: Any, view: ScannerView, jobs: EsclJobs, offers: OfferReader, context: EsclContext,
-                 permission: Permission, accounting: Accounting, metrics: Metrics) -> None:
+                 permission: Permission, accounting: Accounting) -> None:
         self._reactor = reactor
         self._view = view
         self._jobs = jobs
@@ -108,7 +108,6 @@ class EsclService:
         self._context = context
         self._permission = permission
         self._accounting = accounting
-        self._metrics = metrics
         self._documents = Documents(reactor, view.name, jobs, context.spool, context.converter)
         self._detects_paper = False
         self.address = Address(self.serve, bare=True)
@@ -150,7 +149,7 @@ class EsclService:
         if is_foreign(exchange.request.headers, exchange.request.host, self._context.names):
             return empty(403)
         if not self._permission.allows(exchange.client, self._view.name, asked.operation):
-            self._accounting.refused(RULE, exchange.client, asked.operation)
+            self._accounting.refused(RULE, exchange.client, asked.operation, exchange)
             return empty(403)
         return empty(413) if len(exchange.request.body) > MAX_BODY else None
 
@@ -175,11 +174,8 @@ class EsclService:
         self._account(asked)
 
     def _account(self, asked: _Asked) -> None:
-        exchange = asked.exchange
-        status = exchange.status if exchange.status is not None and not exchange.gone else None
-        self._metrics.escl_request(self._view.name, asked.resource, "none" if status is None else str(status))
-        self._accounting.client(exchange, asked.operation, asked.source, asked.started, job_id=asked.job_id,
-                                protocol=PROTOCOL)
+        self._accounting.client(asked.exchange, asked.operation, asked.source, asked.started, job_id=asked.job_id,
+                                protocol=PROTOCOL, resource=asked.resource)
 
     # The resources. Each is a coroutine, or returns its answer at once.
 
@@ -248,7 +244,7 @@ class EsclService:
                                     images=(settings.pages or 0) if feeder else 1)
         except NotAdmitted as refusal:
             if refusal.limit is not None:
-                self._accounting.refused(refusal.limit, exchange.client, asked.operation)
+                self._accounting.refused(refusal.limit, exchange.client, asked.operation, exchange)
             asked.source = REFUSED
             return BUSY.answer()
         exchange.on_gone = partial(self._jobs.cancel, one)  # its client would never learn its address

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wsdgateway.bridge.cluster.lease import always
 from wsdgateway.bridge.events.deliveryqueue import DeliveryQueue, GiveUp, QueuedEvent, Retry, is_refusal, is_success
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.config.sections import Events
@@ -33,6 +34,8 @@ class Counts(Protocol):
 
 
 _NOT_PERMITTED = 0  # instead of an HTTP status
+UNOWNED_SECONDS = 1.0  # between looks whether this gateway owns the scanner again
+
 Send = Callable[[Sink, bytes], "Deferred[int]"]
 
 
@@ -40,14 +43,15 @@ class Notifier:
     """The deliveries of one scanner. `events`, the configuration's section, limits each subscriber's queue.
 
     `send` delivers a message; `on_give_up` is called with the identifier of a subscriber that has been unreachable for
-    too long. `random` returns 0 to 1. `record` records deliveries for other gateways.
+    too long. `random` returns 0 to 1. Nothing is sent unless `holds` is true: else another gateway owns the scanner, and
+    delivers its events. `record` records deliveries for other gateways.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], events: Events, counts: Counts,
                  send: Send, on_give_up: Callable[[str], None], random: Callable[[], float],
-                 record: DeliveryRecord = NOT_RECORDED) -> None:
+                 holds: Callable[[], bool] = always, record: DeliveryRecord = NOT_RECORDED) -> None:
         self.reactor = reactor
         self.scanner = scanner
         self.seconds = seconds
@@ -57,6 +61,7 @@ class Notifier:
         self.events = events
         self.record = record
         self._random = random
+        self.holds = holds
         self._recipients: dict[str, Recipient] = {}
         self.endings = SubscriptionEnds(reactor, scanner=scanner, send=send, settled=self.settled)
         self._idle: list[Deferred[None]] = []
@@ -172,11 +177,15 @@ class Recipient:
 
     def _next(self) -> None:
         self._pause = None
+        notifier = self._notifier
+        if not notifier.holds():
+            self._pause = notifier.reactor.callLater(UNOWNED_SECONDS, self._next)
+            notifier.settled()
+            return
         queued = self.deliveries.take()
         if queued is None:
-            self._notifier.settled()
+            notifier.settled()
             return
-        notifier = self._notifier
         permit = notifier.record.permit(self.identifier, queued.event)
         self._sending = sending = self._send(queued) if permit is None else permit.addCallback(
             lambda is_permitted: self._send(queued) if is_permitted else _NOT_PERMITTED)

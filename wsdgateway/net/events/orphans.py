@@ -47,6 +47,11 @@ class Orphans:
         """The identifiers for which a subscription is held."""
         return list(self._held)
 
+    def address_of(self, identifier: str) -> str | None:
+        """The scan service at which a subscription is held for a client's, or for the gateway; None if none is."""
+        held = self._held.get(identifier)
+        return None if held is None else held.address
+
     def take(self, identifier: str) -> Held | None:
         """Removes and returns the subscription held for a client's, or with an empty identifier for the gateway."""
         return self._held.pop(identifier, None)

@@ -90,11 +90,17 @@ class Monitor:
         self.options = options
         self.stand_in.adjust(options)
 
-    def start(self) -> None:
-        """Find the scan service, unless that requires a sighting of the scanner."""
+    def start(self, last_known: str | None = None) -> None:
+        """Find the scan service, unless that requires a sighting of the scanner.
+
+        `last_known` is its address if another gateway has just used it. A scanner that is configured with the address
+        of its device is there until its metadata says otherwise.
+        """
         if self.options.section.scan is not None:
             self._found(self.options.section.scan)
         elif self.options.section.device is not None:
+            if last_known is not None:
+                self._found(last_known)
             self._locator.search((self.options.section.device,))
         elif self.options.uuid is not None:
             self._overdue = self._reactor.callLater(SEARCH_SECONDS, self._found_nothing)

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError, TimeoutError
 from twisted.python.failure import Failure
 
+from wsdgateway.bridge.cluster.lease import always
 from wsdgateway.bridge.health.causes import NO_TLS_ADDRESS, SILENT, Cause
 from wsdgateway.bridge.health.contact import Contact
 from wsdgateway.http.knownheads import KnownHeads
@@ -34,7 +35,7 @@ from wsdgateway.net.scanners.request import (
     RequestState,
     ScannerRequest,
 )
-from wsdgateway.net.transport.errors import DISCONNECTED, STOPPING, Busy, Unavailable
+from wsdgateway.net.transport.errors import DISCONNECTED, NOT_OURS, STOPPING, Busy, NotOwned, Unavailable
 from wsdgateway.net.transport.timeouts import Deadlines
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.scan.operations import CREATE_SCAN_JOB, RETRIEVE_IMAGE
@@ -51,18 +52,20 @@ class DeviceClient:
     unreachable. `on_reachable` is called when `reachable` changes, `on_contact` when `contact` does. `last_received` is
     the time at which the device last sent anything, or at which this client was made. `zone` is the interface for
     link-local addresses. `rate_limit` limits the request rate; several clients of one device share it. `writes` sends
-    what is written to connections.
+    what is written to connections. Nothing is sent unless `holds` is true: else another gateway owns the scanner.
     """
 
     def __init__(self, reactor: Any, options: ScannerOptions, *, seconds: Callable[[], float], rate_limit: RateLimit,
                  on_recovered: Callable[[bool], None] = lambda was_open: None,
                  on_reachable: Callable[[], None] = lambda: None,
-                 on_contact: Callable[[], None] = lambda: None, writes: WriteScheduler | None = None) -> None:
+                 on_contact: Callable[[], None] = lambda: None, writes: WriteScheduler | None = None,
+                 holds: Callable[[], bool] = always) -> None:
         self.reactor = reactor
         self.options = options
         self.peers: set[str] = set()
         self.rate_limit = rate_limit
         self._seconds = seconds
+        self._holds = holds
         self._capacity = Capacity()
         self._on_recovered = on_recovered
         self._on_reachable = on_reachable
@@ -85,7 +88,7 @@ class DeviceClient:
     def beside(self) -> "DeviceClient":
         """Makes another client of the same device, with its own connection that does not wait for other requests."""
         return DeviceClient(self.reactor, self.options.with_one_connection(), seconds=self._seconds,
-                            rate_limit=self.rate_limit, writes=self.post)
+                            rate_limit=self.rate_limit, writes=self.post, holds=self._holds)
 
     @property
     def reachable(self) -> bool | None:
@@ -161,6 +164,10 @@ class DeviceClient:
 
     def _dispatch(self, request: ScannerRequest) -> bool:
         """Gives the request a connection, or an error, if one is available now; returns False otherwise."""
+        if not self._holds():
+            self._queue.remove(request)
+            request.fail(NotOwned(request.address.host))
+            return True
         if self._queue.hold_for_rate(request):
             return False
         idle = self._take_idle(request)
@@ -238,6 +245,8 @@ class DeviceClient:
         if failures:
             # Before the request is sent: an update caused by the recovery must not make the answer to it out of date.
             self._on_recovered(was_open)
+        if not (request.answered.called or self._holds()):
+            request.fail(NotOwned(request.address.host))
         if request.answered.called:
             self.released(connection, reusable=True)
         else:
@@ -374,6 +383,17 @@ class DeviceClient:
             quiet, self._quiet = self._quiet, []
             for waiting in quiet:
                 waiting.callback(None)
+
+    def break_off(self) -> None:
+        """Fails every request except those for an image that is under way.
+
+        The scanner has another gateway now. It serves its other requests again, but not the page of an image.
+        """
+        for request in self._queue.clear():
+            request.fail(NotOwned(request.address.host))
+        others = [one for one in self.connections.requests() if one.operation is not RETRIEVE_IMAGE]
+        for request in (*self._attempts, *others):
+            self._end(request, NOT_OURS)
 
     def stop(self) -> Deferred[None]:
         """Closes everything and fails requests in progress. Fires when the last connection has closed."""

@@ -209,6 +209,7 @@ class DeviceConnection(TwistedProtocol):
         self._owner.completed()
         self._owner.released(
             self, reusable=exchange.reader.reusable and not self.lost and not self._writer.pending)
+        exchange.response.trailers = exchange.reader.trailers
         exchange.response.end()
 
     # broken, lost

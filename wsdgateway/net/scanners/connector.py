@@ -37,16 +37,31 @@ CONNECT_ERRORS = (neterror.ConnectError, neterror.TimeoutError, neterror.DNSLook
 _NOT_ITS_FAULT = (neterror.DNSLookupError, *CANCELLED)
 
 
-def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust) -> IStreamClientEndpoint:
-    """Returns the endpoint for connections to a device. Raises `BadFile` if the authority's file cannot be used."""
+def endpoint_of(reactor: Any, address: Address, zone: str, timeout: float, trust: Trust,
+                source: str | None = None) -> IStreamClientEndpoint:
+    """Returns the endpoint for connections to a device. Raises `BadFile` if the authority's file cannot be used.
+
+    `source` is the local IP address to connect from; for a device at an address of the other version of IP, the system
+    chooses one.
+    """
     endpoint: IStreamClientEndpoint
+    local = (source, 0) if source else None
     if isIPAddress(address.host):
-        endpoint = TCP4ClientEndpoint(reactor, address.host, address.port, timeout)
+        endpoint = TCP4ClientEndpoint(reactor, address.host, address.port, timeout,
+                                      None if local is None or ":" in local[0] else local)
     elif isIPv6Address(address.host):
-        endpoint = TCP6ClientEndpoint(reactor, zoned(address.host, zone), address.port, timeout)
+        endpoint = TCP6ClientEndpoint(reactor, zoned(address.host, zone), address.port, timeout,
+                                      None if local is None or ":" not in local[0] else local)
     else:
-        endpoint = HostnameEndpoint(reactor, address.host.encode("idna"), address.port, timeout)
+        endpoint = HostnameEndpoint(reactor, address.host.encode("idna"), address.port, timeout, local)
     return wrapClientTLS(Caller(trust, address.host), endpoint) if address.secure else endpoint
+
+
+def factory_for(owner: Owner, address: Address) -> Factory[Any]:
+    """Returns the factory of connections to that address for their owner."""
+    factory: Factory[Any] = Factory.forProtocol(lambda: DeviceConnection(owner, address))
+    factory.noisy = False
+    return factory
 
 
 def _no_handshake(result: object, seconds: float) -> Failure:
@@ -94,10 +109,10 @@ class Attempts:
         # Does not capture the request: Twisted's connectors are reference cycles, and would keep it in memory.
         owner, address = self._owner, request.address
         limit = CONNECT_SHARE * timeout
-        factory = Factory.forProtocol(lambda: DeviceConnection(owner, address))
-        factory.noisy = False
+        factory = factory_for(owner, address)
         try:
-            endpoint = endpoint_of(owner.reactor, address, zone, min(CONNECT_TIMEOUT, limit), owner.options.trust)
+            endpoint = endpoint_of(owner.reactor, address, zone, min(CONNECT_TIMEOUT, limit), owner.options.trust,
+                                   owner.options.source)
         except BadFile as bad:
             self.circuit.abandoned()
             self._not_connected(request, Unavailable(address.host, told(f"its ca must be {bad}")), False)

@@ -14,7 +14,8 @@ from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 class ScannerOptions:
     """The options of one scanner: `section` is its `[[scanner]]`; `cache` and `events` apply to all scanners.
 
-    `trust` verifies its certificate. `announced`: clients find its stand-in by discovery, under its name with `suffix`.
+    `trust` verifies its certificate. `source` is the local address that it is spoken to from; the system's choice if it
+    is empty. `announced`: clients find its stand-in by discovery, under its name with `suffix`.
     `by_escl`: it is offered by eSCL, with the names and the uuid of its description. `authorities` are the hosts and
     ports at which clients are told to reach the gateway; `served` identifies a set of the gateway's own addresses, to
     detect changes.
@@ -29,6 +30,7 @@ class ScannerOptions:
     suffix: str = ""
     authorities: frozenset[str] = frozenset()
     served: str = ""
+    source: str = ""
 
     @property
     def is_described_early(self) -> bool:

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsdgateway.bridge.decisions import Forward, Reply
-from wsdgateway.http.messages import charset_of, first, is_soap, media_type
+from wsdgateway.http.messages import Headers, charset_of, first, is_soap, media_type
 from wsdgateway.http.responses import Head
 from wsdgateway.metrics import FAULT, OK
 from wsdgateway.net.scanners.replywatch import check_document
@@ -88,6 +88,7 @@ class Response:
         self._done: Deferred[None] = Deferred()
         self._error: DeviceError | None = None
         self.ended = False
+        self.trailers: Headers = []  # complete when the body has ended
 
     @property
     def peer(self) -> str:

@@ -16,9 +16,10 @@ from wsdgateway.exchangelog.tape import CLIENT, Tape
 from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.http.messages import LAST_CHUNK, chunk, first, response_head
 from wsdgateway.http.requests import Refusal, Request
+from wsdgateway.net.transport.accounting import PassedRecord
 
 # RFC 9112 section 6.3: these answers end with their head, and must not have a Content-Length (RFC 9110 section 8.6).
-_BODILESS = frozenset((204, 304))
+BODILESS = frozenset((204, 304))
 
 
 class Channel(Protocol):
@@ -105,11 +106,11 @@ class Exchange:
     `raw` is the whole request as it arrived, empty if it did not arrive alone.
     """
 
-    __slots__ = ("_channel", "_chunked", "body", "client", "fault", "gone", "has_all", "on_gone", "peer", "producer",
+    __slots__ = ("_chunked", "body", "channel", "client", "fault", "gone", "has_all", "on_gone", "peer", "producer",
                  "raw", "request", "status", "tape", "written")
 
     def __init__(self, channel: Channel, request: Request, tape: Tape | None = None, raw: bytes = b"") -> None:
-        self._channel = channel
+        self.channel = channel
         self._chunked = False
         self.client = channel.client
         self.peer = channel.peer
@@ -125,23 +126,28 @@ class Exchange:
         self.on_gone: Callable[[], None] | None = None
         self.producer: IPushProducer | None = None
 
+    @property
+    def passed(self) -> PassedRecord | None:
+        """Takes the record of a request that another gateway has passed on, else None."""
+        return None
+
     def base(self) -> str:
         """The URL, without a path, at which the client reached the gateway, or the one to advertise instead."""
-        return self._channel.base()
+        return self.channel.base()
 
     @property
     def secure(self) -> bool:
         """True if the connection uses TLS."""
-        return self._channel.secure
+        return self.channel.secure
 
     @property
     def port(self) -> int:
         """The local TCP port that the client has connected to; 0 for a local socket."""
-        return self._channel.port
+        return self.channel.port
 
     def has_left(self) -> bool:
         """True if the client has closed at least its sending side."""
-        return self.gone or self._channel.has_left()
+        return self.gone or self.channel.has_left()
 
     def answer(self, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         """Answer with a whole answer of the gateway's own."""
@@ -151,22 +157,22 @@ class Exchange:
         """Answer with a whole answer. A scanner's answer keeps its own fields."""
         self.status, body, headers, self.fault, reason = answer
         if reason is None:
-            self._whole(own_head(self.status, headers) + self._channel.date(), body)
+            self._whole(own_head(self.status, headers) + self.channel.date(), body)
         else:
             self._whole(self._passed(self.status, reason, headers), body)
 
     def _passed(self, status: int, reason: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
         """The beginning of a device's head, with a Date field added if it has none. RFC 9110 section 6.6.1."""
         head, has_date = _passed_head(status, reason, headers)
-        return head if has_date else head + self._channel.date()
+        return head if has_date else head + self.channel.date()
 
     def _whole(self, head: bytes, body: bytes) -> None:
         self.written += len(body)
         self.body = body
-        self._write([head, b"" if self.status in _BODILESS else b"Content-Length: %d\r\n" % len(body),
+        self._write([head, b"" if self.status in BODILESS else b"Content-Length: %d\r\n" % len(body),
                              self._persistence(self.request.keep_alive),
                              b"\r\n", b"" if self.request.method == b"HEAD" else body])
-        self._channel.exchange_over(self.request.keep_alive)
+        self.channel.exchange_over(self.request.keep_alive)
 
     def _persistence(self, keep_alive: bool) -> bytes:
         return persistence(keep_alive, http10=self.request.http10)
@@ -177,7 +183,7 @@ class Exchange:
         Without a `length` the body is chunked, or for HTTP/1.0 ended by closing.
         """
         self._chunked = length is None and not self.request.http10
-        framing = b"" if status in _BODILESS else b"Content-Length: %d\r\n" % length if length is not None else (
+        framing = b"" if status in BODILESS else b"Content-Length: %d\r\n" % length if length is not None else (
             b"Transfer-Encoding: chunked\r\n" if self._chunked else b"")
         keep_alive = self.request.keep_alive and (length is not None or self._chunked)
         self.status = status
@@ -185,11 +191,11 @@ class Exchange:
 
     def pending(self) -> int:
         """The number of bytes that the client has not read yet."""
-        return self._channel.pending()
+        return self.channel.pending()
 
     def unacknowledged(self) -> int:
         """The number of bytes that the client's host has not acknowledged yet; 0 if that is not known."""
-        return 0 if self.gone else self._channel.unacknowledged()
+        return 0 if self.gone else self.channel.unacknowledged()
 
     def write(self, data: bytes) -> None:
         """Write a piece of the body."""
@@ -202,18 +208,18 @@ class Exchange:
         self.producer = None
         if self._chunked:
             self._write([LAST_CHUNK])
-        self._channel.exchange_over(self.request.keep_alive and (length is not None or self._chunked))
+        self.channel.exchange_over(self.request.keep_alive and (length is not None or self._chunked))
 
     def abort(self) -> None:
         """Abort the connection because the body cannot be completed, so that it is not mistaken for a complete one."""
         self.producer = None
         self.status = None
-        self._channel.abort()
+        self.channel.abort()
 
     def _write(self, pieces: list[bytes | memoryview]) -> None:
         if self.tape is not None and not self.gone:
             self.tape.response(CLIENT, *pieces)
-        self._channel.write(pieces)
+        self.channel.write(pieces)
 
 
 @attrs.frozen(eq=False)

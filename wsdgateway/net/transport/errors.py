@@ -10,6 +10,7 @@ BUSY = "The scanner is busy with other requests"
 UNAVAILABLE = "The scanner is unavailable"
 STOPPING = "the gateway is stopping"
 DISCONNECTED = "the client disconnected"
+NOT_OURS = "another gateway serves this scanner now"
 
 
 class DeviceError(Exception):
@@ -38,8 +39,19 @@ class Busy(Unavailable):
     """Too many other requests are queued, or they took too long; this says nothing about the scanner."""
 
 
+class NotOwned(Unavailable):
+    """Another gateway owns the scanner by now. Nothing was sent."""
+
+    def __init__(self, peer: str) -> None:
+        super().__init__(peer, "another gateway owns it now")
+
+
 class BadDevice(DeviceError):
     """The scanner's reply is not a complete, valid HTTP response."""
+
+
+# One object, by which such a fault is recognised: the request can still be passed to the owner.
+NOT_OWNED = temporary_error("Another gateway owns the scanner now. Try again in a few seconds.")
 
 
 def fault_for(error: DeviceError) -> Fault:
@@ -47,6 +59,8 @@ def fault_for(error: DeviceError) -> Fault:
     if isinstance(error, BadDevice):
         return internal_error(
             f"The scanner's answer cannot be used: {error.what}. If this happens again, restart the scanner.")
+    if isinstance(error, NotOwned):
+        return NOT_OWNED
     if isinstance(error, Busy):
         return temporary_error(f"{BUSY}: {error.what}. Try again in a few seconds.")
     return temporary_error(f"{UNAVAILABLE}: {error.what}. Try again in a few seconds.")

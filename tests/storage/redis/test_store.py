@@ -1,0 +1,416 @@
+"""Tests of storage.redis.store: owners in turn, outages and damaged values. `test_store` has the contract of IStore."""
+
+import json
+
+import attrs
+import pytest
+import pytest_twisted
+
+from tests.storage.redis.gateways import WALL
+from tests.storage.stores import PLAIN, held, job, kept_offer, own_job, subscription
+from tests.waiting import until
+from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.storage.coordination import Fenced, NotNow
+from wsdgateway.storage.redis import keys
+from wsdgateway.storage.store import Content, Unreadable
+
+SCANNER = "front-desk"
+
+
+async def fill(store):
+    """Writes data of every kind for the scanner."""
+    await store.save(subscription("b"), held("b"))
+    await store.save(subscription("a", **PLAIN))
+    await store.hold(held(""))
+    await store.begin_job(own_job("1", answered=1.25))
+    await store.keep_escl_offer(kept_offer(SCANNER))
+    await store.add(job(1))
+
+
+def expected():
+    return Content((subscription("b"), subscription("a", **PLAIN)), (held("b"), held("")),
+                   own_jobs=(own_job("1", answered=1.25),), escl_offers=(kept_offer(SCANNER),))
+
+
+def as_sets(content):
+    """The content of a scanner, without the order of what has none."""
+    return content.subscriptions, set(content.held), set(content.own_jobs), content.escl_offers
+
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_next_owner_sees_what_the_former_one_wrote(gateways):
+    one, two = gateways("one"), gateways("two")
+    assert await one.take(SCANNER) == Content()
+    await fill(one.store)
+    found = await two.take(SCANNER, 2)
+    assert as_sets(found) == as_sets(expected())
+    assert await two.store.subscriptions() == list(expected().subscriptions)
+    assert set(await two.store.held()) == set(expected().held)
+    assert await two.store.own_jobs() == [own_job("1", answered=1.25)]
+    assert await two.store.escl_offers() == [kept_offer(SCANNER)]
+    assert await two.store.finished(SCANNER) == [job(1)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_order_of_subscriptions_goes_on_with_the_next_owner(gateways):
+    one, two = gateways("one"), gateways("two")
+    await one.take(SCANNER)
+    for name in ("z", "y", "x"):
+        await one.store.save(subscription(name))
+    await two.take(SCANNER, 2)
+    await two.store.save(subscription("a"))
+    await two.store.save(subscription("z", expires_at=9.0))
+    three = await gateways("three").take(SCANNER, 3)
+    assert [one.identifier for one in three.subscriptions] == ["z", "y", "x", "a"]
+    assert three.subscriptions[0].expires_at == 9.0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_former_owner_is_fenced_and_told_once(gateways):
+    one, two = gateways("one"), gateways("two")
+    await one.take(SCANNER)
+    await fill(one.store)
+    await two.take(SCANNER, 2)
+    for write in (one.store.save(subscription("late")), one.store.hold(held("late")), one.store.add(job(9)),
+                  one.store.forget("a"), one.store.supersede(SCANNER, "1")):
+        with pytest.raises(Fenced, match=SCANNER):
+            await write
+    assert one.fenced == [SCANNER] and two.fenced == []
+    with pytest.raises(Fenced):
+        await one.store.begin_job(own_job("9"))
+    assert one.fenced == [SCANNER] and one.store.warning() is None
+    one.store.drop(SCANNER)
+    assert await one.store.subscriptions() == await one.store.held() == await one.store.own_jobs() == []
+    assert as_sets(await two.take(SCANNER, 3)) == as_sets(expected())
+    assert await two.store.finished(SCANNER) == [job(1)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_is_owned_again_is_read_again(gateways):
+    one, two = gateways("one"), gateways("two")
+    await one.take(SCANNER)
+    await one.store.save(subscription("a"))
+    await two.take(SCANNER, 2)
+    await two.store.save(subscription("b"))
+    with pytest.raises(Fenced):
+        await one.store.save(subscription("late"))
+    found = await one.take(SCANNER, 3)
+    assert [each.identifier for each in found.subscriptions] == ["a", "b"]
+    await one.store.save(subscription("c"))
+    assert [each.identifier for each in (await two.take(SCANNER, 4)).subscriptions] == ["a", "b", "c"]
+    assert one.fenced == [SCANNER]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_write_under_way_when_the_same_gateway_gets_a_new_token_is_not_lost(gateways):
+    one = gateways()
+    await one.take(SCANNER)
+    write = one.store.save(subscription("a"))
+    one.own(SCANNER, 2)  # before the server sees the write
+    await write
+    await one.store.retry()
+    assert one.fenced == []
+    assert [each.identifier for each in (await gateways("two").take(SCANNER, 3)).subscriptions] == ["a"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_while_the_server_does_not_answer_memory_goes_on_and_is_written_afterwards(gateways, redis_server, said):
+    one = gateways()
+    await one.take(SCANNER)
+    await one.take("other")
+    await fill(one.store)
+    redis_server.stop()
+    await one.store.save(subscription("c"))
+    assert f"{one.client.address.text}: no answer within 1 s. Meanwhile the gateway works from memory" in (
+        one.store.warning())
+    await one.store.forget("b")
+    await one.store.release(SCANNER, "b", held("b").notify_to)
+    await one.store.supersede(SCANNER, "1")
+    await one.store.add(job(2))
+    await one.store.add(attrs.evolve(job(1), finished=9.0))
+    await one.store.keep_escl_port(SCANNER, 8400)
+    await one.store.adopt(Adopted("urn:uuid:1", "found"))
+    with pytest.raises(ValueError, match="the name found is in use"):
+        await one.store.adopt(Adopted("urn:uuid:2", "found"))
+    assert await one.store.next_instance(50) == 50
+    assert await one.store.metadata_version(SCANNER, "x") == WALL
+    assert [each.job_id for each in await one.store.finished(SCANNER)] == ["2", "1"]
+    assert [each.identifier for each in await one.store.subscriptions()] == ["a", "c"]
+    assert await one.store.adopted() == [Adopted("urn:uuid:1", "found")]
+    assert await one.store.escl_ports() == {SCANNER: 8400}
+    redis_server.cont()
+    await until(lambda: one.store.warning() is None)
+    assert len([line for line in said if "works from memory" in line]) == 1
+    assert len([line for line in said if "the store is in use again" in line]) == 1
+    two = gateways("two")
+    found = await two.take(SCANNER, 2)
+    assert [each.identifier for each in found.subscriptions] == ["a", "c"] and found.held == (held(""),)
+    assert [(each.job_id, each.superseded) for each in await two.store.finished(SCANNER)] == [
+        ("1", True), ("2", False), ("1", False)]
+    assert await two.store.adopted() == [Adopted("urn:uuid:1", "found")]
+    assert await two.store.escl_ports() == {SCANNER: 8400}
+    assert await two.store.next_instance(7) == 51
+    assert await two.store.metadata_version(SCANNER, "x") == WALL
+
+
+@pytest_twisted.ensureDeferred
+async def test_finished_jobs_that_wait_are_bounded_by_the_history(gateways, redis_server):
+    one = gateways()
+    await one.take(SCANNER)
+    redis_server.stop()
+    for number in range(6):
+        await one.store.add(job(number))
+    assert [each.job_id for each in await one.store.finished(SCANNER)] == ["3", "4", "5"]
+    assert await one.store.finished(SCANNER, 0) == []
+    assert [each.job_id for each in await one.store.finished(SCANNER, 2)] == ["4", "5"]
+    redis_server.cont()
+    await until(lambda: one.store.warning() is None)
+    assert redis_server.command("LLEN", keys.done(SCANNER)) == 3
+    assert [each.job_id for each in await gateways("two").store.finished(SCANNER)] == ["3", "4", "5"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_everything_of_the_owned_scanners_is_written_to_a_server_that_has_lost_its_data(gateways, redis_server):
+    one = gateways()
+    await one.take(SCANNER)
+    await fill(one.store)
+    await one.store.adopt(Adopted("urn:uuid:1", "found"))
+    await one.store.keep_escl_port(SCANNER, 8400)
+    instance = await one.store.next_instance(1000)
+    for digest in "ab":
+        version = await one.store.metadata_version(SCANNER, digest)
+    redis_server.restart(keep=False)
+    one.own(SCANNER, 2)
+    await one.store.rewrite(SCANNER)
+    assert one.store.warning() is None
+    two = gateways("two")
+    assert as_sets(await two.take(SCANNER, 3)) == as_sets(expected())
+    assert await two.store.adopted() == [Adopted("urn:uuid:1", "found")]
+    assert await two.store.escl_ports() == {SCANNER: 8400}
+    assert await two.store.next_instance(7) == instance + 1
+    assert await two.store.metadata_version(SCANNER, "b") == version
+    assert await two.store.metadata_version(SCANNER, "c") == version + 1
+    assert await two.store.scanners() == [SCANNER]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_write_before_the_lease_is_renewed_in_the_new_era_waits(gateways, redis_server):
+    one = gateways()
+    await one.take(SCANNER)
+    await fill(one.store)
+    redis_server.restart(keep=False)
+    await one.store.save(subscription("c"))
+    assert "has not been renewed" in one.store.warning() and one.fenced == []
+    one.own(SCANNER, 2)
+    await one.store.retry()
+    assert one.store.warning() is None
+    assert [each.identifier for each in (await gateways("two").take(SCANNER, 3)).subscriptions] == ["b", "a", "c"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_adopted_scanners_are_not_forgotten_because_the_server_has_lost_them(gateways, redis_server):
+    one = gateways()
+    await one.store.adopt(Adopted("urn:uuid:1", "found"))
+    redis_server.restart(keep=False)
+    await until(lambda: one.store.warning() is None)
+    assert await one.store.adopted() == [Adopted("urn:uuid:1", "found")]
+    assert await gateways("two").store.adopted() == [Adopted("urn:uuid:1", "found")]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_name_given_by_another_gateway_meanwhile_stays(gateways, redis_server, said):
+    one, two = gateways("one"), gateways("two")
+    redis_server.stop()
+    await one.store.adopt(Adopted("urn:uuid:1", "found"))
+    redis_server.cont()
+    await two.store.adopt(Adopted("urn:uuid:2", "found"))
+    await one.store.retry()
+    assert await two.store.adopted() == [Adopted("urn:uuid:2", "found")]
+    assert any("another gateway has adopted another scanner under this name" in line for line in said)
+
+
+@pytest_twisted.ensureDeferred
+async def test_at_the_end_what_waits_is_written_or_named(gateways, redis_server, said):
+    one = gateways("one")
+    await one.take(SCANNER)
+    redis_server.stop()
+    await one.store.save(subscription("a"))
+    await one.store.close()
+    assert any(f"Lost from memory: changes of {SCANNER}" in line for line in said)
+    redis_server.cont()
+    two = gateways("two")
+    await two.take(SCANNER, 2)
+    two.store.save(subscription("b"))
+    await two.store.close()
+    assert "b" in [each.identifier for each in (await gateways("three").take(SCANNER, 3)).subscriptions]
+
+
+@pytest_twisted.ensureDeferred
+async def test_reading_a_scanner_fails_while_the_server_does_not_answer(gateways, redis_server):
+    one = gateways()
+    one.own(SCANNER)
+    redis_server.stop()
+    with pytest.raises(NotNow, match="no answer within 1 s"):
+        await one.store.take(SCANNER)
+    redis_server.cont()
+
+
+def nonsense(server):
+    server.command("HSET", keys.subscriptions(SCANNER), "a", "nonsense")
+
+
+def without_a_field(server):
+    value = json.loads(server.command("HGET", keys.held(SCANNER), "b"))
+    del value["manager"]
+    server.command("HSET", keys.held(SCANNER), "b", json.dumps(value))
+
+
+def of_another_type(server):
+    server.command("DEL", keys.own_jobs(SCANNER))
+    server.command("RPUSH", keys.own_jobs(SCANNER), "x")
+
+
+def too_deep(server):
+    server.command("SET", keys.offer(SCANNER), "[" * 100000)
+
+
+def not_text(server):
+    server.command("HSET", keys.subscriptions(SCANNER), b"\xff", b"\xff")
+
+
+def newer(server):
+    server.command("SET", keys.SCHEMA, "2.0")
+
+
+def of_another_program(server):
+    server.command("DEL", keys.SCHEMA)
+    server.command("HSET", keys.SCHEMA, "a", "b")
+
+
+DAMAGES = {nonsense: "subs cannot be read", without_a_field: "held cannot be read: the field 'manager' is missing",
+           of_another_type: "own-jobs cannot be read: WRONGTYPE", too_deep: "offer cannot be read",
+           not_text: "subs cannot be read", newer: "newer version of wsdgateway", of_another_program: "cannot be read"}
+
+
+def dump(server):
+    """The values of all keys with data of the scanner."""
+    with server.connect() as one:
+        return {key: one.dump(key) for key in one.keys("*") if not key.endswith(b":owner")}
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+@pytest_twisted.ensureDeferred
+async def test_damaged_and_newer_data_is_not_changed(gateways, redis_server, damage, said):
+    one, two = gateways("one"), gateways("two")
+    await one.take(SCANNER)
+    await fill(one.store)
+    damage(redis_server)
+    before = dump(redis_server)
+    with pytest.raises(Unreadable, match=DAMAGES[damage]):
+        await two.take(SCANNER, 2)
+    assert DAMAGES[damage].split(":")[0] in two.store.warning() and redis_server.url[13:] in two.store.warning()
+    assert len([line for line in said if DAMAGES[damage].split(":")[0] in line]) == 1
+    await two.store.save(subscription("new"))
+    await two.store.add(job(7))
+    await two.store.retry()
+    assert [each.identifier for each in await two.store.subscriptions()] == ["new"]
+    assert dump(redis_server) == before
+    two.store.drop(SCANNER)
+    assert two.store.warning() is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_fields_and_minor_versions_to_come_are_accepted(gateways, redis_server):
+    one = gateways("one")
+    await one.take(SCANNER)
+    await fill(one.store)
+    redis_server.command("SET", keys.SCHEMA, "1.7")
+    for key, field in ((keys.subscriptions(SCANNER), "a"), (keys.held(SCANNER), "b"), (keys.own_jobs(SCANNER), "1")):
+        value = json.loads(redis_server.command("HGET", key, field))
+        redis_server.command("HSET", key, field, json.dumps({**value, "later": [1]}))
+    assert as_sets(await gateways("two").take(SCANNER, 2)) == as_sets(expected())
+    assert redis_server.command("GET", keys.SCHEMA) == b"1.7"
+
+
+@pytest_twisted.ensureDeferred
+async def test_damaged_shared_data_is_an_error_and_not_changed(gateways, redis_server):
+    store = gateways().store
+    redis_server.command("SET", keys.SCHEMA, "1.0")
+    redis_server.command("HSET", keys.ADOPTED, "urn:uuid:1", "nonsense")
+    redis_server.command("SET", keys.VERSIONS, "x")
+    before = dump(redis_server)
+    for attempt in (store.adopted, lambda: store.adopt(Adopted("urn:uuid:2", "b")),
+                    lambda: store.metadata_version(SCANNER, "a"), store.escl_ports):
+        with pytest.raises(Unreadable, match="cannot be read"):
+            await attempt()
+    assert dump(redis_server) == before
+
+
+@pytest_twisted.ensureDeferred
+async def test_shared_data_of_a_newer_version_is_an_error(gateways, redis_server):
+    store = gateways().store
+    newer(redis_server)
+    for attempt in (store.adopted, lambda: store.next_instance(1), lambda: store.keep_escl_port("a", 1)):
+        with pytest.raises(Unreadable, match="newer version of wsdgateway"):
+            await attempt()
+    assert dump(redis_server).keys() == {keys.SCHEMA.encode()}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_finished_job_that_cannot_be_read_is_left_out(gateways, redis_server, said):
+    store = gateways().store
+    redis_server.command("RPUSH", keys.done(SCANNER), "nonsense")
+    gateways("two").own(SCANNER)
+    owner = gateways("three")
+    await owner.take(SCANNER, 2)
+    await owner.store.add(job(1))
+    await owner.store.supersede(SCANNER, "1")
+    for _ in range(2):
+        assert [each.superseded for each in await store.finished(SCANNER)] == [True]
+    assert redis_server.command("LINDEX", keys.done(SCANNER), 0) == b"nonsense"
+    assert len([line for line in said if "left out" in line]) == 2  # one for each gateway
+
+
+@pytest_twisted.ensureDeferred
+async def test_ends_of_subscriptions_are_kept_in_the_servers_time(gateways):
+    one, two = gateways("one"), gateways("two")
+    one.store.offset, two.store.offset = 100.0, -20.0
+    await one.take(SCANNER)
+    await one.store.save(subscription("a", expires_at=1000.0), held("a", expires_at=2000.0))
+    assert [each.expires_at for each in await one.store.subscriptions()] == [1000.0]
+    found = await two.take(SCANNER, 2)
+    assert (found.subscriptions[0].expires_at, found.held[0].expires_at) == (1120.0, 2120.0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_names_of_scanners_with_something_to_end_whoever_owns_them(gateways):
+    one, two = gateways("one"), gateways("two")
+    for name in ("a", "b", "c", "d"):
+        await one.take(name)
+    await one.store.save(subscription("s", scanner="b"))
+    await one.store.hold(held("", scanner="a"))
+    await one.store.begin_job(own_job("1", scanner="c"))
+    await one.store.add(job(1, "d"))
+    assert await two.store.scanners() == ["a", "b", "c"]
+    await one.store.remove("b")
+    await one.store.remove("d")
+    assert await two.store.scanners() == ["a", "c"]
+    assert await one.store.subscriptions() == [] and await two.store.finished("d") == []
+    await two.take("a", 2)
+    with pytest.raises(Fenced):
+        await one.store.remove("a")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_thousand_subscriptions(gateways, redis_server):
+    one, two = gateways("one"), gateways("two")
+    await one.take(SCANNER)
+    made = [subscription(str(number), tokens=()) for number in range(1000)]
+    for each in made[:-1]:
+        one.store.save(each)
+    await one.store.save(made[-1])
+    assert list((await two.take(SCANNER, 2)).subscriptions) == made
+    await two.store.rewrite(SCANNER)
+    assert redis_server.command("HLEN", keys.subscriptions(SCANNER)) == 1000
+    assert list((await one.take(SCANNER, 3)).subscriptions) == made

@@ -1,0 +1,311 @@
+"""The state machine that decides whether this gateway owns one scanner.
+
+One gateway at a time owns a scanner, by a lease at the shared server; the others follow. The machine receives what the
+server answers and returns commands (`bridge.cluster.commands`)::
+
+                       due                 acquired                alone
+     ┌► following ◄───────────► taking ─────────────► owning ◄───────────────► alone
+     │      │     refused,                            │    │   renewed,        │  │
+     │      │ stop  unanswered                        │    │   acquired        │  │
+     │      ▼                   leave, stop           │    │ lapsed, taken,    │  │
+     │   stopped           ┌──────────────────────────┘◄───│ newer             │  │
+     │      ▲              ▼                               ▼                   │  │
+     │      │ ended     leaving ───────────────────────► ending ◄──────────────┘  │
+     │      │ (stop)       │ ▲   lapsed, taken, newer      │                      │
+     └──────┴──────────────┘ └───────────────────────────  │ ─────────────────────┘
+     ▲      ended                        leave, stop       │ ended
+     └─────────────────────────────────────────────────────┘
+
+    stop: following ─► stopped, taking ─► withdrawing ─► stopped, with a Release if the scanner was acquired meanwhile.
+    begin_failed: owning, alone ─► following, with a Release. outdated: taking ─► following, with a Release.
+
+In `leaving` the gateway owns the scanner until it has ended what runs, then it is released. In `ending` it does not own
+it any more. In both, `stop` makes `stopped` the next state in place of `following`.
+
+- In `owning` and `alone` only `Lease.holds` says whether the gateway owns the scanner at this moment, because a process
+  that was stopped gets its inputs late.
+- An ownership that only the server knows of is never adopted: after a restart of the server from an old copy it may be
+  an old one. If it has this process's identifier, an answer was lost, and it is released (`unknown`).
+- An owner that the server has forgotten asks for the scanner again, by its lease that still runs (`reclaim`). It goes
+  on without a break if the new token is the next after its own: then nobody owned the scanner in between.
+- After a restart of the server nobody else gets the scanner in the grace. An owner that was alone goes on alone until
+  that is over, and then asks first.
+- `fenced` demotes nobody: an owner that the server has forgotten is fenced, too. The tick that follows decides.
+"""
+
+import enum
+from collections.abc import Callable
+
+from wsdgateway.bridge.cluster.candidates import Reach, delay, wished_for
+from wsdgateway.bridge.cluster.commands import Acquire, Begin, Check, Command, End, Regained, Release, Try, Why
+from wsdgateway.bridge.cluster.lease import Lease
+from wsdgateway.bridge.cluster.values import Acquired, Refused, View
+
+BEGIN_AGAIN = 5.0  # seconds between attempts to own a scanner whose data could not be read
+_NEVER = float("inf")
+
+
+class State(enum.Enum):
+    """What this gateway does for the scanner."""
+
+    FOLLOWING = "following"
+    TAKING = "taking"
+    WITHDRAWING = "withdrawing"
+    OWNING = "owning"
+    ALONE = "alone"
+    LEAVING = "leaving"
+    ENDING = "ending"
+    STOPPED = "stopped"
+
+
+_F, _T, _W, _O, _A, _L, _E, _S = State
+
+
+class Ownership:
+    """The ownership of one scanner as the gateway `me` (its identifier) sees it.
+
+    `seconds` is the length of a lease, `alone` whether the gateway may go on without the server. All times are boot
+    times in seconds; `sent` is when the request was sent whose answer an input is. `try_at` is the time of the last
+    `Try` that still counts, else infinite.
+    """
+
+    def __init__(self, scanner: str, me: str, lease: Lease, *, seconds: float, alone: bool) -> None:
+        self.scanner, self.state, self.lease, self.reach = scanner, State.FOLLOWING, lease, Reach()
+        self._me, self._seconds, self._may_be_alone = me, seconds, alone
+        self._former: str | None = None
+        self._free_since: float | None = None
+        self._not_before = float("-inf")
+        self.try_at = _NEVER
+        self._settled_at = float("-inf")
+        self._is_asking = False
+        self._is_stopping = False
+
+    # Inputs.
+
+    def answered(self, view: View, sent: float, now: float, trusted_from: float = float("-inf")) -> list[Command]:
+        """Handle the answer to a tick. Until `trusted_from` the server's clock is not to be trusted."""
+        if sent < self._settled_at:
+            return []
+        event = self._seen(view, now, trusted_from)
+        if event == "renewed":
+            self.lease.grant(self.lease.token, sent, self._seconds)
+            if self.state in (_O, _A) and self._is_wanted_elsewhere(view, now):
+                return self._input("renewed") + self._input("leave", Why.HANDED_OVER)
+        elif event in ("grace", "reclaim") and self._may_be_alone and view.grace > 0.0:
+            self.lease.go_on_alone(sent)
+        elif event == "unknown":
+            return self._input(event, view.owners[self.scanner].token)
+        elif event == "free":
+            return self._input(event) + self._plan(view, now, trusted_from)
+        elif event == "taken":
+            self._former = view.owners[self.scanner].identifier
+        return self._input(event)
+
+    def unanswered(self, sent: float) -> list[Command]:
+        """Handle that a tick failed, because the server cannot serve."""
+        self._forget_plan()
+        if sent < self._settled_at or self.state not in (_O, _A, _L):
+            return []
+        if self._may_be_alone:
+            self.lease.go_on_alone(sent)
+        return self._input("alone") if self.lease.is_alone else []
+
+    def due(self, now: float) -> list[Command]:
+        """Handle that the time of `Try` has come."""
+        if now < self.try_at:
+            return []
+        self._forget_plan()
+        return self._input("due")
+
+    def acquired(self, outcome: Acquired, sent: float, now: float) -> list[Command]:
+        """Handle that the server has made this gateway the owner."""
+        self._settle(now)
+        is_next = outcome.token == self.lease.token + 1 and self.lease.holds()
+        if self.state is _T or (self.state in (_O, _A) and is_next):
+            self.lease.grant(outcome.token, sent, self._seconds)
+            self._former = self._me
+            if self.lease.holds():
+                return self._input("acquired", outcome.token)
+        return self._input("outdated", outcome.token)
+
+    def refused(self, outcome: Refused, now: float) -> list[Command]:
+        """Handle that the server has not made this gateway the owner."""
+        self._settle(now)
+        if outcome.owner is None or outcome.owner.identifier == self._me:
+            return self._input("refused")
+        self._former = outcome.owner.identifier
+        return self._input("beaten")
+
+    def not_acquired(self, now: float) -> list[Command]:
+        """Handle that the server did not answer `Acquire`."""
+        self._settle(now)
+        return self._input("refused")
+
+    def fenced(self) -> list[Command]:
+        """Handle that the server has refused a write."""
+        return self._input("fenced")
+
+    def newer(self, token: int) -> list[Command]:
+        """Handle that another gateway says that it owns, or knows an owner, by this token."""
+        return self._input("newer") if token > self.lease.token else []
+
+    def ended(self) -> list[Command]:
+        """Handle that the scanner is no longer served, after `End`."""
+        return self._input("ended")
+
+    def begin_failed(self, now: float) -> list[Command]:
+        """Handle that the scanner could not be served after `Begin`; then nothing is to be ended."""
+        self._not_before = now + BEGIN_AGAIN
+        return self._input("begin_failed")
+
+    def stop(self, why: Why) -> list[Command]:
+        """End the ownership for good."""
+        self._is_stopping = True
+        return self._input("stop", why)
+
+    # What the inputs mean.
+
+    def _seen(self, view: View, now: float, trusted_from: float) -> str:
+        """The event that a view is, as seen from the present state."""
+        owner, is_mine = view.owners.get(self.scanner), self.state in (_O, _A, _L)
+        if is_mine and self.scanner in view.renewed:
+            return "renewed"
+        if owner is not None and owner.identifier == self._me:
+            return "idle" if is_mine and owner.token == self.lease.token else "unknown"
+        if owner is not None:
+            return "taken"
+        if not is_mine:
+            return "free"
+        if not self.lease.holds():
+            return "lapsed"
+        if self.lease.is_valid or (view.grace <= 0.0 and now >= trusted_from):
+            return "reclaim"
+        return "grace"
+
+    def _is_wanted_elsewhere(self, view: View, now: float) -> bool:
+        wished = wished_for(view, self.scanner)
+        if wished is not None:
+            return wished.identifier != self._me
+        return self.reach.gives_up(view, self.scanner, self._me, now)
+
+    def _plan(self, view: View, now: float, trusted_from: float) -> list[Command]:
+        """Plan the attempt to own a scanner that nobody owns, in its place among those of the other gateways."""
+        if self.state is not _F:
+            return []
+        if self._free_since is None or view.grace > 0.0:
+            self._free_since = now + view.grace
+        wait = delay(view, self.scanner, self._me, self._former)
+        self.try_at = max(self._free_since + wait, trusted_from, self._not_before)
+        return self.due(now) or [Try(self.try_at)]
+
+    def _forget_plan(self) -> None:
+        self._free_since, self.try_at = None, _NEVER
+
+    def _settle(self, now: float) -> None:
+        """Note the end of an Acquire: a tick that was sent before does not tell what it has changed."""
+        self._settled_at, self._is_asking = now, False
+
+    def _input(self, event: str, *argument: object) -> list[Command]:
+        entry = _TABLE.get((self.state, event))
+        if entry is None:
+            return []
+        self.state, act = entry
+        if self.state is _F and self._is_stopping:
+            self.state = _S
+        return act(self, *argument)
+
+    # Actions.
+
+    def _nothing(self, *_: object) -> list[Command]:
+        return []
+
+    def _ignore_plan(self, *_: object) -> list[Command]:
+        self._forget_plan()
+        return []
+
+    def _ask(self) -> list[Command]:
+        if self._is_asking:
+            return []
+        self._is_asking = True
+        return [Acquire(self.lease.token, self.lease.is_valid)]
+
+    def _begin(self, token: int) -> list[Command]:
+        self.reach.reached(self._settled_at)
+        return [Begin()]
+
+    def _go_on(self, token: int) -> list[Command]:
+        return [Regained()]
+
+    def _give_back(self, token: int) -> list[Command]:
+        self._forget_plan()
+        return [Release(token), Check()]
+
+    def _give_back_own(self) -> list[Command]:
+        self.lease.end()
+        self.reach.ended()
+        return [Release(self.lease.token), Check()]
+
+    def _give_back_and_lose(self, token: int) -> list[Command]:
+        return [Release(token), *self._lose()]
+
+    def _lose(self, *_: object) -> list[Command]:
+        self.lease.end()
+        self.reach.ended()
+        return [End(Why.LOST)]
+
+    def _lose_while_ending(self) -> list[Command]:
+        self.lease.end()
+        self.reach.ended()
+        return []
+
+    def _hand_over(self, why: Why) -> list[Command]:
+        return [End(why)]
+
+    def _check(self) -> list[Command]:
+        return [Check()]
+
+
+# (state, event): (next state, action)
+_TABLE: dict[tuple[State, str], tuple[State, Callable[..., list[Command]]]] = {
+    (_F, "free"): (_F, Ownership._nothing),
+    (_F, "taken"): (_F, Ownership._ignore_plan),
+    (_F, "unknown"): (_F, Ownership._give_back),
+    (_F, "due"): (_T, Ownership._ask),
+    (_F, "outdated"): (_F, Ownership._give_back),
+    (_F, "stop"): (_S, Ownership._ignore_plan),
+    (_T, "acquired"): (_O, Ownership._begin),
+    (_T, "outdated"): (_F, Ownership._give_back),
+    (_T, "refused"): (_F, Ownership._nothing),
+    (_T, "beaten"): (_F, Ownership._nothing),
+    (_T, "stop"): (_W, Ownership._nothing),
+    (_W, "outdated"): (_S, Ownership._give_back),
+    (_W, "refused"): (_S, Ownership._nothing),
+    (_W, "beaten"): (_S, Ownership._nothing),
+    (_S, "outdated"): (_S, Ownership._give_back),
+    (_O, "alone"): (_A, Ownership._nothing),
+    (_A, "renewed"): (_O, Ownership._nothing),
+    (_A, "acquired"): (_O, Ownership._go_on),
+    (_O, "acquired"): (_O, Ownership._go_on),
+    (_L, "renewed"): (_L, Ownership._nothing),
+    (_L, "outdated"): (_L, Ownership._give_back),
+    (_L, "taken"): (_E, Ownership._lose_while_ending),
+    (_L, "lapsed"): (_E, Ownership._lose_while_ending),
+    (_L, "newer"): (_E, Ownership._lose_while_ending),
+    (_L, "ended"): (_F, Ownership._give_back_own),
+    (_E, "outdated"): (_E, Ownership._give_back),
+    (_E, "ended"): (_F, Ownership._check),
+}
+for _owner in (_O, _A):
+    _TABLE |= {
+        (_owner, "reclaim"): (_owner, Ownership._ask),
+        (_owner, "outdated"): (_E, Ownership._give_back_and_lose),
+        (_owner, "beaten"): (_E, Ownership._lose),
+        (_owner, "unknown"): (_owner, Ownership._give_back),
+        (_owner, "taken"): (_E, Ownership._lose),
+        (_owner, "lapsed"): (_E, Ownership._lose),
+        (_owner, "newer"): (_E, Ownership._lose),
+        (_owner, "fenced"): (_owner, Ownership._check),
+        (_owner, "leave"): (_L, Ownership._hand_over),
+        (_owner, "stop"): (_L, Ownership._hand_over),
+        (_owner, "begin_failed"): (_F, Ownership._give_back_own),
+    }

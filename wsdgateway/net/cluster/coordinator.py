@@ -1,0 +1,301 @@
+"""Takes part in the cluster: registers this gateway at the shared server, renews its leases, and takes scanners.
+
+One tick each quarter of a lease does that for all scanners. The next one is sent earlier if another gateway rings the
+bell, or when the lease of another gateway has just run out.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from wsdgateway.bridge.cluster.commands import Why
+from wsdgateway.bridge.cluster.lease import Leases
+from wsdgateway.bridge.cluster.ownership import Ownership
+from wsdgateway.bridge.cluster.serverclock import ServerClock
+from wsdgateway.bridge.cluster.values import NO_TOKEN, Registration, View
+from wsdgateway.net.cluster.knowledge import Knowledge, KnownOwnership
+from wsdgateway.net.cluster.ownedscanner import Composition, OwnedScanner
+from wsdgateway.net.cluster.ownerwaits import OwnerWaits
+from wsdgateway.net.cluster.sections import SectionComparison
+from wsdgateway.net.cluster.serverstate import ServerState, ServerWatch
+from wsdgateway.net.transport.tasks import Tasks
+from wsdgateway.storage.coordination import ICoordination, NameTaken, NotNow
+
+TICKS = 4  # in a lease
+LONGEST_RETRY = 1.0  # seconds between ticks while the server cannot be reached
+SHORTEST_PAUSE = 0.05  # seconds between two ticks
+AFTER_LEASE = 0.05  # seconds after the end of a foreign lease at which this gateway looks whether the scanner is free
+NAME_PATIENCE = 1.0  # seconds beyond a lease after which a gateway with the same name is not its own earlier process
+
+
+class CannotMove(Exception):
+    """A scanner cannot be moved; the text says why."""
+
+
+class Coordinator:
+    """The part of this gateway in the cluster.
+
+    `registration` returns this gateway as it is now, without `unreachable`. `leases` are the leases that the data plane
+    looks at. `lease` is the length of a lease in seconds, `alone` whether owners go on without the server,
+    `stop_timeout` the time in seconds for requests that run when a scanner is handed over.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, coordination: ICoordination, leases: Leases, composition: Composition, *,
+                 registration: Callable[[], Registration], boot_time: Callable[[], float], lease: float, alone: bool,
+                 stop_timeout: float) -> None:
+        self._reactor, self._coordination, self._leases = reactor, coordination, leases
+        self._composition, self._registration, self._boot_time = composition, registration, boot_time
+        self._lease, self._alone, self._stop_timeout = lease, alone, stop_timeout
+        self._identifier = registration().identifier
+        self._scanners: dict[str, OwnedScanner] = {}
+        self._waits = OwnerWaits(reactor, self.find)
+        self._server = ServerWatch(boot_time)
+        self._clock = ServerClock(lease)
+        self._sections = SectionComparison()
+        self._tasks = Tasks("the cluster")
+        self._timer: IDelayedCall | None = None
+        self._is_ticking = False
+        self._phase = "new"  # new ─► running ─► leaving ─► stopped
+        self._sent = float("-inf")
+        self._name_taken_since: float | None = None
+        self._known = Knowledge(self._identifier, lease, boot_time, self._server)
+        coordination.listen(self.check)
+
+    # Life.
+
+    def start(self) -> None:
+        """Take part; the first tick is sent at once."""
+        self._phase = "running"
+        self.adjust()
+        self.check()
+
+    def adjust(self) -> None:
+        """Take over the scanners of the registration, after the configuration was read again."""
+        sections = self._registration().sections
+        for name in sections:
+            if name not in self._scanners:
+                self._scanners[name] = self._owned_scanner(name)
+        for name in [name for name in self._scanners if name not in sections]:
+            self._tasks.run(self._remove(name))
+        self.check()
+
+    async def stop(self, hand_over: bool) -> None:
+        """End all ownerships, release the scanners, and end the registration.
+
+        With `hand_over` other gateways go on, and take each scanner as soon as it is released.
+        """
+        if self._phase != "running":
+            return
+        self._phase = "leaving"
+        # Others must know that this gateway takes nothing any more before it releases anything.
+        await self._tick_now()
+        why = Why.HANDED_OVER if hand_over else Why.STOPPED
+        stopping = [Deferred.fromCoroutine(scanner.stop(why)) for scanner in self._scanners.values()]
+        for stopped in stopping:
+            await stopped
+        self._phase = "stopped"
+        self._waits.stop()
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        await self._tasks.idle()  # a tick that arrives after `leave` would register the gateway again
+        try:
+            await self._coordination.leave(self._identifier)
+        except NotNow as error:
+            self.log.debug("the registration ends when it runs out: {error}", error=error)
+
+    # What others of this gateway ask.
+
+    @property
+    def view(self) -> View | None:
+        """The answer to the last tick that was answered; None before that."""
+        return self._known.view
+
+    @property
+    def redis_state(self) -> ServerState:
+        """Whether the server answers, and since when."""
+        return self._server.state
+
+    @property
+    def differing_sections(self) -> frozenset[tuple[str, str]]:
+        """The scanners whose section differs at another gateway, each with the name of that gateway."""
+        return self._sections.differing
+
+    def find(self, scanner: str) -> Registration | None:
+        """The gateway to which requests for a scanner go now: its owner, if it serves the scanner; else None.
+
+        While the server cannot be reached, that is the last owner that is known.
+        """
+        owned = self._scanners.get(scanner)
+        if owned is not None and owned.is_here:
+            return self._own_registration()
+        return self._known.owner(scanner)
+
+    def wait_for_owner(self, scanner: str, seconds: float) -> Deferred[Registration | None]:
+        """Fires with what `find` returns as soon as that is not None; with None after `seconds`.
+
+        Fires with None at once if `ownerwaits.MAX_WAITING` requests wait already.
+        """
+        return self._waits.wait(scanner, seconds)
+
+    def ownerships(self) -> list[KnownOwnership]:
+        """What this gateway knows of the ownership of each scanner, for people and metrics."""
+        name = self._registration().name
+        return [self._known.ownership(owned.machine, name) for owned in self._scanners.values()]
+
+    def is_last(self) -> bool:
+        """True if no other gateway is registered, as far as this one knows."""
+        return not self._known.others()
+
+    # What others of this gateway report.
+
+    def check(self) -> None:
+        """Send a tick as soon as that is allowed."""
+        self._tick_at(self._sent + SHORTEST_PAUSE)
+
+    def demote(self, scanner: str, token: int) -> None:
+        """Handle the hint of another gateway that an ownership by `token` is known. It only ever ends ownerships."""
+        owned = self._scanners.get(scanner)
+        if owned is not None and token > owned.machine.lease.token:
+            owned.carry_out(owned.machine.newer(token))
+            self.check()
+
+    def fenced(self, scanner: str) -> None:
+        """Handle that the server has refused a write for a scanner."""
+        self._composition.fenced()
+        owned = self._scanners.get(scanner)
+        if owned is not None:
+            owned.carry_out(owned.machine.fenced())
+
+    def reached(self, scanner: str, is_reached: bool) -> None:
+        """Handle that an owned scanner was reached, or could not be reached."""
+        owned = self._scanners.get(scanner)
+        if owned is not None and owned.is_served:
+            (owned.machine.reach.reached if is_reached else owned.machine.reach.failed)(self._boot_time())
+
+    async def move(self, scanner: str, gateway: str) -> None:
+        """Ask the owner of a scanner to hand it over to a gateway.
+
+        Raises `CannotMove`, or `NotNow` if the server cannot serve.
+        """
+        if scanner not in self._scanners:
+            raise CannotMove(f"{scanner}: there is no scanner with this name")
+        gateways = self._known.gateways
+        target = next((registered for registered in gateways if registered.name == gateway), None)
+        if target is None:
+            names = ", ".join(sorted(registered.name for registered in gateways))
+            raise CannotMove(f"{gateway}: must be the name of a running gateway: {names or 'none is known'}")
+        if scanner not in target.sections:
+            raise CannotMove(f"{scanner}: the gateway {gateway} is not configured for this scanner")
+        await self._coordination.wish(scanner, gateway)
+        self.check()
+
+    # Ticks.
+
+    def _tick_at(self, at: float) -> None:
+        """Send the next tick at a boot time, unless one is sent earlier."""
+        if self._phase in ("new", "stopped"):
+            return
+        after = max(0.0, at - self._boot_time())
+        if self._timer is not None and self._timer.active():
+            if self._timer.getTime() <= self._reactor.seconds() + after:
+                return
+            self._timer.cancel()
+        self._timer = self._reactor.callLater(after, lambda: self._tasks.run(self._tick()))
+
+    async def _tick_now(self) -> None:
+        if self._is_ticking:
+            await self._tasks.idle()
+        await self._tick()
+
+    async def _tick(self) -> None:
+        if self._is_ticking:  # the one that runs sees to the next
+            return
+        self._is_ticking = True
+        try:
+            await self._tick_once()
+        finally:
+            self._is_ticking = False
+        self._waits.look()
+
+    async def _tick_once(self) -> None:
+        sent = self._sent = self._boot_time()
+        own = self._own_registration()
+        renewals = {name: owned.renewal for name, owned in self._scanners.items() if owned.renewal != NO_TOKEN}
+        try:
+            view = await self._coordination.tick(own, self._lease, renewals, list(self._scanners))
+        except NameTaken:
+            self._tick_at(sent + self._period)
+            self._handle_name_taken(own.name)
+        except NotNow as error:
+            self._tick_at(sent + min(self._period, LONGEST_RETRY))
+            if self._server.failed(str(error)):
+                self._composition.changed()
+            for owned in list(self._scanners.values()):
+                owned.carry_out(owned.machine.unanswered(sent))
+        else:
+            self._handle_view(view, own, sent)
+
+    def _handle_view(self, view: View, own: Registration, sent: float) -> None:
+        self._name_taken_since = None
+        now = self._boot_time()
+        is_news = self._server.answered()
+        is_news = self._known.seen(view, now) or is_news
+        self._clock.observe(view.time, sent, now)
+        self._sections.compare(own, view)
+        foreign = [owner.remaining for owner in view.owners.values() if owner.identifier != self._identifier]
+        self._tick_at(min([sent + self._period, *(now + remaining + AFTER_LEASE for remaining in foreign)]))
+        for owned in list(self._scanners.values()):
+            owned.carry_out(owned.machine.answered(view, sent, now, self._clock.trusted_from))
+        if is_news:
+            self._composition.changed()
+
+    def _handle_name_taken(self, name: str) -> None:
+        now = self._boot_time()
+        if self._name_taken_since is None:
+            self._name_taken_since = now
+            self.log.warn("[cluster] name: another gateway is registered as {name}; waiting, since that may be an "
+                          "earlier process of this one", name=name)
+        elif now - self._name_taken_since > self._lease + NAME_PATIENCE:
+            self._composition.name_taken(f"[cluster] name: must be unique, but another gateway that runs is named "
+                                         f"{name}; give this one another name")
+
+    @property
+    def _period(self) -> float:
+        return self._lease / TICKS
+
+    # What is known.
+
+    def _own_registration(self) -> Registration:
+        now = self._boot_time()
+        unreachable = frozenset(name for name, owned in self._scanners.items()
+                                if owned.machine.reach.is_unreachable(now))
+        own = attrs.evolve(self._registration(), unreachable=unreachable)
+        return own if self._phase == "running" else attrs.evolve(own, sections={})
+
+    # Scanners.
+
+    def _owned_scanner(self, name: str) -> OwnedScanner:
+        machine = Ownership(name, self._identifier, self._leases.of(name), seconds=self._lease, alone=self._alone)
+        return OwnedScanner(
+            self._reactor, self._coordination, machine, attrs.evolve(self._composition, changed=self._changed),
+            identifier=self._identifier, lease=self._lease, boot_time=self._boot_time, stop_timeout=self._stop_timeout,
+            check=self.check, owner_name=self._known.owner_name)
+
+    async def _remove(self, name: str) -> None:
+        others = any(name in gateway.sections for gateway in self._known.others())
+        owned = self._scanners[name]
+        await owned.stop(Why.HANDED_OVER if others else Why.STOPPED)
+        if self._scanners.get(name) is owned:
+            del self._scanners[name]
+            self._leases.forget(name)
+            self.adjust()  # it may have been configured again meanwhile
+
+    def _changed(self) -> None:
+        self._waits.look()
+        self._composition.changed()

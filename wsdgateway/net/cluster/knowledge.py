@@ -1,0 +1,84 @@
+"""What this gateway knows of the cluster: the answer to its last tick, and how old that is."""
+
+from collections.abc import Callable
+
+import attrs
+
+from wsdgateway.bridge.cluster.lease import BELIEVED
+from wsdgateway.bridge.cluster.ownership import Ownership, State
+from wsdgateway.bridge.cluster.values import NO_TOKEN, Owner, Registration, View
+from wsdgateway.net.cluster.serverstate import ServerWatch
+
+
+@attrs.frozen
+class KnownOwnership:
+    """What this gateway knows of the ownership of a scanner.
+
+    `state` is what it does itself; "ending" and "withdrawing" are told as "leaving". `owner` is the name of the owner,
+    None if there is none or it is unknown. `lease_age` is how long ago the lease was renewed, in seconds.
+    """
+
+    scanner: str
+    state: str
+    owner: str | None
+    token: int
+    lease_age: float | None
+
+
+class Knowledge:
+    """The last view of the gateway `me` (its identifier). `lease` is the length of a lease in seconds."""
+
+    def __init__(self, me: str, lease: float, boot_time: Callable[[], float], server: ServerWatch) -> None:
+        self._me, self._lease, self._boot_time, self._server = me, lease, boot_time, server
+        self._received = float("-inf")
+        self.view: View | None = None
+
+    def seen(self, view: View, now: float) -> bool:
+        """Note the answer to a tick. True if gateways or owners have changed."""
+        former, self.view, self._received = self.view, view, now
+        return former is None or (former.gateways, _tokens(former)) != (view.gateways, _tokens(view))
+
+    @property
+    def gateways(self) -> tuple[Registration, ...]:
+        """The registered gateways, as far as they are known."""
+        return () if self.view is None else self.view.gateways
+
+    def others(self) -> list[Registration]:
+        """The registered gateways without this one."""
+        return [gateway for gateway in self.gateways if gateway.identifier != self._me]
+
+    def owner(self, scanner: str) -> Registration | None:
+        """The other gateway that owns a scanner. While the server cannot be reached, its lease counts as renewed."""
+        owner = self._foreign_owner(scanner)
+        return None if owner is None else next(
+            (gateway for gateway in self.gateways if gateway.identifier == owner.identifier), None)
+
+    def owner_name(self, scanner: str) -> str | None:
+        """The name of the other gateway that owns a scanner."""
+        gateway = self.owner(scanner)
+        return None if gateway is None else gateway.name
+
+    def ownership(self, machine: Ownership, own_name: str) -> KnownOwnership:
+        """What is known of the ownership of a scanner. `own_name` is the name of this gateway."""
+        state, lease, now = machine.state, machine.lease, self._boot_time()
+        if state in (State.OWNING, State.ALONE, State.LEAVING) and lease.holds():
+            told = State.ALONE.value if state is State.OWNING and lease.is_alone else state.value
+            age = now - (lease.valid_until - BELIEVED * self._lease)
+            return KnownOwnership(machine.scanner, told, own_name, lease.token, max(0.0, age))
+        told = (State.LEAVING if state in (State.ENDING, State.WITHDRAWING) else state).value
+        owner = self._foreign_owner(machine.scanner)
+        if owner is None:
+            return KnownOwnership(machine.scanner, told, None, NO_TOKEN, None)
+        age = self._lease - owner.remaining + now - self._received
+        return KnownOwnership(machine.scanner, told, self.owner_name(machine.scanner), owner.token, max(0.0, age))
+
+    def _foreign_owner(self, scanner: str) -> Owner | None:
+        owner = None if self.view is None else self.view.owners.get(scanner)
+        if owner is None or owner.identifier == self._me:
+            return None
+        has_expired = self._boot_time() > self._received + owner.remaining
+        return None if has_expired and self._server.state.is_reachable else owner
+
+
+def _tokens(view: View) -> dict[str, int]:
+    return {scanner: owner.token for scanner, owner in view.owners.items()}

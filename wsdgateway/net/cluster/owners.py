@@ -1,0 +1,23 @@
+"""The owners of scanners as the peer link sees them; the coordinator knows them."""
+
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from wsdgateway.bridge.cluster.values import Registration
+
+
+class Owners(Protocol):
+    """Knows which gateway owns each scanner."""
+
+    def find(self, scanner: str) -> Registration | None:
+        """The gateway that owns the scanner, as far as is known, this one included; None if none does."""
+
+    def wait_for_owner(self, scanner: str, seconds: float) -> Deferred[Registration | None]:
+        """Fires with the owner as soon as there is one, or with None after so many seconds. It can be cancelled."""
+
+    def demote(self, scanner: str, token: int) -> None:
+        """Note that some gateway owns the scanner by that fencing token.
+
+        If the token of this gateway is smaller, it stops owning the scanner. Nothing else follows from the token.
+        """

@@ -1,0 +1,95 @@
+"""The bell: a channel of the server by which gateways tell each other to look at the server's state at once.
+
+It is a hint and nothing hangs on it: a message may be lost while the connection is down. So each new connection counts
+as a ring, after the server has confirmed it.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from wsdgateway.storage.coordination import DEADLINE
+from wsdgateway.storage.redis import keys
+from wsdgateway.storage.redis.address import ServerAddress
+from wsdgateway.storage.redis.connecting import ERRORS, Server
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0  # seconds between attempts to connect
+PING_AFTER = 5.0  # seconds of silence; a server that does not answer the ping within the deadline counts as gone
+
+
+class Bell:
+    """A thread that waits for rings, with a connection of its own."""
+
+    def __init__(self, reactor: Any, address: ServerAddress) -> None:
+        self._reactor = reactor
+        self._server = Server(address)
+        self._has_sentinels = address.master_name is not None
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._rung: Callable[[bytes], None] | None = None
+        self._ended: Deferred[None] = Deferred()
+        self._timer: Any = None
+
+    def listen(self, rung: Callable[[bytes], None]) -> None:
+        """Calls `rung` with the message of each ring from now on, and with an empty one after each new connection."""
+        self._rung = rung
+        if self._thread is None and not self._closing.is_set():
+            self._thread = threading.Thread(target=self._work, name="redis-bell", daemon=True)
+            self._thread.start()
+
+    def close(self) -> Deferred[None]:
+        """Ends the thread; fires when it has ended, or after `DEADLINE` at the latest."""
+        if self._closing.is_set():
+            return self._ended
+        self._closing.set()
+        if self._thread is None:
+            self._ended.callback(None)
+        else:
+            self._timer = self._reactor.callLater(DEADLINE, self._thread_ended)
+            self._server.break_off()
+        return self._ended
+
+    def _thread_ended(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        if not self._ended.called:
+            self._ended.callback(None)
+
+    def _ring(self, message: bytes) -> None:
+        if self._rung is not None and not self._closing.is_set():
+            self._rung(message)
+
+    def _work(self) -> None:
+        """The thread."""
+        pause = FIRST_PAUSE
+        while not self._closing.is_set():
+            with suppress(*ERRORS):
+                for message in self._messages():
+                    pause = FIRST_PAUSE
+                    self._reactor.callFromThread(self._ring, message)
+            self._server.disconnect()
+            self._closing.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        self._reactor.callFromThread(self._thread_ended)
+
+    def _messages(self) -> Any:
+        """Yields the messages until the connection ends. Raises errors of redis-py and `OSError`."""
+        subscription = self._server.redis().pubsub()
+        subscription.subscribe(keys.BELL)
+        has_been_pinged = True  # as good as a ping: the confirmation is awaited
+        while not self._closing.is_set():
+            found = subscription.get_message(timeout=DEADLINE if has_been_pinged else PING_AFTER)
+            if found is None:
+                if has_been_pinged:
+                    return
+                subscription.ping()
+                has_been_pinged = True
+                continue
+            has_been_pinged = False
+            if found["type"] == "subscribe":
+                yield b""
+            elif found["type"] == "message":
+                yield found["data"]

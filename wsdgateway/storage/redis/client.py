@@ -1,0 +1,179 @@
+"""The client of the Redis server: commands run in threads, and each has an answer or an error within the deadline.
+
+A `RedisConnection` is one thread with one connection to the server, which runs its commands in order. Work that must
+not wait for other work, such as the renewal of leases, has a connection of its own.
+
+The deadline holds for a command as a whole: its time in the queue, connecting, and an answer that comes byte by byte.
+When it passes, the caller gets `NotNow`, and the connection is closed, so that the late answer is never taken for that
+of the next command (redis-py issue 2663).
+"""
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from redis import DataError
+from twisted.internet.defer import Deferred, DeferredList, fail
+from twisted.python.failure import Failure
+
+from wsdgateway.storage.coordination import DEADLINE, NotNow
+from wsdgateway.storage.redis.address import ServerAddress
+from wsdgateway.storage.redis.bell import Bell
+from wsdgateway.storage.redis.connecting import ERRORS, Server, ends_connection, not_now
+from wsdgateway.storage.store import StoreError
+
+MAX_WAITING = 1000  # commands of one connection that have no answer yet
+
+T = TypeVar("T")
+
+
+class _Job(Generic[T]):
+    """A command on its way. `is_late` becomes true when its deadline passes; guarded by the connection's lock."""
+
+    def __init__(self, command: Callable[[Any], T], started: float) -> None:
+        self.command = command
+        self.started = started
+        self.is_late = False
+        self.answered: Deferred[T] = Deferred()
+        self.timer: Any = None
+
+
+class RedisConnection:
+    """A thread with a connection to the server. `observe` is called with the seconds that each command took."""
+
+    def __init__(self, reactor: Any, address: ServerAddress, name: str, observe: Callable[[float], None]) -> None:
+        self._reactor = reactor
+        self._address = address
+        self._observe = observe
+        self._server = Server(address)
+        self._name = name
+        self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        self._unanswered: set[_Job[Any]] = set()
+        self._lock = threading.Lock()
+        self._running: _Job[Any] | None = None
+        self._thread: threading.Thread | None = None
+        self._ended: Deferred[None] | None = None
+
+    def run(self, command: Callable[[Any], T]) -> Deferred[T]:
+        """Calls `command` with a `redis.Redis` in the thread, and returns its result.
+
+        The Deferred fails with `NotNow` if there is no answer within `DEADLINE`, if the server cannot serve, or if
+        `MAX_WAITING` commands wait already; with any other exception that `command` raises. `command` may send
+        several commands to the server, but must not keep the `redis.Redis`.
+        """
+        if self._ended is not None:
+            return fail(NotNow(f"{self._address.text}: the connection is closed"))
+        if len(self._unanswered) >= MAX_WAITING:
+            return fail(NotNow(f"{self._address.text}: {MAX_WAITING} commands wait for an answer already"))
+        job = _Job(command, self._reactor.seconds())
+        self._unanswered.add(job)
+        job.timer = self._reactor.callLater(DEADLINE, self._deadline, job)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name=f"redis-{self._name}", daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+        return job.answered
+
+    def close(self) -> Deferred[None]:
+        """Runs what waits, within its deadline, and ends the thread and its connection.
+
+        Fires when they have ended, or after `DEADLINE` at the latest.
+        """
+        if self._ended is None:
+            self._ended = Deferred()
+            self._jobs.put(None)
+            if self._thread is None:
+                self._ended.callback(None)
+            else:
+                self._timer = self._reactor.callLater(DEADLINE, self._end_now)
+        waiting: Deferred[None] = Deferred()
+        self._ended.addCallback(lambda _: waiting.callback(None))
+        return waiting
+
+    def _end_now(self) -> None:
+        self._server.break_off()
+        if self._ended is not None and not self._ended.called:
+            self._ended.callback(None)
+
+    def _thread_ended(self) -> None:
+        if self._timer.active():
+            self._timer.cancel()
+            self._end_now()
+
+    def _deadline(self, job: _Job[Any]) -> None:
+        with self._lock:
+            job.is_late = True
+            if self._running is job:
+                self._server.break_off()
+        self._answer(job, Failure(NotNow(f"{self._address.text}: no answer within {DEADLINE:g} s")))
+
+    def _answer(self, job: _Job[Any], result: Any) -> None:
+        if job not in self._unanswered:
+            return
+        self._unanswered.discard(job)
+        if job.timer.active():
+            job.timer.cancel()
+        self._observe(self._reactor.seconds() - job.started)
+        job.answered.callback(result)
+
+    def _work(self) -> None:
+        """The thread."""
+        while (job := self._jobs.get()) is not None:
+            with self._lock:
+                if job.is_late:
+                    continue
+                self._running = job
+            result = self._result(job)
+            with self._lock:
+                self._running = None
+                is_late = job.is_late
+            if is_late:
+                self._server.disconnect()
+            else:
+                self._reactor.callFromThread(self._answer, job, result)
+        self._server.disconnect()
+        self._reactor.callFromThread(self._thread_ended)
+
+    def _result(self, job: _Job[Any]) -> Any:
+        try:
+            redis = self._server.redis()
+            if job.is_late:
+                raise NotNow("the deadline passed while connecting")
+            return job.command(redis)
+        except (StoreError, DataError):  # DataError: an argument that redis-py did not send
+            return Failure()
+        except ERRORS as error:
+            if ends_connection(error):
+                self._server.disconnect()
+            return Failure(not_now(self._address, error))
+        except BaseException:
+            self._server.disconnect()
+            return Failure()
+
+
+class RedisClient:
+    """The client of one server. Its connections and threads are made when they are used first."""
+
+    def __init__(self, reactor: Any, address: ServerAddress,
+                 observe: Callable[[float], None] = lambda seconds: None) -> None:
+        self.address = address
+        self._reactor = reactor
+        self._observe = observe
+        self._connections: dict[str, RedisConnection] = {}
+        self._bell = Bell(reactor, address)
+
+    def connection(self, name: str) -> RedisConnection:
+        """Returns the connection of that name, always the same object."""
+        if name not in self._connections:
+            self._connections[name] = RedisConnection(self._reactor, self.address, name, self._observe)
+        return self._connections[name]
+
+    def listen(self, rung: Callable[[bytes], None]) -> None:
+        """Calls `rung` with the message whenever a gateway rings the bell; empty after each new connection."""
+        self._bell.listen(rung)
+
+    def close(self) -> Deferred[None]:
+        """Closes all connections, within `DEADLINE`; no more commands can be run."""
+        closing = [one.close() for one in self._connections.values()]
+        return DeferredList([*closing, self._bell.close()]).addCallback(lambda _: None)

@@ -1,0 +1,108 @@
+"""The commands of the coordination on a connection that waits for the answer: the scripts, and their answers as values.
+
+Times at the server are whole milliseconds, times of the values are seconds.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import attrs
+
+from wsdgateway.bridge.cluster.values import NO_TOKEN, Acquired, Owner, Refused, Registration, View
+from wsdgateway.storage.coordination import NameTaken
+from wsdgateway.storage.redis import keys
+from wsdgateway.storage.redis.luascript import LuaScript
+
+WISH_SECONDS = 10.0
+
+_TICK, _ACQUIRE, _RELEASE, _WISH, _LEAVE = (
+    LuaScript(name) for name in ("tick", "acquire", "release", "wish", "leave"))
+
+
+def tick(redis: Any, registration: Registration, lease: float, grace: float, renewals: Mapping[str, int],
+         scanners: Iterable[str]) -> View:
+    """See `ICoordination.tick`. A new era has a grace of `grace` seconds. Raises `NameTaken` and errors of redis-py."""
+    asked = dict.fromkeys(scanners, NO_TOKEN)
+    names = {**asked, **renewals}
+    outcome, *answer = _TICK.run(
+        redis,
+        [keys.ERA, keys.GATEWAYS, keys.WISHES, keys.gateway(registration.identifier), keys.name(registration.name),
+         *map(keys.owner, names)],
+        [_ms(lease), _ms(grace), registration.identifier, _written(registration), keys.gateway(""), *names.values()])
+    if outcome == b"taken":
+        raise NameTaken(f"cluster.name: another running gateway has the name {registration.name!r}: must be unique")
+    time, era, left, registrations, found, wished = answer
+    places = tuple(names)
+    owners, renewed = {}, set()
+    for place, token, identifier, rest, is_renewed in _in_rows(found, 5):
+        scanner = places[place]
+        if scanner in asked:
+            owners[scanner] = Owner(int(token), identifier.decode(), rest / 1000)
+        if is_renewed:
+            renewed.add(scanner)
+    wishes = {scanner.decode(): gateway.decode() for scanner, gateway in _in_rows(wished, 2)}
+    gateways = tuple(filter(None, map(_read, registrations)))
+    return View(time / 1000, int(era), left / 1000, gateways, owners, frozenset(renewed),
+                {scanner: gateway for scanner, gateway in wishes.items() if scanner in asked})
+
+
+def acquire(redis: Any, scanner: str, identifier: str, lease: float, grace: float, mine: int,
+            still_valid: bool) -> Acquired | Refused:
+    """See `ICoordination.acquire`. A new era has a grace of `grace` seconds. Raises errors of redis-py."""
+    outcome, time, *answer = _ACQUIRE.run(
+        redis, [keys.ERA, keys.owner(scanner), keys.token(scanner), keys.events(scanner)],
+        [_ms(lease), _ms(grace), identifier, mine, int(still_valid), keys.BELL])
+    if outcome == b"acquired":
+        return Acquired(int(answer[0]), time / 1000)
+    left, *owned = answer
+    owner = Owner(int(owned[0]), owned[1].decode(), owned[2] / 1000) if owned else None
+    return Refused(owner, left / 1000, time / 1000)
+
+
+def release(redis: Any, scanner: str, identifier: str, token: int) -> bool:
+    """See `ICoordination.release`. Raises errors of redis-py."""
+    return bool(_RELEASE.run(redis, [keys.ERA, keys.owner(scanner)], [token, identifier, keys.BELL]))
+
+
+def wish(redis: Any, scanner: str, gateway: str) -> None:
+    """Records a wish for `WISH_SECONDS`. Raises errors of redis-py."""
+    _WISH.run(redis, [keys.WISHES], [scanner, gateway, _ms(WISH_SECONDS), keys.BELL])
+
+
+def leave(redis: Any, identifier: str) -> None:
+    """See `ICoordination.leave`. Raises errors of redis-py."""
+    _LEAVE.run(redis, [keys.GATEWAYS, keys.gateway(identifier)], [identifier, keys.name(""), keys.BELL])
+
+
+def peer_secret(redis: Any, proposed: bytes) -> bytes:
+    """Returns the secret of the peer link; if the server has none, that is `proposed`. Raises errors of redis-py."""
+    with redis.pipeline() as pipeline:
+        pipeline.set(keys.PEER_SECRET, proposed, nx=True)
+        pipeline.get(keys.PEER_SECRET)
+        return bytes(pipeline.execute()[1])
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _in_rows(flat: list[Any], width: int) -> Iterable[list[Any]]:
+    return (flat[first:first + width] for first in range(0, len(flat), width))
+
+
+@lru_cache(16)  # a registration seldom changes, and has a digest for each of some hundred scanners
+def _read(text: bytes) -> Registration | None:
+    """The registration, which another version of the gateway may have written; None if it makes no sense."""
+    made = json.loads(text)
+    try:
+        known = {field.name: made[field.name] for field in attrs.fields(Registration) if field.name in made}
+        return Registration(**{**known, "unreachable": frozenset(known.get("unreachable", ()))})
+    except TypeError:
+        return None
+
+
+def _written(registration: Registration) -> str:
+    return json.dumps({**attrs.asdict(registration), "sections": dict(registration.sections),
+                       "unreachable": sorted(registration.unreachable)}, ensure_ascii=False, sort_keys=True)

@@ -1,0 +1,48 @@
+-- Functions for all scripts. Times are in milliseconds.
+
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function run_id()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+end
+
+local function integer(number)
+  return string.format('%.0f', number)
+end
+
+-- The number of the present era and the rest of its grace. If this server is not the one on which the era began: nil and
+-- the number.
+local function present_era(key, time)
+  local era = redis.call('HMGET', key, 'number', 'run_id', 'grace_until')
+  if era[2] ~= run_id() then
+    return nil, tonumber(era[1])
+  end
+  return era[1], math.max(0, tonumber(era[3]) - time)
+end
+
+-- The same, after a new era has been begun if it must be. Its number is larger than that of every era before, also
+-- those that an empty server knows nothing of. A clock that was set back does not make the grace longer.
+local function present_or_new_era(key, time, grace)
+  local era, rest = present_era(key, time)
+  if era then
+    return era, math.min(rest, grace)
+  end
+  era = integer(math.max((rest or 0) + 1, time))
+  redis.call('HSET', key, 'number', era, 'run_id', run_id(), 'grace_until', integer(time + grace))
+  return era, grace
+end
+
+-- Token and identifier from the value of an owner; nil if there is none, or if it is of another era.
+local function owner_in(value, era)
+  if not value then
+    return nil
+  end
+  local its_era, token, identifier = string.match(value, '^(%d+) (%d+) (.*)$')
+  if its_era ~= era then
+    return nil
+  end
+  return token, identifier
+end
