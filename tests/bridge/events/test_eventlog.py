@@ -31,8 +31,12 @@ def event(token, number, *, receiver="", time=1000.0):
 
 def written(log):
     write = log.take()
-    log.written()
+    assert log.written(write)
     return write
+
+
+def failed(log):
+    assert log.failed(log.take())
 
 
 def test_identifiers_grow_over_owners():
@@ -57,11 +61,12 @@ def test_one_write_at_a_time_takes_all_that_waits():
     events = log()
     first = events.add(b"<a/>", KIND)
     assert first.identifier == at(7, 1)
-    assert events.take().events == (first,)
+    write = events.take()
+    assert write.events == (first,)
     second, third = events.add(b"<b/>", KIND), events.add(b"<c/>", KIND, "one", once=True)
     assert events.take() is None
     assert (events.is_safe(first.identifier), events.is_written) == (False, False)
-    events.written()
+    assert events.written(write)
     assert (events.is_safe(first.identifier), events.is_safe(second.identifier)) == (True, False)
     assert written(events).events == (second, third)
     assert (events.is_safe(third.identifier), events.is_written, events.take()) == (True, True, None)
@@ -71,22 +76,21 @@ def test_a_write_that_failed_is_repeated_in_order():
     events = log(one=Cursor(at(6, 1), at(6, 1)))
     first = events.add(b"<a/>", KIND)
     events.given("one", first.identifier)
-    events.take()
+    write = events.take()
     second = events.add(b"<b/>", KIND)
     events.closed("one")
-    events.failed()
+    events.failed(write)
     assert (events.is_silent, events.is_safe(first.identifier)) == (True, False)
     write = events.take()
     assert (write.events, dict(write.cursors)) == ((first, second), {"one": None})
-    events.written()
+    events.written(write)
     assert (events.is_silent, events.is_written) == (False, True)
 
 
 def test_while_the_server_is_silent_a_press_is_known_to_this_owner_alone():
     events = log()
     events.add(b"<a/>", KIND)
-    events.take()
-    events.failed()
+    failed(events)
     assert events.add(b"<p/>", KIND, "one", once=True) is None
     assert events.add(b"<b/>", KIND) is not None
 
@@ -135,6 +139,25 @@ def test_cursors_of_subscriptions_far_behind_are_named():
         events.add(b"<a/>", KIND)
     events.given("old", events.last)
     assert events.lagging() == ["new"]
+
+
+def test_an_ownership_that_is_regained_goes_on_with_its_new_token():
+    events = log(one=Cursor(at(6, 9), at(6, 4)), two=Cursor(at(6, 9), at(6, 4)))
+    safe = events.add(b"<a/>", KIND).identifier
+    written(events)
+    doubtful = events.add(b"<b/>", KIND).identifier
+    running = events.take()
+    waiting = events.add(b"<c/>", KIND).identifier
+    events.given("one", doubtful)
+    events.given("two", safe)
+    events.regained(9)
+    assert not events.written(running)
+    assert not events.failed(running)
+    assert (events.is_safe(safe), events.is_safe(waiting)) == (True, True)
+    write = written(events)
+    assert [(one.identifier, one.data) for one in write.events] == [(at(9, 1), b"<b/>"), (at(9, 2), b"<c/>")]
+    assert write.cursors == {"one": Cursor(at(9, 1), at(6, 4)), "two": Cursor(safe, at(6, 4))}
+    assert events.add(b"<d/>", KIND).identifier == at(9, 3)
 
 
 # What a new owner delivers.

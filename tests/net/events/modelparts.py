@@ -147,9 +147,14 @@ class NotificationExchange:
 
     client, peer = "192.0.2.20", "192.0.2.20:1"
     gone, fault, tape, written, content_type = False, None, None, 0, b"application/soap+xml"
+    passed = None
 
     def __init__(self, body):
         self.request, self.body, self.status = self, body, None
+        self.is_aborted = False
+
+    def abort(self):
+        self.is_aborted = True
 
     def answer(self, status, body, *rest):
         self.status = status

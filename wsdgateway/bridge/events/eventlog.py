@@ -138,6 +138,23 @@ class EventLog:
         """True if the event has been written."""
         return event <= self._written
 
+    def regained(self, token: int) -> None:
+        """Goes on with a new token. The server may have lost its data, so all cursors are to be written.
+
+        Events that are not certainly written get new identifiers, by which they follow everything that is there. The
+        outcome of a write that runs no longer matters.
+        """
+        self._token = token
+        self._last = self._written = EventID(token, 0)
+        self._put_back()
+        renamed: list[tuple[EventID, EventID]] = []
+        for place, event in enumerate(self._events):
+            self._last = EventID(token, place + 1)
+            renamed.append((event.identifier, self._last))
+            self._events[place] = attrs.evolve(event, identifier=self._last)
+        for subscription, cursor in self._cursors.items():
+            self._set(subscription, Cursor(_renamed(cursor.given, renamed), _renamed(cursor.panel, renamed)))
+
     # Cursors.
 
     def opened(self, subscription: str) -> None:
@@ -196,23 +213,41 @@ class EventLog:
         self._bytes = 0
         return self._running
 
-    def written(self) -> None:
-        """Handles the success of the running write."""
-        running, self._running = self._running, None
-        self.is_silent = False
-        if running is not None and running.events:
-            self._written = running.events[-1].identifier
+    @property
+    def is_writing(self) -> bool:
+        """True if a write runs."""
+        return self._running is not None
 
-    def failed(self) -> None:
-        """Handles a running write whose fate is not known: all of it is to be written again."""
-        running, self._running = self._running, None
+    def written(self, write: Write) -> bool:
+        """Handles the success of a write. Returns False if its outcome no longer matters."""
+        if write is not self._running:
+            return False
+        self._running = None
+        self.is_silent = False
+        if write.events:
+            self._written = write.events[-1].identifier
+        return True
+
+    def failed(self, write: Write) -> bool:
+        """Handles a write whose fate is not known: all of it is to be written again. Returns as `written`."""
+        if write is not self._running:
+            return False
         self.is_silent = True
+        self._put_back()
+        return True
+
+    def _put_back(self) -> None:
+        running, self._running = self._running, None
         if running is None:
             return
         self._events.extendleft(reversed(running.events))
         self._bytes = sum(len(event.data) for event in self._events)
         self._trim()
         self._changed = {**dict.fromkeys(running.cursors), **self._changed}
+
+
+def _renamed(cursor: EventID, renamed: Iterable[tuple[EventID, EventID]]) -> EventID:
+    return next((new for old, new in reversed(list(renamed)) if old <= cursor), cursor)
 
 
 @attrs.frozen

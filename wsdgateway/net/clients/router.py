@@ -65,11 +65,6 @@ class Router:
             self._below.pop((name, prefix), None)
         self._on_change()
 
-    def resource_of(self, scanner: bytes, prefix: bytes) -> Resource | None:
-        """The resource of a scanner with that prefix; None if there is none."""
-        found = self._exact.get(_path(scanner, prefix))
-        return None if found is None else found[0]
-
     def respond(self, exchange: Exchange) -> None:
         """Answer a request, now or later."""
         path = exchange.request.path

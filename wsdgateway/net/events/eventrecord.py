@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsdgateway.bridge.events.eventlog import EventID, EventLog, LoggedEvent, Past
+from wsdgateway.bridge.events.eventlog import EventID, EventLog, LoggedEvent, Past, Write
 from wsdgateway.bridge.events.fanout import Event
 from wsdgateway.net.events.deliveryrecord import DeliveryRecord
 from wsdgateway.soap.addressing import ANONYMOUS, EndpointReference
@@ -48,6 +48,7 @@ class EventRecord(DeliveryRecord):
                             │ no answer
                             ▼
                          silent ──RETRY_SECONDS──► writing
+        any ──regained──► writing, with another token
         writing ──fenced──► over; any ──close──► writing, then over
     """
 
@@ -66,7 +67,6 @@ class EventRecord(DeliveryRecord):
         self._asked: list[Deferred[bool]] = []  # permits, until their write begins
         self._granting: list[Deferred[bool]] = []  # those in the write that runs
         self._timer: IDelayedCall | None = None
-        self._is_writing = False
         self._is_over = False
         self._closing: Deferred[None] | None = None
         self.is_idle: Callable[[str], bool] = lambda subscription: False  # nothing waits for the subscription
@@ -148,10 +148,17 @@ class EventRecord(DeliveryRecord):
         self._write()
         return permit
 
+    def regained(self, token: int) -> None:
+        """Goes on with a new token, because the server had lost the ownership, and maybe more."""
+        self._token = token
+        self._log.regained(token)
+        self._refuse(None)
+        self._write()
+
     # Writes.
 
     def _write_soon(self) -> None:
-        if self._timer is None and not self._is_writing and not self._is_over:
+        if self._timer is None and not self._log.is_writing and not self._is_over:
             self._timer = self._reactor.callLater(CURSOR_SECONDS, self._due)
 
     def _due(self) -> None:
@@ -162,22 +169,22 @@ class EventRecord(DeliveryRecord):
         self._write()
 
     def _write(self) -> None:
-        write = None if self._is_over or self._is_writing else self._log.take()
+        write = None if self._is_over else self._log.take()
         if write is None:
             return
         self._cancel_timer()
-        self._is_writing = True
         self._granting, self._asked = self._asked, []
         writing = self._shared.write(self._scanner, self._token, write)
-        writing.addCallbacks(self._written, self._failed)
+        writing.addCallbacks(lambda _: self._written(write), lambda failure: self._failed(failure, write))
         writing.addErrback(lambda failure: self.log.failure(
             "{scanner}: writing events to Redis failed", failure, scanner=self._scanner))
 
-    def _written(self, _: object) -> None:
-        self._is_writing = False
-        if self._log.is_silent:
+    def _written(self, write: Write) -> None:
+        was_silent = self._log.is_silent
+        if not self._log.written(write):
+            return
+        if was_silent:
             self.log.info("{scanner}: Redis takes events again", scanner=self._scanner)
-        self._log.written()
         granted, self._granting = self._granting, []
         self._release(lambda waiting: self._log.is_safe(waiting.last))
         _answer(granted, is_permitted=True)
@@ -187,16 +194,17 @@ class EventRecord(DeliveryRecord):
             self._write_soon()
         self._look_closed()
 
-    def _failed(self, failure: Failure) -> None:
-        self._is_writing = False
+    def _failed(self, failure: Failure, write: Write) -> None:
+        was_silent = self._log.is_silent
+        if not self._log.failed(write):
+            return
         if failure.check(Fenced):
             self._over(failure)
             self._on_fenced(self._scanner)
             return
-        if not self._log.is_silent:
+        if not was_silent:
             self.log.warn("{scanner}: events cannot be written to Redis: {error}; if this gateway fails now, another "
                           "one cannot deliver them", scanner=self._scanner, error=failure.getErrorMessage())
-        self._log.failed()
         self._refuse(None)
         if self._closing is not None:
             self._over(failure)
@@ -228,7 +236,7 @@ class EventRecord(DeliveryRecord):
         return self._closing
 
     def _look_closed(self) -> None:
-        if self._closing is not None and not self._is_over and not self._is_writing:
+        if self._closing is not None and not self._is_over and not self._log.is_writing:
             self._over(None)
 
     def _over(self, failure: Failure | None) -> None:

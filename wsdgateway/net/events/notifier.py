@@ -43,8 +43,8 @@ class Notifier:
     """The deliveries of one scanner. `events`, the configuration's section, limits each subscriber's queue.
 
     `send` delivers a message; `on_give_up` is called with the identifier of a subscriber that has been unreachable for
-    too long. `random` returns 0 to 1. Nothing is sent unless `holds` is true: else another gateway owns the scanner, and
-    delivers its events. `record` records deliveries for other gateways.
+    too long. `random` returns 0 to 1. Nothing is sent unless `holds` is true: else another gateway owns the scanner,
+    and delivers its events. `record` records deliveries for other gateways.
     """
 
     log = Logger()
