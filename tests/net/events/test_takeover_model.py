@@ -103,7 +103,7 @@ class TakeoverModel(Model):
     @rule(data=st.data())
     @precondition(lambda self: any(tokens for _, _, tokens in self.device.held.values()))
     def button_is_pressed(self, data):
-        notify_to, _, tokens = data.draw(st.sampled_from([one for one in self.device.held.values() if one[2]]))
+        notify_to, *_ = data.draw(st.sampled_from([one for one in self.device.held.values() if one[2]]))
         self.events += 1
         name = f"e{self.events}"
         self.tell(name, notify_to, envelope(AVAILABLE, (

@@ -228,6 +228,8 @@ class EventRecord(DeliveryRecord):
 
     def close(self) -> Deferred[None]:
         """Ends the record after a last write, whether that succeeds or not."""
+        if self._is_over:
+            return succeed(None)
         if self._closing is None:
             self._closing = Deferred()
             self._cancel_timer()

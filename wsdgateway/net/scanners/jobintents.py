@@ -64,6 +64,6 @@ class JobIntents:
 
     def _warn(self, error: NotNow) -> None:
         if self._throttle.allows("", self._seconds()):
-            self.log.warn("{scanner}: a CreateScanJob cannot be recorded in Redis: {error}; if this gateway fails now, a "
-                          "repetition of it may create a second job (logged at most once a minute)",
+            self.log.warn("{scanner}: a CreateScanJob cannot be recorded in Redis: {error}; if this gateway fails now, "
+                          "a repetition of it may create a second job (logged at most once a minute)",
                           scanner=self._scanner, error=str(error))
