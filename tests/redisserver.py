@@ -13,13 +13,14 @@ import pytest
 import redis
 
 PATIENCE = 60.0  # seconds for a server on a loaded machine
-QUIET = {"save": "", "appendonly": "no", "daemonize": "no", "loglevel": "notice"}
+PROGRAM = os.environ.get("WSDGATEWAY_REDIS_SERVER", "redis-server")  # such as that of Redis 8, or valkey-server
+QUIET = {"save": "", "appendonly": "no", "daemonize": "no", "rdbcompression": "no"}
 
 
 def skip_without_redis():
     """Skips the test if there is no redis-server, or fails it if WSDGATEWAY_E2E is `required`."""
-    if shutil.which("redis-server") is None:
-        why = "redis-server is not installed (package redis-server)"
+    if shutil.which(PROGRAM) is None:
+        why = f"{PROGRAM} is not installed (package redis-server)"
         if os.environ.get("WSDGATEWAY_E2E") == "required":
             pytest.fail(why)
         pytest.skip(why)
@@ -62,7 +63,7 @@ class RedisServer:
                      for name, value in self._options.items()]
             file.write_text("\n".join(lines) + "\n")
         log = (self.folder / "log").open("ab")
-        self.process = subprocess.Popen(["redis-server", str(file), *(["--sentinel"] if self._sentinel else [])],
+        self.process = subprocess.Popen([PROGRAM, str(file), *(["--sentinel"] if self._sentinel else [])],
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
         if wait:
@@ -93,8 +94,8 @@ class RedisServer:
             options["unix_socket_path"] = self.socket
         elif self._tls:
             options.update(ssl=True, ssl_cert_reqs="none", ssl_check_hostname=False)
-        return redis.Redis(host="127.0.0.1", port=self.port or 0, protocol=2, socket_timeout=PATIENCE,
-                           password=self._options.get("requirepass"), **options)
+        return redis.Redis(**{"host": "127.0.0.1", "port": self.port or 0, "protocol": 2, "socket_timeout": PATIENCE,
+                              "password": self._options.get("requirepass"), **options})
 
     def command(self, *words):
         """Sends one command, and returns the answer."""
@@ -125,17 +126,18 @@ class RedisServer:
                 file.unlink()
         self.start()
 
-    def restart_loading(self, keys=300):
-        """Starts it again with so much to load, so slowly, that it answers LOADING until it is killed."""
+    def restart_loading(self, keys=2000):
+        """Starts it again with so much to load, so slowly, that it answers LOADING for 40 s, or until it is killed."""
         with self.connect() as one:
-            one.config_set("key-load-delay", 0)
             one.mset({f"filler:{number}": "x" * 1000 for number in range(keys)})
             one.save()
         self.kill()
-        # One second a key; while it loads the server answers each time it has read so many bytes.
-        self._options.update({"key-load-delay": "1000000", "loading-process-events-interval-bytes": "1024"})
+        slowly = {"key-load-delay": "20000",  # microseconds
+                  "loading-process-events-interval-bytes": "1024"}  # clients get answers each time these are read
+        self._options.update(slowly)
         self.start(wait=False)
-        self._options.pop("key-load-delay")
+        for name in slowly:
+            del self._options[name]
         self.wait_until(self.is_loading)
 
     def is_loading(self):

@@ -122,6 +122,8 @@ def test_the_scripts_are_as_generated(name):
     ("tail --operation ScannerStatusS", "tail --operation ScannerStatusSummaryEvent "),
     ("replay re", "replay records/"),
     ("capture ex", "capture export "),
+    ("store co", "store copy "),
+    ("store copy --password-file off", "store copy --password-file office.toml "),
     ("capture export re", "capture export records/"),
     ("capture export records --har pa", "capture export records --har page.pdf "),
 ])

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.dashboards import ALERT_TESTS, CONFIG, DASHBOARD, RULES, alerts, dashboard, filled, panels
+from wsdgateway.bridge.cluster.state import OWNING, Ownership
 from wsdgateway.bridge.health.health import Health
 from wsdgateway.metrics import ASKED, DEVICE, ERROR, FAULT, KEPT, LOCAL, OK, REFUSED, RULE, SHARED, Metrics
 from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_ELEMENTS, RETRIEVE_IMAGE
@@ -49,6 +50,7 @@ def samples():
     for outcome in (KEPT, SHARED, ASKED):
         metrics.kept_answer(SCANNER, GET_ACTIVE_JOBS.name, outcome)
     metrics.escl_request(SCANNER, "NextDocument", "200")
+    metrics.passed(SCANNER, OK)
     metrics.watch_spool(lambda: 0, lambda: 1)
     metrics.watch_store(lambda: False)
     metrics.begin_destination("Scans")
@@ -59,6 +61,8 @@ def samples():
     metrics.left_out(SCANNER)(1)
     metrics.made_events(SCANNER, ("JobStatusEvent",))("JobStatusEvent")
     metrics.deliveries(SCANNER)
+    cluster = metrics.watch_cluster(lambda: [Ownership(SCANNER, OWNING)])
+    cluster.answered(0.1)
     metrics.built("0.1.0")
     metrics.watch_certificates(lambda: [("tcp:5358", 2e9)])
     metrics.discovery("client", "Probe")
@@ -91,7 +95,7 @@ def check(expression, samples):
                 assert any(_matches(labels, (matcher[0], "=", value)) for labels in samples[name]), expression
         assert any(all(_matches(labels, one) for one in matchers) for labels in samples[name]), expression
     left = {label for labels in GROUPED.findall(expression) for label in labels.split(", ")}
-    assert left <= {"instance", *samples[selectors[0][0]][0]}, expression
+    assert left <= {"instance", "job", *samples[selectors[0][0]][0]}, expression
     return left
 
 

@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from wsdgateway.bridge.cluster.state import Ownership
+from wsdgateway.clustermetrics import ClusterMetrics
 from wsdgateway.gauges import Certificates, Gauged, Gauges
 from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_ELEMENTS, GET_JOB_HISTORY, GET_SCANNER_ELEMENTS
 
@@ -217,6 +219,10 @@ class Metrics:
         gauge = Gauge("wsdgateway_store_in_memory", "1 while the state is kept in memory only, because the state file "
                       "cannot be used, else 0", registry=self.registry)
         gauge.set_function(is_in_memory)
+
+    def watch_cluster(self, ownerships: Callable[[], Iterable[Ownership]]) -> ClusterMetrics:
+        """Report the scanners of a gateway in a cluster. Returns the other metrics of the cluster."""
+        return ClusterMetrics(self.registry, ownerships)
 
     def watch_certificates(self, read: Callable[[], Iterable[tuple[str, float]]]) -> None:
         """Report the certificates that `read` returns: endpoint and expiry, in seconds since 1970."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from wsdgateway.bridge.cluster.state import ALONE, LEAVING, OWNING, TAKING, ClusterState, Ownership, ServerState
 
-NOBODY: dict[str, Any] = {"owner": None, "ownership": None, "lease_age": None}
 _SERVED = {OWNING: "owned", ALONE: "served without Redis", LEAVING: "being handed over"}
 
 
@@ -28,8 +27,10 @@ def describe_cluster(cluster: ClusterState) -> dict[str, Any]:
                      for one in cluster.gateways()]}
 
 
-def describe_ownership(one: Ownership) -> dict[str, Any]:
-    """Describe who owns a scanner. `lease_age` is in seconds."""
+def describe_ownership(one: Ownership | None) -> dict[str, Any]:
+    """Describe which gateway owns a scanner. `lease_age` is in seconds. All is None without a cluster."""
+    if one is None:
+        return {"owner": None, "ownership": None, "lease_age": None}
     return {"owner": one.owner, "ownership": one.ownership,
             "lease_age": None if one.lease_age is None else round(one.lease_age, 1)}
 

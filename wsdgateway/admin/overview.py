@@ -10,14 +10,7 @@ from typing import Any, Protocol
 import attrs
 from twisted.internet.defer import Deferred
 
-from wsdgateway.admin.cluster import (
-    NOBODY,
-    cannot_serve,
-    describe_cluster,
-    describe_followed,
-    describe_ownership,
-    readiness,
-)
+from wsdgateway.admin.cluster import cannot_serve, describe_cluster, describe_followed, describe_ownership, readiness
 from wsdgateway.admin.cluster import time_text as _time
 from wsdgateway.admin.history import History
 from wsdgateway.admin.spools import describe_spools
@@ -139,12 +132,10 @@ class Overview:
         """Describe each scanner, those of other gateways last."""
         reads = self.metrics.status_reads()
         base = self.client_base()
-        found = [self._describe(scanner, base, *reads.get(scanner.name, (0, 0))) for scanner in self.scanners]
-        if self.cluster is not None:
-            here = {scanner.name for scanner in self.scanners}
-            found += [describe_followed(one, base, *reads.get(one.scanner, (0, 0)))
-                      for one in self.cluster.ownerships() if one.scanner not in here]
-        return found
+        owned = {} if self.cluster is None else {one.scanner: one for one in self.cluster.ownerships()}
+        found = [{**self._describe(scanner, base, *reads.get(scanner.name, (0, 0))),
+                  **describe_ownership(owned.pop(scanner.name, None))} for scanner in self.scanners]
+        return found + [describe_followed(one, base, *reads.get(one.scanner, (0, 0))) for one in owned.values()]
 
     def _describe(self, scanner: BridgedScanner, base: str | None, here: int, there: int) -> dict[str, Any]:
         """Describe one scanner. `base` is the gateway's URL for clients.
@@ -181,7 +172,6 @@ class Overview:
             "jobs": len(table.jobs()),
             "active_jobs": sum(
                 1 for job in table.jobs() if not job.final and not job.closing and not table.is_lost(job)),
-            **(NOBODY if self.cluster is None else describe_ownership(self.cluster.ownership(scanner.name))),
         }
 
     def describe_spools(self, scanner: str = "") -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wsdgateway.app.scanners import BridgedScanners
+from wsdgateway.app.scanners import NOT_BRIDGED, BridgedScanners
 from wsdgateway.bridge.discovery.adoption import (
     Adopted,
     Bridged,
@@ -97,6 +97,17 @@ class AdoptedScanners:
         if self._config.discovery.adopt:
             await self._restore(stored)
 
+    async def synchronize(self) -> None:
+        """Follow the scanners that other gateways have adopted, and forget those that they have given up."""
+        if not self._config.discovery.adopt or self._stopped:
+            return
+        stored = {adopted.uuid: adopted for adopted in await self._store.adopted()}
+        for uuid, name in self._adopted().items():
+            if uuid not in stored or stored[uuid].name != name:
+                self._bridged.remove(name, NOT_BRIDGED)
+                self.adoption.forget(uuid)
+        await self._restore(one for uuid, one in stored.items() if not self.adoption.has_adopted(uuid))
+
     async def _look_up_excluded_hosts(self) -> None:
         """Exclude the IP addresses of hosts in sections with `bridge = false`: scanners are found by IP address."""
         hosts = {host for section in self._config.scanner if not section.bridge for host in hosts_of(section)}
@@ -132,11 +143,17 @@ class AdoptedScanners:
         writing = self._store.adopt(adopted)
         writing.addCallbacks(lambda _: self.adoption.stored(adopted), partial(self._not_stored, adopted))
         writing.addCallback(lambda _: self._begin(adopted))
-        writing.addErrback(lambda failure: self.log.failure("Adopting {uuid} failed", failure, uuid=adopted.uuid))
+        writing.addErrback(self._not_adopted, adopted)
 
     def _not_stored(self, adopted: Adopted, failure: Failure) -> Failure:
         self.adoption.not_stored(adopted)
         return failure
+
+    def _not_adopted(self, failure: Failure, adopted: Adopted) -> None:
+        if failure.check(ValueError):  # another gateway has given the name away; the next sighting finds another one
+            self.log.warn("{uuid}: not adopted: {problem}", uuid=adopted.uuid, problem=str(failure.value))
+        else:
+            self.log.failure("Adopting {uuid} failed", failure, uuid=adopted.uuid)
 
     def _begin(self, adopted: Adopted) -> None:
         if not self._stopped and self.adoption.has_adopted(adopted.uuid):

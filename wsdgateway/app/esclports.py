@@ -53,7 +53,8 @@ class EsclPorts:
     read.
 
     `base` returns the base URL of the `[[listen]]` section for clients that reached a local address, None without one.
-    `on_change` is called when a port has been opened or closed. `sockets` opens ports without TLS, `reactor` those with
+    `on_change` is called when a port has been opened or closed. `may_assign` is false for a scanner whose port another
+    gateway assigns. `sockets` opens ports without TLS, `reactor` those with
     it. Raises `BadIdentity` if the certificate cannot be read.
     """
 
@@ -83,6 +84,7 @@ class EsclPorts:
         self._closing = Tasks("Closing a port of an eSCL scanner failed")
         self._logged: set[Place] = set()
         self.on_change: Callable[[], None] = lambda: None
+        self.may_assign: Callable[[str], bool] = lambda scanner: True
 
     async def load(self) -> None:
         """Read the assigned ports from the store, and open them."""
@@ -93,6 +95,14 @@ class EsclPorts:
         self._watch.start()
         self._running = True
         self._sync()
+
+    async def refresh(self) -> None:
+        """Read the assigned ports from the store again, since other gateways may have assigned some."""
+        if self._running:
+            stored = await self._store.escl_ports()
+            if stored != self._stored:
+                self._stored = stored
+                self.changed()
 
     def configure(self, config: Config) -> None:
         """Open and close ports for another configuration, and read the certificate again."""
@@ -128,6 +138,7 @@ class EsclPorts:
         assert escl is not None
         places = [Place(name, secure) for secure in (False, True) for name in offered
                   if not secure or self._identity is not None]
+        places = [one for one in places if one in fixed or one.key in self._stored or self.may_assign(one.scanner)]
         ports = assign_ports(places, fixed, self._stored, escl.ports, reserved_ports(self._config))
         for place, one in list(self._open.items()):
             if ports.get(place) != one.port:

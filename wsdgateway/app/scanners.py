@@ -45,7 +45,7 @@ class BridgedScanners:
 
     `on_added` is called with each scanner that is added, `on_started` with each one that is started after `start`, and
     `on_removed` with each one that is removed or replaced. `on_left` is called instead of that with one that another
-    gateway bridges from now on, and `on_known` with no argument when `known` has changed.
+    gateway bridges from now on, and `on_known` when `known` or `scanners` may have changed.
     """
 
     log = Logger()
@@ -106,6 +106,7 @@ class BridgedScanners:
         self.scanners.append(scanner)
         self._metrics.scanners.append(scanner.gauges)
         self.on_added(scanner)
+        self.on_known()
         if self._past_jobs is not None:
             self._run(self._remember(scanner, self._past_jobs), f"Reading the finished jobs of {scanner.name}")
         return scanner
@@ -138,10 +139,14 @@ class BridgedScanners:
             self.dismiss(scanner, reason)
         self.on_known()
 
-    def dismiss(self, scanner: BridgedScanner, reason: str) -> Deferred[None]:
-        """Stop bridging a scanner that was removed; its subscribers are told the reason. Fires when it has ended."""
+    def dismiss(self, scanner: BridgedScanner, reason: str, *,
+                seconds: float = LAST_EXCHANGE_SECONDS) -> Deferred[None]:
+        """Stop bridging a scanner that was removed; its subscribers are told the reason.
+
+        Fires when it has ended. Its running exchanges have so many seconds.
+        """
         self._withdraw(scanner)
-        return self._run(self._end(scanner, reason), f"Stopping {scanner.name}")
+        return self._run(self._end(scanner, reason, seconds), f"Stopping {scanner.name}")
 
     def _withdraw(self, scanner: BridgedScanner) -> None:
         self._forget(scanner)
@@ -152,6 +157,10 @@ class BridgedScanners:
         self._metrics.scanners.remove(scanner.gauges)
 
     # Scanners that are shared with other gateways.
+
+    def is_served(self, name: str) -> bool:
+        """True if requests for a scanner are routed to its object."""
+        return name not in self._followed and self.find(name) is not None
 
     def follow(self, name: str, *, but: Collection[bytes] = ()) -> None:
         """Pass the requests for a scanner on, except those for resources with the prefixes in `but`."""
@@ -185,7 +194,8 @@ class BridgedScanners:
         running.addBoth(ended.callback)
         return ended
 
-    async def _end(self, scanner: BridgedScanner, reason: str | None) -> None:
+    async def _end(self, scanner: BridgedScanner, reason: str | None,
+                   seconds: float = LAST_EXCHANGE_SECONDS) -> None:
         """Wait for exchanges and events in progress, then stop the scanner.
 
         Without a reason its subscribers are told nothing, since another object takes them over.
@@ -193,7 +203,7 @@ class BridgedScanners:
         if reason is not None:
             scanner.dismiss(reason)
         await self._leave(Deferred.fromCoroutine(within(
-            self._reactor, LAST_EXCHANGE_SECONDS, [scanner.device.quiet(), scanner.subscribers.idle()])))
+            self._reactor, seconds, [scanner.device.quiet(), scanner.subscribers.idle()])))
         await scanner.stop()
 
     async def _leave(self, leaving: Deferred[None]) -> None:

@@ -18,6 +18,8 @@ from wsdgateway.admin.destinations import describe_destinations
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.afterscan import open_after_scan
+from wsdgateway.app.batched import Batched
+from wsdgateway.app.cluster import Cluster, ClusterParts
 from wsdgateway.app.controlsocket import ControlSocket
 from wsdgateway.app.destinations import Destinations
 from wsdgateway.app.discovery import DiscoveryService
@@ -32,6 +34,7 @@ from wsdgateway.app.refusedrequests import RefusedRequests
 from wsdgateway.app.reloads import ReloadResult
 from wsdgateway.app.resourcelimits import admin_limits, client_limits, open_files
 from wsdgateway.app.scanners import BridgedScanners
+from wsdgateway.app.sharedserver import open_shared_server
 from wsdgateway.app.startlines import StartLines
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.app.supervision import Supervision
@@ -65,7 +68,7 @@ from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.program import VERSION
 from wsdgateway.storage.opening import open_store
-from wsdgateway.storage.store import FinishedJob
+from wsdgateway.storage.store import FinishedJob, IStore
 
 STOP_MARGIN = 10.0  # seconds by which the time for a stop that systemd is told exceeds the gateway's own limits
 
@@ -107,9 +110,11 @@ class GatewayService(MultiService):
         self.metrics = Metrics()
         self.metrics.built(VERSION)
         self.metrics.config_read(wall())
-        self.store = open_store(reactor, config.gateway.state, config.folder, history=config.cache.history, wall=wall,
-                                restore=lambda content: self._stored_state.add(content),
-                                on_return=lambda: self._stored_state.read_jobs())
+        shared = self.shared = open_shared_server(
+            reactor, config, wall, observe=lambda taken: counts.answered(taken), on_return=self._read_jobs)
+        self.store: IStore = shared.store if shared is not None else open_store(
+            reactor, config.gateway.state, config.folder, history=config.cache.history, wall=wall,
+            restore=lambda content: self._stored_state.add(content), on_return=self._read_jobs)
         self.message_ids = MessageIds()
         new_id = self.message_ids.new_id
         self.instance_id = int(wall())
@@ -156,10 +161,19 @@ class GatewayService(MultiService):
             lambda *given: self.store.supersede(*given), self._slices, random.random, secrets.token_bytes,
             escl=self.escl, sockets=sockets, writes=writes, repeats=self.repeats)
         self.bridged.destinations = self.destinations.shared
+        self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery, self.escl)
+        self.cluster: Cluster | None = None
+        if shared is not None:
+            counts = self.metrics.watch_cluster(lambda: [] if self.cluster is None else self.cluster.state.ownerships())
+            self.cluster = Cluster(
+                reactor, config, shared, self.bridged, ClusterParts(
+                    self.metrics, counts, self.router, self.repeats, accounting, log, writes, new_id, seconds, wall,
+                    Batched(self._prepare_takeover), self._synchronize, self._tried, self._cannot_stay),
+                self._stored_state)
+            self.cluster.join()
         for scanner in config.scanner:
             if scanner.bridge:
                 self.bridged.add(scanner)
-        self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery, self.escl)
         refusals = RefusedRequests(accounting, self.metrics, self.recording, self.router, seconds)
         self.server = HTTPServer(
             reactor, seconds=seconds, wall=wall, limits=client_limits(config, self._files),
@@ -170,20 +184,22 @@ class GatewayService(MultiService):
         self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.bridged.known, self.store,
                                     lambda host: self._ports.base_at(host), wall=wall)
         self.escl_ports.on_change = self._escl_changed
-        self.bridged.on_known = self.escl_ports.changed
+        self.escl_ports.may_assign = lambda name: shared is None or self.bridged.find(name) is not None
+        self.bridged.on_known = self._scanners_changed
         self.listeners: list[Listener] = []
         overview = self.overview = Overview(
             config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
             wall, seconds, self._warnings,
             lambda: self._ports.client_base(), self.escl_ports, self.announcements.places,
             None if self.escl is None else self.escl.room,
-            lambda: describe_destinations(self.destinations.shared, self.scanners, self.after_scan.waiting))
+            lambda: describe_destinations(self.destinations.shared, self.scanners, self.after_scan.waiting),
+            cluster=None if self.cluster is None else self.cluster.state)
         access = Access(config.admin.token, config.admin.hosts, seconds)
         self.site = AdminSite(reactor, overview, access, self.message_ids.instance, admin_limits(config, self._files),
                               self.reload_and_report)
         self._control = ControlSocket(reactor, environment or {}, self.reload_and_report)
         self.supervision = Supervision(reactor, {} if environment is None else environment, self._problems,
-                                       lambda: all(listener.tried for listener in (*self.listeners, self.admin)),
+                                       lambda: all(listener.tried for listener in self._own_listeners()),
                                        self._describe)
         self._reconfiguration = Reconfiguration(
             lambda: self.config, self.bridged, self.metrics, self.supervision, lambda: self.wall(),
@@ -192,12 +208,20 @@ class GatewayService(MultiService):
         self.metrics.watch_certificates(lambda: [*self._ports.certificates(), *self.escl_ports.certificates()])
         self.metrics.watch_store(lambda: self.store.warning() is not None)
         self._start_lines = StartLines(config, VERSION, self._ports,
-                                       lambda: [scanner.name for scanner in self.scanners])
+                                       lambda: list(self.bridged.known))
         self.listeners += self._ports.listeners
         self.admin = self._ports.admin
         self.resolver = Resolver(reactor)
         self._started = self._is_ending = False
         self._loading: Deferred[None] | None = None
+
+    def _own_listeners(self) -> list[Listener]:
+        """The listeners for clients, for the admin site, and for other gateways."""
+        peers = [] if self.cluster is None or self.cluster.listener is None else [self.cluster.listener]
+        return [*self.listeners, self.admin, *peers]
+
+    def _read_jobs(self) -> None:
+        self._stored_state.read_jobs()
 
     def _sequence(self) -> Sequence:
         """The AppSequence of the next discovery message. The InstanceId grows with each start.
@@ -213,8 +237,8 @@ class GatewayService(MultiService):
 
     def _problems(self) -> list[str]:
         """The reasons why not every listener is open; empty if all are."""
-        admin = [] if self.admin.port is not None else [f"{self.admin.endpoint}: {self.admin.problem}"]
-        return [*self.overview.problems(), *admin]
+        others = [one for one in self._own_listeners() if one not in self.listeners]
+        return [*self.overview.problems(), *(f"{one.endpoint}: {one.problem}" for one in others if one.port is None)]
 
     def _describe(self) -> str:
         """The state of the gateway for `systemctl status`."""
@@ -226,7 +250,7 @@ class GatewayService(MultiService):
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
-        for listener in (*self.listeners, self.admin):
+        for listener in self._own_listeners():
             listener.privilegedStartService()
 
     def startService(self) -> None:
@@ -243,15 +267,40 @@ class GatewayService(MultiService):
     async def _load(self) -> None:
         """Restore the content of the store, then open the listeners."""
         self.instance_id = await self.store.next_instance(int(self.wall()))
+        if self.cluster is not None:
+            await self.cluster.load()
         await self._stored_state.load()
         await self.escl_ports.load()
         if self.running:
             self.after_scan.start()
         if self.escl is not None and self.running:
             self.announcements.start()
-        for listener in (*self.listeners, self.admin):
+        for listener in self._own_listeners():
             if self.running:
                 listener.setServiceParent(self)
+
+    # Other gateways.
+
+    async def _prepare_takeover(self) -> None:
+        """Draw an InstanceId that is larger than any that the former owner of a scanner has used, and read its port."""
+        self.instance_id = await self.store.next_instance(int(self.wall()))
+        await self.escl_ports.refresh()
+
+    async def _synchronize(self) -> None:
+        """Read what other gateways have adopted, and the ports that they have assigned."""
+        await self.discovery.adopted.synchronize()
+        await self.escl_ports.refresh()
+
+    def _scanners_changed(self) -> None:
+        self.escl_ports.changed()
+        if self.cluster is not None:
+            self.cluster.adjust()
+
+    def _cannot_stay(self, reason: str) -> None:
+        if not self._is_ending:
+            self._is_ending = True
+            self.logger.error("The gateway stops: {reason}", reason=reason)
+            self._end()
 
     # Reloading the configuration.
 
@@ -324,7 +373,7 @@ class GatewayService(MultiService):
     def _tried(self) -> None:
         """Start the scanners once the ports at which they reach this gateway are known, and none is refused."""
         # The port of an eSCL scanner that is added later is no reason to end.
-        refused = [*self._ports.refused(), *(
+        refused = [*(one for one in self._own_listeners() if one.is_refused), *(
             [] if self._started else [one for one in self.escl_ports.listeners if one.is_refused])]
         if refused:
             self._cannot_open(refused)
@@ -332,13 +381,15 @@ class GatewayService(MultiService):
         self._start_lines.tried()
         self.announcements.changed()
         self.supervision.changed()
-        if not self._started and all(listener.tried for listener in (*self.listeners, self.admin)) and any(
+        if not self._started and all(listener.tried for listener in self._own_listeners()) and any(
                 listener.port is not None for listener in self.listeners):
             self._started = True
             self.destinations.start()
             self.bridged.start()
             if self.config.discovery.is_on:
                 self.discovery.setServiceParent(self)
+            if self.cluster is not None:
+                self.cluster.start()
 
     def _finished(self, scanner: str, job: Job) -> None:
         status = job.status
@@ -354,6 +405,8 @@ class GatewayService(MultiService):
         await self._control.stop()
         if self._loading is not None:
             await self._loading
+        if self.cluster is not None:
+            await self.cluster.stop_owning()
         if self.discovery.running:
             await self.discovery.stopService()
         await self.announcements.stop()
@@ -371,6 +424,8 @@ class GatewayService(MultiService):
             *(Deferred.fromCoroutine(scanner.stop_own_jobs()) for scanner in scanners)])
         await gatherResults([Deferred.fromCoroutine(self.bridged.settled()),
                              *(Deferred.fromCoroutine(scanner.stop()) for scanner in scanners)])
+        if self.cluster is not None:
+            await self.cluster.stop()
         await self.destinations.stop()
         self.deliveries.stop()
         self._slices.stop()
@@ -379,6 +434,8 @@ class GatewayService(MultiService):
         await self.admin.stopService()
         await self.recording.stop()
         await self.store.close()
+        if self.shared is not None:
+            await self.shared.close()
         await self.destinations.shared.converter.stop()
         if self.escl is not None:
             self.escl.spool.close()

@@ -10,14 +10,14 @@ import signal
 import sys
 from typing import NoReturn
 
-from wsdgateway.cli import capture, check, cluster, discover, reload, replay, status, tail
+from wsdgateway.cli import capture, check, cluster, discover, reload, replay, status, store, tail
 from wsdgateway.cli import run as gateway
 from wsdgateway.cli.errors import CommandError
 from wsdgateway.cli.scan import command as scan
 from wsdgateway.cli.scan.outcomes import INTERRUPTED
 from wsdgateway.program import escape_what_is_not_encoded, version_line
 
-COMMANDS = (gateway, scan, check, reload, status, tail, discover, replay, capture, cluster)
+COMMANDS = (gateway, scan, check, reload, status, tail, discover, replay, capture, store, cluster)
 BROKEN_PIPE = 128 + signal.SIGPIPE  # as a shell reports a program that SIGPIPE has ended
 
 

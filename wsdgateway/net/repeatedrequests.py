@@ -30,6 +30,8 @@ from wsdgateway.scan.jobs import job_id_of
 from wsdgateway.soap.envelope import Envelope
 
 MAX_HEAD = 512  # bytes of the head of an answer
+# For the record of an exchange and the body of its answer: fields of the answer, and the bytes that follow its body.
+WriteRecord = Callable[[Record, bytes], tuple[bytes, bytes]]
 
 
 @attrs.frozen(eq=False)
@@ -89,14 +91,14 @@ class RepeatedRequests:
         self.is_partial = self._repeats.is_partial
 
     def serve(self, raw: bytes, client: str, peer: str, server: Server, at_once: int = 0,
-              passed: Callable[[Record], bytes] | None = None) -> tuple[bytes, bool] | Repetition | None:
+              passed: WriteRecord | None = None) -> tuple[bytes, bool] | Repetition | None:
         """Serve the request in these bytes if it repeats a known one.
 
         `client` and `peer` are the client's IP address, without and with its port. Returns the answer and whether the
         connection may be used again, or a request to begin an exchange with. With `at_once`, only an answer is
         returned: of at most so many bytes, to a request that is the last one of its connection. Returns None if the
         request must be read in full, in which case nothing has been counted. `passed` is for a request that another
-        gateway has passed on, and has counted: it returns the fields of the answer for a record, which that one writes.
+        gateway has passed on, has counted, and will record.
         """
         started = self._seconds()
         found = self._repeats.find(raw)
@@ -123,9 +125,11 @@ class RepeatedRequests:
         if passed is not None:
             wanted = question.wanted
             job_id = job_id_of(question.envelope.body) if wanted is None else wanted.job_id
-            fields = passed(Record(operation, LOCAL, bridge.name, None, question.envelope.action, relates_to, job_id))
-            return b"".join((own_head(status, headers), fields, server.date(), b"Content-Length: %d\r\n" % len(body),
-                             repeat.persistence, body)), repeat.request.keep_alive
+            fields, more = passed(
+                Record(operation, LOCAL, bridge.name, None, question.envelope.action, relates_to, job_id), body)
+            return b"".join((
+                own_head(status, headers), server.date(), fields, b"Content-Length: %d\r\n" % (len(body) + len(more)),
+                repeat.persistence, body, more)), repeat.request.keep_alive
         source.accounting.repeated(question, peer, relates_to, LOCAL, started, raw[repeat.head:], body)
         return b"".join((own_head(status, headers), server.date(), b"Content-Length: %d\r\n" % len(body),
                          repeat.persistence, body)), repeat.request.keep_alive

@@ -46,10 +46,10 @@ class ICoordination(Interface):
                 still_valid: bool) -> Deferred[Acquired | Refused]:
         """Makes this gateway the owner of a scanner for `lease` seconds, unless it has one, and then rings the bell.
 
-        `mine` is the token that this process remembers to have had, 0 if none; `still_valid` is true if its own lease
-        clock for it still runs. In the grace only such a gateway gets the scanner, and only if `mine` is larger than
-        the token of an owner that it has by now. The new token is larger than every earlier one that the server, or
-        this gateway, knows of.
+        `still_valid` is true if the lease of an ownership of this process still runs by its own clock; then `mine` is
+        the token of that ownership, else the largest token that this process knows of, 0 if none. In the grace only
+        such a gateway gets the scanner, and only if `mine` is larger than the token of an owner that it has by now. The
+        new token is larger than `mine` and every earlier one that the server knows of.
         """
 
     def release(scanner: str, identifier: str, token: int) -> Deferred[bool]:

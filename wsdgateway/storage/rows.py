@@ -14,7 +14,7 @@ from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.metadata.messages import Labels
 from wsdgateway.scan.destinations import Destinations
 from wsdgateway.soap.addressing import EndpointReference
-from wsdgateway.storage.store import Content
+from wsdgateway.storage.store import Content, FinishedJob
 
 Statement = tuple[str, tuple[object, ...]]
 
@@ -68,6 +68,21 @@ def offering(one: KeptOffer) -> list[Statement]:
 
 def withdrawing(scanner: str) -> Statement:
     return "DELETE FROM escl_offer WHERE scanner = ?", (scanner,)
+
+
+def recording(job: FinishedJob) -> Statement:
+    """Inserts a finished job, as the latest one."""
+    return (
+        "INSERT INTO finished_job (scanner, job_id, state, reasons, scans_completed, created, completed, finished,"
+        " superseded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (job.scanner, job.job_id, job.state, " ".join(job.reasons), job.scans_completed, job.created, job.completed,
+         job.finished, job.superseded))
+
+
+def read_finished_job(row: tuple[Any, ...]) -> FinishedJob:
+    scanner, job_id, state, reasons, scans, created, completed, finished, superseded = row
+    return FinishedJob(scanner, job_id, state, tuple(reasons.split()), scans, created, completed, finished,
+                       bool(superseded))
 
 
 def read_kept_offer(row: tuple[Any, ...]) -> KeptOffer:

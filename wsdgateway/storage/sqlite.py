@@ -31,9 +31,11 @@ from wsdgateway.storage.rows import (
     holding,
     offering,
     porting,
+    read_finished_job,
     read_held,
     read_kept_offer,
     read_subscription,
+    recording,
     releasing,
     saving,
     withdrawing,
@@ -62,7 +64,7 @@ class Opened:
 
 def open_file(path: Path) -> Opened:
     """Prepares a file for use, in this thread. Raises `StoreError`, and leaves the file unchanged then."""
-    claim = _claim(path)
+    claim = claim_file(path)
     try:
         prepare(path, lambda connection: _read_all(connection, path))
         with closing(sqlite3.connect(path)) as connection:
@@ -111,11 +113,7 @@ class SqliteStore:
         return self._run(self._adding(job))
 
     def _adding(self, job: FinishedJob) -> list[Statement]:
-        return [(
-            "INSERT INTO finished_job (scanner, job_id, state, reasons, scans_completed, created, completed, finished,"
-            " superseded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (job.scanner, job.job_id, job.state, " ".join(job.reasons), job.scans_completed, job.created,
-             job.completed, job.finished, job.superseded)), (
+        return [recording(job), (
             "DELETE FROM finished_job WHERE scanner = ? AND id <= "
             "(SELECT id FROM finished_job WHERE scanner = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
             (job.scanner, job.scanner, self._history))]
@@ -134,7 +132,7 @@ class SqliteStore:
         return self._run([_superseding(scanner, job_id)])
 
     def finished(self, scanner: str, most: int | None = None) -> Deferred[list[FinishedJob]]:
-        return self._all(_finished, _FINISHED, scanner, _ALL if most is None else most)
+        return self._all(read_finished_job, _FINISHED, scanner, _ALL if most is None else most)
 
     def bring_up_to_date(self, listed: Content, content: Content, jobs: Iterable[FinishedJob],
                          superseded: Iterable[tuple[str, str]]) -> Deferred[None]:
@@ -254,7 +252,7 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8")
 
 
-def _claim(path: Path) -> BinaryIO:
+def claim_file(path: Path) -> BinaryIO:
     """Opens the file, which is locked while it is open. Raises `StoreError` if another process has the lock."""
     if not path.parent.exists():
         raise no_folder(path)
@@ -324,7 +322,7 @@ def read_finished(path: Path, scanner: str, most: int | None = None) -> list[Fin
     """
     try:
         with closing(connect_read_only(path)) as connection:
-            return [_finished(row) for row in connection.execute(
+            return [read_finished_job(row) for row in connection.execute(
                 _FINISHED, (scanner, _ALL if most is None else most))]
     except (sqlite3.Error, OSError, ValueError, TypeError):
         return []
@@ -332,9 +330,3 @@ def read_finished(path: Path, scanner: str, most: int | None = None) -> list[Fin
 
 def _superseding(scanner: str, job_id: str) -> Statement:
     return "UPDATE finished_job SET superseded = 1 WHERE scanner = ? AND job_id = ?", (scanner, job_id)
-
-
-def _finished(row: tuple[Any, ...]) -> FinishedJob:
-    scanner, job_id, state, reasons, scans, created, completed, finished, superseded = row
-    return FinishedJob(scanner, job_id, state, tuple(reasons.split()), scans, created, completed, finished,
-                       bool(superseded))

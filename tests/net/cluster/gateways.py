@@ -22,7 +22,7 @@ class Gateway:
 
     def __init__(self, cluster, name, sections, *, holds_address=False, alone=True, latency=None):
         self.cluster, self.name, self.reactor = cluster, name, Clock()
-        self.is_running = True
+        self.is_running, self.address = True, f"http://{name}"
         self.sections, self.holds_address = sections, holds_address
         self.identifier = f"{name}-{len(cluster.gateways)}"
         self.connection = ClusterConnection(cluster.server, self.reactor, self.identifier, latency)
@@ -49,7 +49,7 @@ class Gateway:
         self.served.clear()
 
     def _registration(self):
-        return Registration(self.identifier, self.name, f"http://{self.name}", "1", dict(self.sections),
+        return Registration(self.identifier, self.name, self.address, "1", dict(self.sections),
                             holds_address=self.holds_address)
 
     async def _begin(self, scanner):
@@ -87,7 +87,8 @@ class Cluster:
         self.overlaps = []  # (time, scanner, owners) at which more than one gateway owned a scanner
 
     def add(self, name, sections=("desk",), *, start=True, **options):
-        gateway = Gateway(self, name, sections if isinstance(sections, dict) else dict.fromkeys(sections, "1"), **options)
+        digests = sections if isinstance(sections, dict) else dict.fromkeys(sections, "1")
+        gateway = Gateway(self, name, digests, **options)
         self.gateways.append(gateway)
         if start:
             gateway.coordinator.start()

@@ -1,12 +1,30 @@
-"""Fixtures for the tests against a Redis server."""
+"""Clients and gateways on Redis servers of the tests."""
 
 import pytest
 import pytest_twisted
 
 from tests.redisserver import redis_server, redis_servers
 from tests.storage.redis.gateways import Gateway
+from wsdgateway.storage.redis.address import parse
+from wsdgateway.storage.redis.client import RedisClient
 
 __all__ = ("redis_server", "redis_servers")
+
+
+@pytest.fixture
+def make_client():
+    """Makes clients of a URL, and closes them after the test."""
+    from twisted.internet import reactor
+
+    made = []
+
+    def make(url, password=None, **options):
+        made.append(RedisClient(reactor, parse(url, password), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        pytest_twisted.blockon(one.close())
 
 
 @pytest.fixture

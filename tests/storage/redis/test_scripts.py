@@ -97,6 +97,16 @@ class Scripts(RuleBasedStateMachine):
             assert self.twin.fenced(scanner, gateway, token)
             assert answers == [count + 1, None]
 
+    @rule(gateway=gateways, scanner=scanners)
+    def write_by_the_present_token(self, gateway, scanner):
+        if (owner := self.twin.owner(scanner)) is not None:
+            self.write(gateway, scanner, owner.token)
+
+    @rule(gateway=gateways, scanner=scanners)
+    def release_by_the_present_token(self, gateway, scanner):
+        if (owner := self.twin.owner(scanner)) is not None:
+            self.release(gateway, scanner, owner.token)
+
     @rule(scanner=scanners, gateway=gateways)
     def wish(self, scanner, gateway):
         ownership.wish(self.redis, scanner, GATEWAYS[gateway].name)

@@ -115,6 +115,26 @@ async def test_a_write_under_way_when_the_same_gateway_gets_a_new_token_is_not_l
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_a_gateway_writes_alone_is_kept_until_it_owns_the_scanner_again(gateways, redis_server):
+    one = gateways()
+    await one.take(SCANNER)
+    await fill(one.store)
+    one.leases.of(SCANNER).alone_until = 1.0  # later than the clock of the leases
+    redis_server.command("DEL", keys.owner(SCANNER))  # the lease ran out while the server was away
+    await one.store.forget("b")
+    await one.store.add(job(2))
+    await one.store.save(subscription("c"))
+    await one.store.retry()
+    assert one.fenced == [] and one.store.warning() is None
+    assert redis_server.command("HEXISTS", keys.subscriptions(SCANNER), "b")
+    one.own(SCANNER, 2)
+    await one.store.rewrite(SCANNER)
+    two = gateways("two")
+    assert [each.identifier for each in (await two.take(SCANNER, 3)).subscriptions] == ["a", "c"]
+    assert await two.store.finished(SCANNER) == [job(1), job(2)]
+
+
+@pytest_twisted.ensureDeferred
 async def test_while_the_server_does_not_answer_memory_goes_on_and_is_written_afterwards(gateways, redis_server, said):
     one = gateways()
     await one.take(SCANNER)

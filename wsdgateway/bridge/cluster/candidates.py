@@ -19,10 +19,13 @@ def delay(view: View, scanner: str, me: str, former: str | None) -> float:
     """The seconds that the gateway `me` waits before it tries to own a scanner. `former` was the last owner.
 
     The gateway that holds the shared address, and the former owner, try at once, the others one after the other in an
-    order that differs from scanner to scanner. Gateways that could not reach the scanner come after all of these.
+    order that differs from scanner to scanner. Gateways that could not reach the scanner come after all of these. All
+    wait for a gateway that goes on alone: it asks as soon as it may.
     """
     candidates = candidates_of(view.gateways, scanner)
     wished = wished_for(view, scanner)
+    if alone_beside(view, scanner, me):
+        return STEP * (1 + _place(candidates, scanner, me))
     if wished is not None and wished.identifier == me:
         return 0.0
     waiting = 0.0 if wished is None else WISH_WAIT
@@ -31,9 +34,7 @@ def delay(view: View, scanner: str, me: str, former: str | None) -> float:
     if me in preferred:
         return waiting
     others = [gateway for gateway in candidates if gateway.identifier not in preferred]
-    others.sort(key=lambda gateway: (scanner in gateway.unreachable, _weight(scanner, gateway.name)))
-    place = next((place for place, gateway in enumerate(others) if gateway.identifier == me), len(others))
-    return waiting + STEP * (place + bool(preferred))
+    return waiting + STEP * (_place(others, scanner, me) + bool(preferred))
 
 
 def candidates_of(gateways: Iterable[Registration], scanner: str) -> list[Registration]:
@@ -46,6 +47,12 @@ def wished_for(view: View, scanner: str) -> Registration | None:
     wish = view.wishes.get(scanner)
     return None if wish is None else next(
         (gateway for gateway in candidates_of(view.gateways, scanner) if gateway.name == wish), None)
+
+
+def alone_beside(view: View, scanner: str, me: str) -> list[tuple[int, str]]:
+    """The other gateways that go on alone with a scanner: the token of each, and its identifier."""
+    return [(gateway.alone[scanner], gateway.identifier) for gateway in view.gateways
+            if scanner in gateway.alone and gateway.identifier != me]
 
 
 class Reach:
@@ -83,6 +90,11 @@ class Reach:
             return False
         self._given_up_at = now
         return True
+
+
+def _place(gateways: list[Registration], scanner: str, me: str) -> int:
+    order = sorted(gateways, key=lambda gateway: (scanner in gateway.unreachable, _weight(scanner, gateway.name)))
+    return next((place for place, gateway in enumerate(order) if gateway.identifier == me), len(order))
 
 
 def _weight(scanner: str, gateway: str) -> bytes:

@@ -15,7 +15,10 @@ class Why(enum.Enum):
 
 @attrs.frozen
 class Acquire:
-    """Ask the server for the scanner. `mine` is the last token, `still_valid` whether its lease still runs."""
+    """Ask the server for the scanner.
+
+    If the lease of an ownership still runs (`still_valid`), `mine` is its token; else the largest token that is known.
+    """
 
     mine: int
     still_valid: bool

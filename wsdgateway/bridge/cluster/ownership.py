@@ -3,24 +3,23 @@
 One gateway at a time owns a scanner, by a lease at the shared server; the others follow. The machine receives what the
 server answers and returns commands (`bridge.cluster.commands`)::
 
-                       due                 acquired                alone
-     ┌► following ◄───────────► taking ─────────────► owning ◄───────────────► alone
-     │      │     refused,                            │    │   renewed,        │  │
-     │      │ stop  unanswered                        │    │   acquired        │  │
-     │      ▼                   leave, stop           │    │ lapsed, taken,    │  │
-     │   stopped           ┌──────────────────────────┘◄───│ newer             │  │
-     │      ▲              ▼                               ▼                   │  │
-     │      │ ended     leaving ───────────────────────► ending ◄──────────────┘  │
-     │      │ (stop)       │ ▲   lapsed, taken, newer      │                      │
-     └──────┴──────────────┘ └───────────────────────────  │ ─────────────────────┘
-     ▲      ended                        leave, stop       │ ended
-     └─────────────────────────────────────────────────────┘
+                      due                acquired               alone
+    following ───────────────► taking ─────────────► owning ──────────────► alone
+        ▲                        │                     ▲                      │
+        └────────────────────────┘                     └──────────────────────┘
+         refused, beaten, outdated                        renewed, acquired
 
-    stop: following ─► stopped, taking ─► withdrawing ─► stopped, with a Release if the scanner was acquired meanwhile.
-    begin_failed: owning, alone ─► following, with a Release. outdated: taking ─► following, with a Release.
+    owning, alone ─── taken, lapsed, newer, beaten, outdated ───► ending ─── ended ───► following
+                                                                    ▲
+                                                                    │ taken, lapsed, newer
+    owning, alone ─── leave, stop ─────────────────────────────► leaving ─── ended ───► following
 
-In `leaving` the gateway owns the scanner until it has ended what runs, then it is released. In `ending` it does not own
-it any more. In both, `stop` makes `stopped` the next state in place of `following`.
+    following ─── stop ───► stopped
+    taking ─── stop ───► withdrawing ─── refused, beaten, outdated ───► stopped
+    owning, alone ─── begin_failed ───► following
+
+In `leaving` the gateway owns the scanner until it has ended what runs; then it releases it. In `ending` it does not own
+it any more. After `stop`, both lead to `stopped` in place of `following`.
 
 - In `owning` and `alone` only `Lease.holds` says whether the gateway owns the scanner at this moment, because a process
   that was stopped gets its inputs late.
@@ -29,17 +28,18 @@ it any more. In both, `stop` makes `stopped` the next state in place of `followi
 - An owner that the server has forgotten asks for the scanner again, by its lease that still runs (`reclaim`). It goes
   on without a break if the new token is the next after its own: then nobody owned the scanner in between.
 - After a restart of the server nobody else gets the scanner in the grace. An owner that was alone goes on alone until
-  that is over, and then asks first.
+  that is over, and then asks first. Its registration says so, and of two that are alone the one with the older
+  ownership gives up.
 - `fenced` demotes nobody: an owner that the server has forgotten is fenced, too. The tick that follows decides.
 """
 
 import enum
 from collections.abc import Callable
 
-from wsdgateway.bridge.cluster.candidates import Reach, delay, wished_for
+from wsdgateway.bridge.cluster.candidates import Reach, alone_beside, delay, wished_for
 from wsdgateway.bridge.cluster.commands import Acquire, Begin, Check, Command, End, Regained, Release, Try, Why
 from wsdgateway.bridge.cluster.lease import Lease
-from wsdgateway.bridge.cluster.values import Acquired, Refused, View
+from wsdgateway.bridge.cluster.values import NO_TOKEN, Acquired, Refused, View
 
 BEGIN_AGAIN = 5.0  # seconds between attempts to own a scanner whose data could not be read
 _NEVER = float("inf")
@@ -73,6 +73,7 @@ class Ownership:
         self.scanner, self.state, self.lease, self.reach = scanner, State.FOLLOWING, lease, Reach()
         self._me, self._seconds, self._may_be_alone = me, seconds, alone
         self._former: str | None = None
+        self._newest = NO_TOKEN  # of all that this gateway has seen, so that tokens grow if the server loses its data
         self._free_since: float | None = None
         self._not_before = float("-inf")
         self.try_at = _NEVER
@@ -84,6 +85,8 @@ class Ownership:
 
     def answered(self, view: View, sent: float, now: float, trusted_from: float = float("-inf")) -> list[Command]:
         """Handle the answer to a tick. Until `trusted_from` the server's clock is not to be trusted."""
+        if self.scanner in view.owners:
+            self._newest = max(self._newest, view.owners[self.scanner].token)
         if sent < self._settled_at:
             return []
         event = self._seen(view, now, trusted_from)
@@ -147,6 +150,7 @@ class Ownership:
 
     def newer(self, token: int) -> list[Command]:
         """Handle that another gateway says that it owns, or knows an owner, by this token."""
+        self._newest = max(self._newest, token)
         return self._input("newer") if token > self.lease.token else []
 
     def ended(self) -> list[Command]:
@@ -178,9 +182,15 @@ class Ownership:
             return "free"
         if not self.lease.holds():
             return "lapsed"
+        if not self.lease.is_valid and self._is_beaten_alone(view):
+            return "lapsed"
         if self.lease.is_valid or (view.grace <= 0.0 and now >= trusted_from):
             return "reclaim"
         return "grace"
+
+    def _is_beaten_alone(self, view: View) -> bool:
+        """True if another gateway that goes on alone has had the scanner after this one."""
+        return max(alone_beside(view, self.scanner, self._me), default=(NO_TOKEN, "")) > (self.lease.token, self._me)
 
     def _is_wanted_elsewhere(self, view: View, now: float) -> bool:
         wished = wished_for(view, self.scanner)
@@ -227,7 +237,9 @@ class Ownership:
         if self._is_asking:
             return []
         self._is_asking = True
-        return [Acquire(self.lease.token, self.lease.is_valid)]
+        if self.lease.is_valid:
+            return [Acquire(self.lease.token, True)]
+        return [Acquire(max(self.lease.token, self._newest), False)]
 
     def _begin(self, token: int) -> list[Command]:
         self.reach.reached(self._settled_at)

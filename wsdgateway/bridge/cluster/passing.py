@@ -40,6 +40,7 @@ MAX_REDIRECTIONS = 2  # answers 421 that are followed in one course, apart from 
 AGAIN_SECONDS = 1.0  # until the same gateway is tried again after no connection to it could be made
 LOOK_SECONDS = 0.2  # between looks for another owner than one that cannot be reached
 
+_NOBODY = "No gateway owns the scanner at the moment. Try again in a few seconds."
 _READS = frozenset((GET_JOB_ELEMENTS, GET_ACTIVE_JOBS, GET_JOB_HISTORY, GET_SCANNER_ELEMENTS, GET_STATUS,
                     VALIDATE_SCAN_TICKET))
 
@@ -96,16 +97,19 @@ class Held:
 
 
 class Course:
-    """The course of one request from `now` on, in seconds. `reads` tells whether it may be sent a second time."""
+    """The course of one request from `now` on, in seconds.
+
+    `reads` tells whether it may be sent a second time. `last` is the gateway to which it has been passed already.
+    """
 
     __slots__ = ("_broken", "_held", "_last", "_redirections", "_until", "reads", "why")
 
-    def __init__(self, held: Held, reads: Callable[[], bool], now: float) -> None:
+    def __init__(self, held: Held, reads: Callable[[], bool], now: float, last: Registration | None = None) -> None:
         self._held = held
         self._until = now + HOLD_SECONDS
         self._broken = False
         self._redirections = 0
-        self._last: Registration | None = None
+        self._last = last
         self.reads = reads
         self.why = ""
 
@@ -113,13 +117,9 @@ class Course:
         """Decide what to do first; `owner` is the one that is known."""
         return self._hold(now) if owner is None else self._pass_to(owner)
 
-    def found(self, owner: Registration | None, now: float) -> Hold | PassTo | GiveUp:
+    def found(self, owner: Registration | None) -> PassTo | GiveUp:
         """Decide what to do after a wait, in which that owner was found, or none."""
-        if owner is not None:
-            return self._pass_to(owner)
-        if now < self._until:
-            return self._hold(now)
-        return GiveUp(self.why or "No gateway owns the scanner at the moment. Try again in a few seconds.")
+        return GiveUp(self.why or _NOBODY) if owner is None else self._pass_to(owner)
 
     def failed(self, trouble: Trouble, what: str, now: float,
                named: Registration | None = None) -> Hold | PassTo | GiveUp:
@@ -153,10 +153,9 @@ class Course:
     def _hold(self, now: float, other_than: Registration | None = None) -> Hold | GiveUp:
         left = self._until - now
         if left <= 0.0:
-            return GiveUp(self.why or "No gateway owns the scanner at the moment. Try again in a few seconds.")
+            return GiveUp(self.why or _NOBODY)
         if self._held.is_full:
-            return GiveUp(f"{self.why or 'No gateway owns the scanner at the moment.'} {self._held.limit} requests are "
-                          "waiting for its owner already.")
+            return GiveUp(f"{self.why or _NOBODY} {self._held.limit} requests are waiting for an owner already.")
         return Hold(left, other_than)
 
     def _pass_to(self, owner: Registration) -> PassTo | GiveUp:

@@ -4,14 +4,18 @@ A passed request is a POST with the client's path, body and end-to-end fields, a
 
     WSDGateway-Client: 192.0.2.9:51022      the client's address as the first gateway saw it
     WSDGateway-Secret: 0f3c…                the secret of the gateways, in hexadecimal digits
-    WSDGateway-Passed: {"front": …}         the rest, as `Passed`, in JSON
+    WSDGateway-Passed: ["server-b" …]       the rest, as `Passed`, in JSON
 
 The answer has the client's answer, and what the first gateway needs for its records::
 
     WSDGateway-Token: 17                    the fencing token of the owner; absent if the gateway is not the owner
-    WSDGateway-Record: {"operation": …}     `Record`, in JSON; a trailer of an answer that is streamed
-    WSDGateway-Length: 48211 or chunked     with a streamed answer: the length of its body, if it is known
-    WSDGateway-Owner: {"name": …}           with 421, the owner, if it is known
+    WSDGateway-Body: 1036                   the length of the client's answer; `Record` follows it in the body, in JSON
+    WSDGateway-Length: 48211 or chunked     instead, with a streamed answer: the length of its body, if it is known
+    WSDGateway-Record: ["GetJobElements" …] `Record`, in a trailer of such an answer, or in the head without a body
+    WSDGateway-Owner: ["…", "server-a" …]   with 421, the owner, if it is known
+
+The record of a whole answer follows its body so that the heads of such answers are equal: a head that has been read
+before is not parsed again.
 
 Client and secret are next to each other, so that the requests of different clients have equal bytes before and after
 them. Fields with this prefix never reach a scanner or a client.
@@ -29,7 +33,8 @@ from wsdgateway.http.urls import is_http
 
 PREFIX = b"wsdgateway-"
 CLIENT, SECRET, PASSED = b"WSDGateway-Client", b"WSDGateway-Secret", b"WSDGateway-Passed"
-TOKEN, RECORD, LENGTH, OWNER = b"WSDGateway-Token", b"WSDGateway-Record", b"WSDGateway-Length", b"WSDGateway-Owner"
+TOKEN, RECORD, OWNER = b"WSDGateway-Token", b"WSDGateway-Record", b"WSDGateway-Owner"
+BODY, LENGTH = b"WSDGateway-Body", b"WSDGateway-Length"
 CHUNKED = b"chunked"
 MAX_FIELD = 16384  # bytes of one field with JSON
 MAX_TEXT = 4096  # characters of one value in it
@@ -155,13 +160,15 @@ def without_own(headers: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, 
 class AnswerFields:
     """This link's fields of an answer; None for those that it lacks.
 
-    `length` is the length of a streamed body, -1 if it is not known, and None for an answer that is not streamed.
+    `body` is the length of the client's answer in the body of a whole one. `length` is the length of a streamed body,
+    -1 if it is not known, and None for an answer that is not streamed.
     """
 
     token: int | None = None
     record: Record | None = None
     length: int | None = None
     owner: Registration | None = None
+    body: int | None = None
 
 
 def read_answer(headers: Headers) -> AnswerFields:
@@ -170,6 +177,7 @@ def read_answer(headers: Headers) -> AnswerFields:
     record: Record | None = None
     length: int | None = None
     owner: Registration | None = None
+    body: int | None = None
     for name, value in headers:
         if name == TOKEN:
             token = _number(value, MAX_TOKEN_DIGITS, "token")
@@ -177,9 +185,11 @@ def read_answer(headers: Headers) -> AnswerFields:
             record = read_record(value)
         elif name == LENGTH:
             length = -1 if value == CHUNKED else _number(value, MAX_LENGTH_DIGITS, "length")
+        elif name == BODY:
+            body = _number(value, MAX_LENGTH_DIGITS, "length")
         elif name == OWNER:
             owner = read_owner(value)
-    return AnswerFields(token, record, length, owner)
+    return AnswerFields(token, record, length, owner, body)
 
 
 def _number(value: bytes, digits: int, what: str) -> int:

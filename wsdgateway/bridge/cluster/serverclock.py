@@ -5,6 +5,7 @@ was suspended, a lease has ended at the server while its owner still believes in
 """
 
 TOLERANCE = 0.5  # seconds by which the server's clock may run ahead between two ticks
+DRIFT = 0.001  # of the time between them, which is long after an outage: clocks run at different speeds
 
 
 class ServerClock:
@@ -18,6 +19,6 @@ class ServerClock:
 
     def observe(self, time: float, sent: float, now: float) -> None:
         """Note the server's time in the answer to a tick that was sent at `sent` and answered at `now`."""
-        if self._sent is not None and time - self._time > now - self._sent + TOLERANCE:
+        if self._sent is not None and time - self._time > (now - self._sent) * (1.0 + DRIFT) + TOLERANCE:
             self.trusted_from = now + self._lease
         self._sent, self._time = sent, time

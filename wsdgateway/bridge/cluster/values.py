@@ -18,7 +18,8 @@ class Registration:
     `identifier` is drawn at each start; `name` is that of `[cluster] name`. `address` is the URL of its peer link,
     empty without one. `sections` holds the names of the scanners that it is configured for, each with the digest of its
     section. It has tried to reach those in `unreachable`, and failed. `holds_address` is true while the address at
-    which scanners notify the gateways, if they share one, is on this host.
+    which scanners notify the gateways, if they share one, is on this host. It goes on serving the scanners in `alone`
+    without a lease, because the server could not be reached, each by the token of the ownership that it had.
     """
 
     identifier: str
@@ -28,6 +29,7 @@ class Registration:
     sections: Mapping[str, str] = attrs.field(factory=dict)
     unreachable: frozenset[str] = frozenset()
     holds_address: bool = False
+    alone: Mapping[str, int] = attrs.field(factory=dict)
 
 
 @attrs.frozen

@@ -29,6 +29,7 @@ TICKS = 4  # in a lease
 LONGEST_RETRY = 1.0  # seconds between ticks while the server cannot be reached
 SHORTEST_PAUSE = 0.05  # seconds between two ticks
 AFTER_LEASE = 0.05  # seconds after the end of a foreign lease at which this gateway looks whether the scanner is free
+AFTER_GRACE = 0.01  # seconds after the end of a grace at which an owner that is alone asks for the scanner
 NAME_PATIENCE = 1.0  # seconds beyond a lease after which a gateway with the same name is not its own earlier process
 
 
@@ -39,9 +40,9 @@ class CannotMove(Exception):
 class Coordinator:
     """The part of this gateway in the cluster.
 
-    `registration` returns this gateway as it is now, without `unreachable`. `leases` are the leases that the data plane
-    looks at. `lease` is the length of a lease in seconds, `alone` whether owners go on without the server,
-    `stop_timeout` the time in seconds for requests that run when a scanner is handed over.
+    `registration` returns this gateway as it is now, without `unreachable` and `alone`. `leases` are the leases that
+    the data plane looks at. `lease` is the length of a lease in seconds, `alone` whether owners go on without the
+    server, `stop_timeout` the time in seconds for requests that run when a scanner is handed over.
     """
 
     log = Logger()
@@ -148,6 +149,11 @@ class Coordinator:
         name = self._registration().name
         return [self._known.ownership(owned.machine, name) for owned in self._scanners.values()]
 
+    async def refresh(self) -> None:
+        """Send a tick now, and wait until it is answered or has failed."""
+        if self._phase == "running":
+            await self._tick_now()
+
     def is_last(self) -> bool:
         """True if no other gateway is registered, as far as this one knows."""
         return not self._known.others()
@@ -248,8 +254,11 @@ class Coordinator:
         is_news = self._known.seen(view, now) or is_news
         self._clock.observe(view.time, sent, now)
         self._sections.compare(own, view)
-        foreign = [owner.remaining for owner in view.owners.values() if owner.identifier != self._identifier]
-        self._tick_at(min([sent + self._period, *(now + remaining + AFTER_LEASE for remaining in foreign)]))
+        changes = [owner.remaining + AFTER_LEASE for owner in view.owners.values()
+                   if owner.identifier != self._identifier]
+        if view.grace > 0.0:
+            changes.append(view.grace + AFTER_GRACE)
+        self._tick_at(min([sent + self._period, *(now + change for change in changes)]))
         for owned in list(self._scanners.values()):
             owned.carry_out(owned.machine.answered(view, sent, now, self._clock.trusted_from))
         if is_news:
@@ -275,7 +284,9 @@ class Coordinator:
         now = self._boot_time()
         unreachable = frozenset(name for name, owned in self._scanners.items()
                                 if owned.machine.reach.is_unreachable(now))
-        own = attrs.evolve(self._registration(), unreachable=unreachable)
+        alone = {name: owned.machine.lease.token for name, owned in self._scanners.items()
+                 if owned.renewal != NO_TOKEN and owned.machine.lease.is_alone}
+        own = attrs.evolve(self._registration(), unreachable=unreachable, alone=alone)
         return own if self._phase == "running" else attrs.evolve(own, sections={})
 
     # Scanners.

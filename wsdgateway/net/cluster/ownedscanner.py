@@ -15,6 +15,8 @@ from wsdgateway.durations import in_words
 from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.storage.coordination import ICoordination, NotNow
 
+_MOMENT = 0.001  # seconds: a timer that comes a little too early is not set again without a pause
+
 
 @attrs.frozen
 class Composition:
@@ -174,7 +176,7 @@ class OwnedScanner:
 
     def _try_at(self, at: float) -> None:
         self._cancel_trial()
-        self._trial = self._reactor.callLater(max(0.0, at - self._boot_time()), self._due)
+        self._trial = self._reactor.callLater(max(_MOMENT, at - self._boot_time()), self._due)
 
     def _due(self) -> None:
         self._trial = None

@@ -17,6 +17,7 @@ import attrs
 from twisted.internet.interfaces import IPushProducer
 
 from wsdgateway.bridge.cluster.peerfields import (
+    BODY,
     CHUNKED,
     LENGTH,
     OWNER,
@@ -48,9 +49,9 @@ class _State(Enum):
 _BEGIN, _GIVEN, _STREAMING, _FINISHED, _OVER = _State
 
 
-def record_fields(token: int, record: Record) -> bytes:
-    """The fields of an answer with the token of the owner and the record of the exchange."""
-    return b"%s: %d\r\n%s: %s\r\n" % (TOKEN, token, RECORD, write_record(record))
+def fields_of(token: int, body: bytes) -> bytes:
+    """The fields of a whole answer: the token of the owner, and the length of the body, which the record follows."""
+    return b"%s: %d\r\n%s: %d\r\n" % (TOKEN, token, BODY, len(body))
 
 
 class PassedExchange(Exchange):
@@ -184,16 +185,20 @@ class PassedExchange(Exchange):
             return
         if self._refused is not None or self._is_exempt:
             record = attrs.evolve(record, refused=self._refused, is_exempt=self._is_exempt)
-        fields = record_fields(self._token(), record)
+        written = write_record(record)
         keep_alive = self.request.keep_alive
         if state is _FINISHED and self.status not in BODILESS:
-            self._write([b"0\r\n", fields, b"\r\n"])
+            self._write([b"0\r\n%s: %s\r\n\r\n" % (RECORD, written)])
         else:
             status, body, headers, _, reason = self._answer
             head = (own_head(status, headers) + self.channel.date() if reason is None
                     else self._passed(status, reason, without_own(headers)))
-            length = b"" if status in BODILESS else b"Content-Length: %d\r\n" % len(body)
-            self._write([head, fields, length, self._persistence(keep_alive), b"\r\n", body])
+            if status in BODILESS:
+                fields = b"%s: %d\r\n%s: %s\r\n" % (TOKEN, self._token(), RECORD, written)
+                body = written = b""
+            else:
+                fields = fields_of(self._token(), body) + b"Content-Length: %d\r\n" % (len(body) + len(written))
+            self._write([head, fields, self._persistence(keep_alive), b"\r\n", body, written])
         self.channel.exchange_over(keep_alive)
 
 

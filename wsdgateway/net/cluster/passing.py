@@ -6,7 +6,7 @@ record. An answer of one piece is handled without a coroutine.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import attrs
@@ -37,6 +37,7 @@ from wsdgateway.bridge.cluster.peerfields import (
     Record,
     clients_fields,
     read_answer,
+    read_record,
     without_own,
     write_passed,
 )
@@ -47,7 +48,9 @@ from wsdgateway.bridge.frontends.frontend import ClientRequest, DeviceRequest, R
 from wsdgateway.bridge.frontends.soaphttp import check_post, check_soap, soap_fault
 from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan
 from wsdgateway.http.answers import HTTPAnswer, plain
-from wsdgateway.http.messages import Headers
+from wsdgateway.http.messages import request_head
+from wsdgateway.http.responses import Head
+from wsdgateway.http.urls import address_of
 from wsdgateway.metrics import ERROR, FAULT, HELD, OK, REFUSED, Metrics
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.cluster.owners import Owners
@@ -58,6 +61,7 @@ from wsdgateway.net.scanners.reply import Response
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.errors import BadDevice, DeviceError
+from wsdgateway.net.transport.localaddress import authority
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.scan.operations import OTHER
 from wsdgateway.soap.faults import temporary_error
@@ -67,6 +71,7 @@ RETRY_AFTER = 5  # seconds that an eSCL client is told to wait
 MAX_FIELDS = 14000  # bytes of a request's fields: a request has at most 16,384 on the link, with this link's own
 MAX_COUNT = 95  # fields of a request, of 100 on the link
 MAX_UNREAD = 20  # messages about unread requests on their way
+Fields = tuple[tuple[bytes, bytes], ...]
 _TOO_LARGE = plain(431, "The header block of the request is too large.")
 _ENDPOINTS = {DEVICE_PREFIX: Endpoint.DEVICE, SCAN: Endpoint.SCAN, SUBSCRIPTIONS: Endpoint.SUBSCRIPTION}
 
@@ -99,8 +104,7 @@ class _Passing:
     prefix: bytes
     rest: bytes
     started: float
-    course: Course
-    fields: Headers = attrs.Factory(list)
+    made_course: Course | None = None
     call: Call | None = None
     owner: Registration | None = None
     waiting: Deferred[Any] | None = None
@@ -148,16 +152,20 @@ class Passing:
         refusal = self._refusal(prefix, exchange)
         if refusal is not None:
             return refusal
-        now = self._accounting.now()
-        passing = _Passing(exchange, prefix, rest, now, Course(self._context.held, lambda: self._only_reads(passing),
-                                                               now))
+        passing = _Passing(exchange, prefix, rest, self._accounting.now())
         owner = self._known_owner()
-        step = passing.course.begin(owner, now)
-        if isinstance(step, PassTo):
-            self._pass_to(passing, step.owner)
+        if owner is not None and owner.address:
+            self._pass_to(passing, owner)
         else:
-            self._follow(passing, step)
+            self._follow(passing, self._course(passing).begin(owner, passing.started))
         return None
+
+    def _course(self, passing: _Passing) -> Course:
+        """The course of a request. It is made at the first trouble, since most requests have none."""
+        if passing.made_course is None:
+            passing.made_course = Course(
+                self._context.held, lambda: self._only_reads(passing), passing.started, passing.owner)
+        return passing.made_course
 
     def pass_on(self, exchange: Exchange) -> bool:
         """Pass on a request that was routed to this gateway's own resource; False if it is not for the scanner."""
@@ -182,22 +190,21 @@ class Passing:
 
     # To the owner, and back.
 
-    def _fields(self, passing: _Passing, *, unread: bool = False) -> Headers:
-        exchange, request, name = passing.exchange, passing.exchange.request, self._context.name
-        passed = Passed(name, self._scanner, passing.prefix.decode(), passing.rest.decode("latin-1"),
-                        request.method.decode("latin-1"), request.host.decode("latin-1"), exchange.base(),
-                        exchange.port, exchange.secure, unread)
-        return [(CLIENT, exchange.peer.encode("latin-1")), (SECRET, self._context.link.secret()),
-                (PASSED, write_passed(passed)), *clients_fields(request.headers)]
+    def _head(self, exchange: Exchange, prefix: bytes, rest: bytes, owner: Registration) -> bytes:
+        """The head of a request on the link."""
+        request = exchange.request
+        before, after = _head_around(
+            self._context.link.secret(), owner.address, request.path, tuple(request.headers), len(request.body),
+            self._context.name, self._scanner, prefix, rest, request.method, request.host, exchange.base(),
+            exchange.port, exchange.secure)
+        return b"".join((before, exchange.peer.encode("latin-1"), after))
 
     def _pass_to(self, passing: _Passing, owner: Registration) -> None:
         """Send a request to its owner."""
         exchange = passing.exchange
         passing.owner = owner
-        if not passing.fields:
-            passing.fields = self._fields(passing)
         call = passing.call = self._context.link.call(
-            owner, exchange.request.path, passing.fields, exchange.request.body,
+            owner, self._head(exchange, passing.prefix, passing.rest, owner), exchange.request.body,
             lambda: self._pointless(passing, owner))
         if _is_image(passing):
             exchange.on_gone = lambda: self._context.link.abandon(call)
@@ -218,32 +225,40 @@ class Passing:
         passing.exchange.on_gone = None
         head = response.head
         try:
-            fields = read_answer(head.headers)
+            fields, headers = _read_head(head)
         except BadFields as bad:
             response.give_up(BadDevice(response.peer, str(bad)))
             return self._in_trouble(passing, Trouble.UNUSABLE, str(bad))
         self._note_token(fields)
         if fields.length is not None:
-            return Deferred.fromCoroutine(self._relay(response, passing, fields.length))
+            return Deferred.fromCoroutine(self._relay(response, passing, fields.length, headers))
         if not response.ended:
-            return Deferred.fromCoroutine(self._collect(response, passing, fields))
-        return self._complete(response, passing, fields, response.whole())
+            return Deferred.fromCoroutine(self._collect(response, passing, fields, headers))
+        return self._complete(response, passing, fields, headers, response.whole())
 
-    async def _collect(self, response: Response, passing: _Passing, fields: AnswerFields) -> None:
+    async def _collect(self, response: Response, passing: _Passing, fields: AnswerFields, headers: Fields) -> None:
         try:
             body = await response.collect()
         except DeviceError as error:
             self._in_trouble(passing, Trouble.BROKEN, error.what)
             return
-        self._complete(response, passing, fields, body)
+        self._complete(response, passing, fields, headers, body)
 
-    def _complete(self, response: Response, passing: _Passing, fields: AnswerFields, body: bytes) -> None:
+    def _complete(self, response: Response, passing: _Passing, fields: AnswerFields, headers: Fields,
+                  body: bytes) -> None:
         head, exchange, record = response.head, passing.exchange, fields.record
+        if fields.body is not None:
+            try:
+                record = read_record(body[fields.body:])
+            except BadFields as bad:
+                self._in_trouble(passing, Trouble.UNUSABLE, str(bad))
+                return
+            body = body[:fields.body]
         if record is None:
             self._without_record(passing, head.status, fields)
             return
         if not exchange.gone:
-            exchange.give(HTTPAnswer(head.status, body, without_own(head.passed_on), record.fault, head.reason))
+            exchange.give(HTTPAnswer(head.status, body, headers, record.fault, head.reason))
         self._account(passing, record)
 
     def _without_record(self, passing: _Passing, status: int, fields: AnswerFields) -> None:
@@ -255,7 +270,7 @@ class Passing:
         else:
             self._in_trouble(passing, Trouble.UNUSABLE, f"it answered with status {status} and without a record")
 
-    async def _relay(self, response: Response, passing: _Passing, length: int) -> None:
+    async def _relay(self, response: Response, passing: _Passing, length: int, headers: Fields) -> None:
         """Relay an answer as it arrives, at the speed of the client."""
         exchange, head = passing.exchange, response.head
         if exchange.gone:
@@ -265,7 +280,7 @@ class Passing:
         known = None if length < 0 else length
         exchange.producer = response
         exchange.on_gone = response.stopProducing
-        exchange.stream(head.status, head.reason, without_own(head.passed_on), known)
+        exchange.stream(head.status, head.reason, headers, known)
         problem: str | None = None
         record: Record | None = None
         try:
@@ -298,7 +313,7 @@ class Passing:
     def _in_trouble(self, passing: _Passing, trouble: Trouble, what: str, named: Registration | None = None) -> None:
         if passing.owner is not None and trouble is not Trouble.MISDIRECTED:
             self._log_trouble(passing.owner, what)
-        self._follow(passing, passing.course.failed(trouble, what, self._accounting.now(), named))
+        self._follow(passing, self._course(passing).failed(trouble, what, self._accounting.now(), named))
 
     def _log_trouble(self, owner: Registration, what: str) -> None:
         if self._throttle.allows((owner.name, what), self._accounting.now()):
@@ -339,7 +354,7 @@ class Passing:
         if passing.is_left or passing.exchange.gone:
             self._account_broken(passing)
         elif not self._is_served_here(passing):
-            self._follow(passing, passing.course.found(owner, self._accounting.now()))
+            self._follow(passing, self._course(passing).found(owner))
 
     def _leave(self, passing: _Passing) -> None:
         passing.is_left = True
@@ -465,20 +480,42 @@ class Passing:
         owner, context = self._known_owner(), self._context
         if owner is None or not owner.address or self._unread >= MAX_UNREAD:
             return
-        passed = Passed(context.name, self._scanner, EVENTS.decode(), rest.decode("latin-1"), "POST", "", "", 0, False,
-                        unread=True)
-        peer = f"[{client}]:0" if ":" in client else f"{client}:0"
-        fields = [(CLIENT, peer.encode("latin-1")), (SECRET, context.link.secret()), (PASSED, write_passed(passed))]
+        before, after = _head_around(
+            context.link.secret(), owner.address, b"/", (), 0, context.name, self._scanner, EVENTS, rest, b"POST", b"",
+            "", 0, False, unread=True)
         self._unread += 1
-        told = context.link.call(owner, b"/", fields, b"", lambda: None).answered
+        head = b"".join((before, authority(client, 0).encode("latin-1"), after))
+        told = context.link.call(owner, head, b"", lambda: None).answered
         told.addBoth(self._told)
 
     def _told(self, result: object) -> None:
         self._unread -= 1
 
 
+@lru_cache(maxsize=64)
+def _read_head(head: Head) -> tuple[AnswerFields, Fields]:
+    """This link's fields of an answer, and those for the client. Cached: known heads are the same objects."""
+    return read_answer(head.headers), without_own(head.passed_on)
+
+
+@lru_cache(maxsize=256)
+def _head_around(secret: bytes, address: str, path: bytes, headers: tuple[tuple[bytes, bytes], ...], length: int,
+                 front: str, scanner: str, prefix: bytes, rest: bytes, method: bytes, host: bytes, base: str, port: int,
+                 secure: bool, *, unread: bool = False) -> tuple[bytes, bytes]:
+    """The head of a request on the link, before and after the client's address. Cached: clients repeat their heads."""
+    passed = Passed(front, scanner, prefix.decode(), rest.decode("latin-1"), method.decode("latin-1"),
+                    host.decode("latin-1"), base, port, secure, unread)
+    # Client and secret come first, so that the rest is the same for all clients.
+    head = request_head(path, [
+        (b"Host", address_of(address).authority), (CLIENT, b"\0"), (SECRET, secret), (PASSED, write_passed(passed)),
+        *clients_fields(list(headers)), (b"Content-Length", b"%d" % length)])
+    before, _, after = head.partition(b"\0")
+    return before, after
+
+
 def _is_image(passing: _Passing) -> bool:
     """True if the scanner must be told at once when the client of this request leaves."""
+    request = passing.exchange.request
     if passing.prefix == ESCL:
-        return True
-    return b"RetrieveImage" in passing.exchange.request.body
+        return request.method == b"POST" or b"/NextDocument" in passing.rest
+    return b"RetrieveImage" in request.body

@@ -23,7 +23,6 @@ from wsdgateway.bridge.cluster.values import Registration
 from wsdgateway.bridge.health.causes import Cause
 from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.http.knownheads import KnownHeads
-from wsdgateway.http.messages import Headers
 from wsdgateway.http.responses import Head
 from wsdgateway.http.urls import Address, address_of
 from wsdgateway.net.scanners.connection import DeviceConnection
@@ -98,17 +97,15 @@ class PeerLink:
         self._timer: IDelayedCall | None = None
         self._stopped = False
 
-    def call(self, owner: Registration, target: bytes, fields: Headers, body: bytes,
-             is_pointless: Callable[[], str | None]) -> Call:
-        """Send a request to a gateway, at that path. `owner` must have an address."""
+    def call(self, owner: Registration, head: bytes, body: bytes, is_pointless: Callable[[], str | None]) -> Call:
+        """Send a request to a gateway. `owner` must have an address."""
         try:
-            address = attrs.evolve(address_of(owner.address), target=target)
+            address = address_of(owner.address)
         except ValueError as error:
-            address = Address(owner.address, 0, b"", target)
-            request = ScannerRequest(address, PASSED, body, fields)
+            request = ScannerRequest(Address(owner.address, 0, b"", b""), PASSED, body, [])
             request.fail(Unavailable(owner.address, str(error)))
             return Call(request, self.seconds(), is_pointless)
-        call = Call(ScannerRequest(address, PASSED, body, fields), self.seconds(), is_pointless)
+        call = Call(ScannerRequest(address, PASSED, body, [], head=head), self.seconds(), is_pointless)
         if self._stopped:
             call.request.fail(Unavailable(address.host, STOPPING))
             return call

@@ -17,14 +17,24 @@ from twisted.logger import Logger
 from wsdgateway.bridge.access.permission import plain_address
 from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.bridge.cluster.lease import Leases
-from wsdgateway.bridge.cluster.peerfields import CLIENT, PASSED, PREFIX, SECRET, BadFields, Passed, read_passed
+from wsdgateway.bridge.cluster.peerfields import (
+    CLIENT,
+    PASSED,
+    PREFIX,
+    SECRET,
+    BadFields,
+    Passed,
+    Record,
+    read_passed,
+    write_record,
+)
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.http.messages import first
 from wsdgateway.http.requests import Refusal
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.cluster.owners import Owners
-from wsdgateway.net.cluster.passedexchange import PassedExchange, misdirect, record_fields
+from wsdgateway.net.cluster.passedexchange import PassedExchange, fields_of, misdirect
 from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.server.exchange import Exchange, Repetition
 from wsdgateway.net.server.protocols import Connection, Limits
@@ -131,8 +141,8 @@ class PeerServer(HTTPServer):
         return Repetition(found.request, lambda outer: found.serve(PassedExchange(
             outer, found.request, b"", passed, client, peer, token=lambda: lease.token, is_exempt=False)))
 
-    def _recorded(self, record: Any) -> bytes:
-        return record_fields(self._leases.of(record.scanner).token, record)
+    def _recorded(self, record: Record, body: bytes) -> tuple[bytes, bytes]:
+        return fields_of(self._leases.of(record.scanner or "").token, body), write_record(record)
 
     def answer_at_once(self, raw: bytes, host: str, port: int) -> None:
         """Return None: the connections between gateways are kept."""

@@ -157,7 +157,8 @@ class DeviceConnection(TwistedProtocol):
             self._owner.options.section.quirks.loose_framing, self._owner.heads))
         self.transport.bufferSize = SMALL_READ
         request.on_sent()
-        head = _head(request.address.target, request.address.authority, tuple(request.headers), len(request.body))
+        head = request.head or _head(
+            request.address.target, request.address.authority, tuple(request.headers), len(request.body))
         if request.tape is not None:
             request.tape.request(DEVICE, head + request.body)
         self._writer.write(head + request.body)

@@ -58,7 +58,8 @@ class ScannerRequest:
     dispatched to the device, in seconds. `delayed`: it had to wait for the device's rate limit. `from_gateway`: it is
     one of the gateway's own. `refused`: the device was occupied and refused its connection, and it waits again.
     `client` identifies its client for counting, empty for the gateway; `share_of` is the same for a client that is
-    limited to its share of the queue, else None.
+    limited to its share of the queue, else None. `head` is the whole head as it is sent, if it is known; else it is
+    made of address and fields.
 
     Cancelling `answered` does not end the request.
     """
@@ -80,6 +81,7 @@ class ScannerRequest:
     share_of: str | None = None
     connection: "Connection | None" = None
     tape: Tape | None = None
+    head: bytes = b""
 
     @property
     def sent(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -56,6 +56,7 @@ class ClientConnection(TwistedProtocol):
         self._received = 0
         self._lingers_from: int | None = None  # the number of bytes received when it began to linger
         self._last_pending = 0
+        self._here: IAddress | None = None
 
     def connectionMade(self) -> None:
         admission = self._server.arrived(self)
@@ -229,12 +230,18 @@ class ClientConnection(TwistedProtocol):
     @property
     def port(self) -> int:
         """The local TCP port; 0 for a local socket."""
-        return int(getattr(self.transport.getHost(), "port", 0))
+        return int(getattr(self._local_address(), "port", 0))
 
     def base(self) -> str:
         """The URL, without a path, at which the client reached the gateway."""
-        here = self.transport.getHost()
+        here = self._local_address()
         return self._server.base(getattr(here, "host", ""), getattr(here, "port", 0))
+
+    def _local_address(self) -> IAddress | None:
+        """The address that the client has connected to, which takes a system call to find out."""
+        if self._here is None:
+            self._here = self.transport.getHost()
+        return self._here
 
     def has_left(self) -> bool:
         """True if the client has closed its sending side, which most clients only do when they disconnect."""

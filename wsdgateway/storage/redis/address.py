@@ -52,7 +52,10 @@ def parse(url: str, password: str | None = None) -> ServerAddress:
 
 
 def _parse(url: str, text: str, password: str | None) -> ServerAddress:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValueError(f"must be a URL: {error}") from None
     if parts.scheme not in _SCHEMES or not url.partition(":")[2].startswith("//"):
         raise ValueError(f"must begin with {', '.join(one + '://' for one in _SCHEMES[:-1])} or {_SCHEMES[-1]}://")
     is_tls, with_sentinel = parts.scheme.startswith("rediss"), parts.scheme.endswith("+sentinel")
@@ -85,8 +88,11 @@ def _host(text: str, default: int) -> tuple[str, int]:
     found = _HOST.fullmatch(text)
     if not found or not 1 <= int(found["port"] or default) <= 65535:
         raise ValueError(f"must have a HOST or HOST:PORT in place of {text!r}")
-    if found["host"]:
-        found["host"].encode("idna")  # raises a ValueError, as a look-up would do
+    try:
+        if found["host"]:
+            found["host"].encode("idna")
+    except UnicodeError:
+        raise ValueError(f"must have a HOST with labels of 1 to 63 characters in place of {text!r}") from None
     return found["v6"] or found["host"], int(found["port"] or default)
 
 

@@ -7,6 +7,7 @@ may take writes that will be lost, so that every connection begins with the ques
 
 import re
 import socket
+import struct
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +20,8 @@ from wsdgateway.storage.redis.address import ServerAddress
 
 ERRORS = (redis.RedisError, OSError)  # what a server, or the way to it, can cause
 SENTINEL_DEADLINE = 0.3  # seconds for one Sentinel, so that another one can be asked within the deadline
+
+_DROP = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 
 # Codes of error replies after which another server may be the master, or the connection is of no use.
 _OTHER_SERVER = re.compile(r"\b(?:READONLY|MASTERDOWN|NOREPLICAS|LOADING|UNBLOCKED)\b")
@@ -51,6 +54,10 @@ class _Tracked:
             self.disconnect()  # type: ignore[attr-defined]
         watched, self.watched = self.watched, None
         if watched is not None:
+            # Drops what the server has not acknowledged. Else the system would go on sending it, and after a break of
+            # the network a write that is late by seconds would replace a newer one from the next connection.
+            with suppress(OSError):
+                watched.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
             watched.close()
 
 

@@ -3,19 +3,22 @@
 `storage.redis.keys` describes the keys, `storage.redis.values` the values.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import attrs
 
+from wsdgateway.bridge.events.subscriptions import Subscription
+from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
+from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.redis import keys, values
 from wsdgateway.storage.redis.fencing import Command
 from wsdgateway.storage.store import Content, FinishedJob, Unreadable
 
 VERSION = "1.0"  # of the format; a program reads every version with the same number before the dot
-FIELDS = 200  # in one HSET, because a script cannot pass on any number of arguments
+PUSHED = 1000  # jobs in one RPUSH, because a script cannot pass on any number of arguments
 
 
 @attrs.frozen
@@ -91,54 +94,46 @@ def registering(scanner: str) -> Command:
     return "SADD", keys.SCANNERS, scanner
 
 
-@attrs.frozen
-class Numbering:
-    """The numbers of a scanner's subscriptions and of its offer, and the offset of the server's time."""
-
-    numbers: Mapping[str, int]
-    offer_number: int
-    offset: float
+def saving(one: Subscription, number: int, offset: float) -> Command:
+    return "HSET", keys.subscriptions(one.scanner), one.identifier, values.write_subscription(one, number, offset)
 
 
-def differences(scanner: str, before: Content, after: Content, by: Numbering) -> list[Command]:
-    """Returns the commands that turn one content of a scanner into another."""
-    number, offset = by.numbers.__getitem__, by.offset
-    return [
-        *_changes(keys.subscriptions(scanner), {one.identifier: one for one in before.subscriptions},
-                  {one.identifier: one for one in after.subscriptions},
-                  lambda one: values.write_subscription(one, number(one.identifier), offset)),
-        *_changes(keys.held(scanner), {one.identifier: one for one in before.held},
-                  {one.identifier: one for one in after.held}, lambda one: values.write_held(one, offset)),
-        *_changes(keys.own_jobs(scanner), {one.job_id: one for one in before.own_jobs},
-                  {one.job_id: one for one in after.own_jobs}, values.write_own_job),
-        *_offering(scanner, before.escl_offers, after.escl_offers, by.offer_number)]
+def forgetting(scanner: str, identifier: str) -> Command:
+    return "HDEL", keys.subscriptions(scanner), identifier
 
 
-def _changes(key: str, before: Mapping[str, Any], after: Mapping[str, Any],
-             write: Callable[[Any], bytes]) -> Iterator[Command]:
-    for gone in batched([field for field in before if field not in after]):
-        yield "HDEL", key, *gone
-    for fields in batched([field for field, one in after.items() if before.get(field) != one]):
-        yield "HSET", key, *(part for field in fields for part in (field, write(after[field])))
+def holding(held: Held, offset: float) -> Command:
+    return "HSET", keys.held(held.scanner), held.identifier, values.write_held(held, offset)
 
 
-def batched(fields: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Splits a sequence into parts of at most `FIELDS`."""
-    return (fields[start:start + FIELDS] for start in range(0, len(fields), FIELDS))
+def releasing(scanner: str, identifier: str) -> Command:
+    return "HDEL", keys.held(scanner), identifier
 
 
-def _offering(scanner: str, before: Sequence[KeptOffer], after: Sequence[KeptOffer], number: int) -> Iterator[Command]:
-    if before and not after:
-        yield "DEL", keys.offer(scanner)
-    for offer in after:
-        if not any(offer is one for one in before):  # an equal one that is kept again becomes the newest
-            yield "SET", keys.offer(scanner), values.write_offer(offer, number)
+def beginning(job: OwnJob) -> Command:
+    return "HSET", keys.own_jobs(job.scanner), job.job_id, values.write_own_job(job)
 
 
-def rewriting(scanner: str, content: Content, by: Numbering) -> list[Command]:
+def ending(scanner: str, job_id: str) -> Command:
+    return "HDEL", keys.own_jobs(scanner), job_id
+
+
+def offering(offer: KeptOffer, number: int) -> Command:
+    return "SET", keys.offer(offer.scanner), values.write_offer(offer, number)
+
+
+def withdrawing(scanner: str) -> Command:
+    return "DEL", keys.offer(scanner)
+
+
+def rewriting(scanner: str, content: Content, numbers: Mapping[str, int], offer_number: int,
+              offset: float) -> list[Command]:
     """Returns the commands that replace the data of a scanner, except for its finished jobs."""
-    return [("DEL", *_kept(scanner)),
-            *differences(scanner, Content(), content, by)]
+    return [
+        ("DEL", *_kept(scanner)),
+        *(saving(one, numbers[one.identifier], offset) for one in content.subscriptions),
+        *(holding(one, offset) for one in content.held), *(beginning(job) for job in content.own_jobs),
+        *(offering(offer, offer_number) for offer in content.escl_offers)]
 
 
 def _kept(scanner: str) -> tuple[str, ...]:
@@ -156,7 +151,9 @@ def removing(scanner: str) -> list[Command]:
 def adding(scanner: str, jobs: Iterable[FinishedJob], history: int) -> list[Command]:
     """Returns the commands that append finished jobs, and delete the oldest ones beyond the history."""
     written = [values.write_finished(job) for job in jobs]
-    return [*(("RPUSH", keys.done(scanner), *some) for some in batched(written)), limiting(scanner, history)]
+    pushing: list[Command] = [("RPUSH", keys.done(scanner), *written[start:start + PUSHED])
+                              for start in range(0, len(written), PUSHED)]
+    return [*pushing, limiting(scanner, history)]
 
 
 def limiting(scanner: str, history: int) -> Command:

@@ -9,26 +9,32 @@ Its state is one of::
          │ take                     take
       (new) ──────────────────────────────────► UNREADABLE
 
-In UNWRITTEN, writes change memory alone, until the whole has been written. In FENCED they fail. In UNREADABLE, Redis
-has values that this version cannot read; they are left unchanged, and writes change memory alone.
+In UNWRITTEN, writes change memory alone, until the whole has been written. In FENCED they fail, unless the gateway goes
+on alone. In UNREADABLE, Redis has values that this version cannot read; they are left unchanged, and writes change
+memory alone.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Container
 from enum import Enum, auto
-from itertools import zip_longest
 from typing import Any
 
 import attrs
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock
 
+from wsdgateway.bridge.events.subscriptions import Subscription
+from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
+from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.redis import contents
-from wsdgateway.storage.redis.contents import Numbering
+from wsdgateway.storage.redis.batches import Batches
 from wsdgateway.storage.redis.fencing import Command
 from wsdgateway.storage.store import Content, FinishedJob
 
 MAX_SUPERSEDED = 1000  # JobIds of one scanner that were reused while the server was away
+
+_NOTHING = contents.Read(Content(), {})
 
 
 class State(Enum):
@@ -41,22 +47,23 @@ class State(Enum):
 
 
 class ScannerData:
-    """The data of one scanner. `next_number` returns larger numbers with each call, for the order of entries.
+    """The data of one scanner. Its methods change memory, and return the commands for the same change in Redis.
 
+    `send` runs a list of commands, `next_number` returns larger numbers with each call, for the order of entries.
     `memory` also holds the finished jobs that wait to be written, and `superseded` the JobIds whose jobs in Redis must
     be marked before. `lock` is for changes of the finished jobs that read them first.
     """
 
-    def __init__(self, scanner: str, history: int, next_number: Callable[[], int],
-                 read: contents.Read | None = None) -> None:
+    def __init__(self, scanner: str, history: int, send: Callable[[list[Command]], Deferred[Any]],
+                 next_number: Callable[[], int], read: contents.Read = _NOTHING) -> None:
         self.scanner = scanner
         self.state = State.WRITTEN
         self.fenced_token: int | None = None
-        read = read or contents.Read(Content(), {})
         self.memory = MemoryStore(history, read.content)
         self._numbers = dict(read.numbers)
-        self._offer_number = read.offer_number
+        self.offer_number = read.offer_number
         self._next_number = next_number
+        self.batches = Batches(send)
         self.superseded: OrderedDict[str, None] = OrderedDict()
         self.lock = DeferredLock()
 
@@ -69,28 +76,58 @@ class ScannerData:
         """True if it is the identifier of a client's subscription to this scanner."""
         return identifier in self._numbers
 
-    def change(self, write: Callable[[MemoryStore], Any], offset: float) -> list[Command]:
-        """Changes the content in memory, and returns the commands that make the same change in Redis."""
-        before = self.content
-        write(self.memory)
-        after = self.content
-        if any(offer is not one for offer, one in zip_longest(after.escl_offers, before.escl_offers)):
-            self._offer_number = self._next_number()
-        self._numbers = {one.identifier: self._numbers.get(one.identifier) or self._next_number()
-                         for one in after.subscriptions}
-        return contents.differences(self.scanner, before, after, self._numbering(offset))
+    def save(self, subscription: Subscription, held: Held | None, offset: float) -> list[Command]:
+        self.memory.save(subscription, held)
+        return [self._saving(subscription, offset), *([] if held is None else [contents.holding(held, offset)])]
 
-    def _numbering(self, offset: float) -> Numbering:
-        return Numbering(self._numbers, self._offer_number, offset)
+    def _saving(self, subscription: Subscription, offset: float) -> Command:
+        number = self._numbers.get(subscription.identifier)
+        if number is None:
+            number = self._numbers[subscription.identifier] = self._next_number()
+        return contents.saving(subscription, number, offset)
 
-    @property
-    def offer_number(self) -> int:
-        """The number that gives the place of the scanner's eSCL offer among those of all scanners."""
-        return self._offer_number
+    def succeed(self, heir: Subscription, held: Held | None, former: str, left: Subscription | None,
+                offset: float) -> list[Command]:
+        self.memory.succeed(heir, held, former, left)
+        self._numbers.pop(former, None)
+        return [contents.releasing(self.scanner, former),
+                contents.forgetting(self.scanner, former) if left is None else self._saving(left, offset),
+                self._saving(heir, offset), *([] if held is None else [contents.holding(held, offset)])]
+
+    def forget(self, identifier: str) -> list[Command]:
+        self.memory.forget(identifier)
+        self._numbers.pop(identifier, None)
+        return [contents.forgetting(self.scanner, identifier)]
+
+    def hold(self, held: Held, offset: float) -> list[Command]:
+        self.memory.hold(held)
+        return [contents.holding(held, offset)]
+
+    def release(self, identifier: str, notify_to: str) -> list[Command]:
+        is_held = any((one.identifier, one.notify_to) == (identifier, notify_to) for one in self.content.held)
+        self.memory.release(self.scanner, identifier, notify_to)
+        return [contents.releasing(self.scanner, identifier)] if is_held else []
+
+    def begin_job(self, job: OwnJob) -> list[Command]:
+        self.memory.begin_job(job)
+        return [contents.beginning(job)]
+
+    def end_job(self, job_id: str) -> list[Command]:
+        self.memory.end_job(self.scanner, job_id)
+        return [contents.ending(self.scanner, job_id)]
+
+    def keep_escl_offer(self, offer: KeptOffer) -> list[Command]:
+        self.memory.keep_escl_offer(offer)
+        self.offer_number = self._next_number()
+        return [contents.offering(offer, self.offer_number)]
+
+    def forget_escl_offer(self) -> list[Command]:
+        self.memory.forget_escl_offer(self.scanner)
+        return [contents.withdrawing(self.scanner)]
 
     def rewriting(self, offset: float) -> list[Command]:
         """Returns the commands that write the whole content, except for the finished jobs."""
-        return contents.rewriting(self.scanner, self.content, self._numbering(offset))
+        return contents.rewriting(self.scanner, self.content, self._numbers, self.offer_number, offset)
 
     # Finished jobs that wait.
 

@@ -57,11 +57,20 @@ def keep_port(redis: Any, scanner: str, port: int) -> None:
 
 def restore(redis: Any, known: Content) -> None:
     """Writes what is larger than what the server has, and everything if the server has lost its data."""
-    _run(redis, _RESTORE, _KEYS, VERSION, values.write({
+    _run(redis, _RESTORE, _KEYS, VERSION, _known(known))
+
+
+def restoring(known: Content) -> Command:
+    """Returns `restore` as a command."""
+    return "EVAL", _RESTORE.text, len(_KEYS), *_KEYS, VERSION, _known(known)
+
+
+def _known(known: Content) -> bytes:
+    return values.write({
         "adopted": {one.uuid: {"name": one.name, "number": number} for number, one in enumerate(known.adopted, 1)},
         "ports": {scanner: str(port) for scanner, port in known.escl_ports},
         "versions": {endpoint: {"digest": digest, "version": version} for endpoint, digest, version in known.versions},
-        "instance": known.instance or 0}))
+        "instance": known.instance or 0})
 
 
 def read(redis: Any, where: str) -> Content:

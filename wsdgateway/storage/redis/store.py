@@ -7,6 +7,7 @@ scanner that was changed is written. Data that all gateways share is in `storage
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
@@ -21,7 +22,6 @@ from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.escl.keptoffer import MAX_KEPT, KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.coordination import Fenced, NotNow
-from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.redis import contents, keys, values
 from wsdgateway.storage.redis.client import RedisClient
 from wsdgateway.storage.redis.fencing import Command, run_fenced
@@ -32,7 +32,6 @@ from wsdgateway.storage.store import Content, FinishedJob, IStore, StoreError, U
 
 MAX_COMPLAINED = 1000  # scanners with finished jobs that cannot be read, named in the log
 
-Change = Callable[[MemoryStore], Any]
 
 
 @implementer(IStore)
@@ -44,7 +43,7 @@ class RedisStore:
     called with the name of a scanner when the server has refused a write because another gateway owns it.
 
     Deferreds of writes fail with `Fenced`, and then nothing was written. They fire without the server having the value
-    while it is away; `warning` says so.
+    while it is away, as `warning` says, and while the gateway goes on alone with a scanner.
     """
 
     log = Logger()
@@ -86,31 +85,46 @@ class RedisStore:
         return Deferred.fromCoroutine(self._take(scanner))
 
     async def _take(self, scanner: str) -> Content:
-        replies = await self._run(contents.reading(scanner))
-        if replies[0] is None:  # no gateway has used the server yet, or it has lost its data
-            await self._shared.restore()
-        self.drop(scanner)
         try:
-            read = contents.read(self._where, scanner, replies, self.offset)
+            read = await self._read(scanner)
         except Unreadable as error:
+            self.drop(scanner)
             self._unreadable[scanner] = error
             self.log.error("{scanner}: {error}", scanner=scanner, error=str(error))
             self._of(scanner).state = State.UNREADABLE
             raise
+        self.drop(scanner)
         self._last_number = max(self._last_number, read.offer_number, *read.numbers.values())
-        self._scanners[scanner] = ScannerData(scanner, self._history, self._next_number, read)
+        self._scanners[scanner] = self._made(scanner, read)
         return read.content
+
+    async def _read(self, scanner: str) -> contents.Read:
+        def read(redis: Any) -> tuple[bool, contents.Read]:
+            replies = _replies(redis, contents.reading(scanner))
+            # In the thread, since a thousand subscriptions take some time.
+            return replies[0] is None, contents.read(self._where, scanner, replies, offset)
+
+        offset = self.offset
+        is_new, found = await self._connection.run(read)
+        if is_new:  # no gateway has used the server yet, or it has lost its data
+            await self._shared.restore()
+        return found
+
+    def _made(self, scanner: str, *read: contents.Read) -> ScannerData:
+        return ScannerData(scanner, self._history, partial(self._fenced, scanner), self._next_number, *read)
 
     def drop(self, scanner: str) -> None:
         """Forgets the data of a scanner that this gateway no longer owns; the server keeps it for the next owner."""
-        self._scanners.pop(scanner, None)
         self._unreadable.pop(scanner, None)
+        data = self._scanners.pop(scanner, None)
+        if data is not None:
+            data.batches.end(_no_longer_owned(scanner))
 
     def rewrite(self, scanner: str) -> Deferred[None]:
         """Writes the whole data of a scanner, and what all gateways share.
 
-        For a gateway that has kept a scanner over the beginning of a new era: the server may have lost its data. Fires
-        when done, or when the server is away.
+        For a gateway that has acquired again a scanner that it has not stopped to serve, alone or over the beginning of
+        a new era: the server may have lost its data, and memory is newer. Fires when done, or when the server is away.
         """
         data = self._scanners.get(scanner)
         if data is not None and data.state is not State.UNREADABLE:
@@ -119,8 +133,12 @@ class RedisStore:
 
     def remove(self, scanner: str) -> Deferred[None]:
         """Deletes everything of an owned scanner that no gateway is configured for, and forgets it."""
+        removing = self._of(scanner).batches.write(contents.removing(scanner))
+        return removing.addBoth(self._removed, scanner)
+
+    def _removed(self, result: Any, scanner: str) -> Any:
         self.drop(scanner)
-        return self._fenced(scanner, contents.removing(scanner)).addCallback(lambda _: None)
+        return result
 
     def scanners(self) -> Deferred[list[str]]:
         """Returns the names of all scanners with subscriptions or with jobs of a gateway's own, whoever owns them.
@@ -140,16 +158,14 @@ class RedisStore:
     def _of(self, scanner: str) -> ScannerData:
         data = self._scanners.get(scanner)
         if data is None:
-            data = self._scanners[scanner] = ScannerData(scanner, self._history, self._next_number)
+            data = self._scanners[scanner] = self._made(scanner)
         return data
 
     # Writing.
 
-    def _change(self, scanner: str, change: Change) -> Deferred[None]:
-        """Changes the data of a scanner in memory at once, and on the server."""
-        data = self._of(scanner)
-        commands = data.change(change, self.offset)
-        return self._send(data, lambda: self._fenced(scanner, commands))
+    def _write(self, data: ScannerData, commands: list[Command]) -> Deferred[None]:
+        """Makes on the server the changes that were made in memory."""
+        return self._send(data, lambda: data.batches.write(commands))
 
     def _send(self, data: ScannerData, write: Callable[[], Deferred[Any]],
               wait: Callable[[], object] = lambda: None) -> Deferred[None]:
@@ -157,7 +173,8 @@ class RedisStore:
         token = self._leases.of(data.scanner).token
         if data.state is State.FENCED:
             if token == data.fenced_token:
-                return fail(Fenced(f"{data.scanner}: another gateway owns the scanner"))
+                wait()
+                return self._refused(data, _no_longer_owned(data.scanner))
             data.state = State.UNWRITTEN
         if data.state is State.WRITTEN and self._outage.problem is None:
             return write().addCallbacks(lambda _: None, self._missed, errbackArgs=(data, token, wait))
@@ -174,6 +191,8 @@ class RedisStore:
     def _missed(self, failure: Failure, data: ScannerData, token: int, wait: Callable[[], object]) -> Any:
         """Keeps in memory what the server did not take. Returns the failure if the write was fenced."""
         failure.trap(NotNow, Fenced)
+        if self._scanners.get(data.scanner) is not data:  # dropped meanwhile
+            return failure if failure.check(Fenced) else None
         wait()
         if failure.check(NotNow):
             data.state = State.UNWRITTEN
@@ -183,12 +202,24 @@ class RedisStore:
             data.state = State.UNWRITTEN
             return self._outage.retry()
         self._is_fenced(data, token)
-        return failure
+        return self._refused(data, failure)
 
     def _is_fenced(self, data: ScannerData, token: int) -> None:
         if data.state is not State.FENCED or data.fenced_token != token:
             data.state, data.fenced_token = State.FENCED, token
-            self.on_fenced(data.scanner)
+            if not self._is_alone(data):
+                self.on_fenced(data.scanner)
+
+    def _refused(self, data: ScannerData, error: Fenced | Failure) -> Deferred[None]:
+        """Returns the result of a write that was fenced.
+
+        A gateway that goes on alone has lost its lease because it could not be renewed. Its writes are kept in memory:
+        it gets the scanner back by a new token, or learns of another owner by the next tick.
+        """
+        return succeed(None) if self._is_alone(data) else fail(error)
+
+    def _is_alone(self, data: ScannerData) -> bool:
+        return self._leases.of(data.scanner).is_alone
 
     async def _write_all(self) -> None:
         """Writes everything that waits. Raises `NotNow`, or `Unreadable` after the rest has been written."""
@@ -197,7 +228,7 @@ class RedisStore:
             await self._shared.restore()
         except Unreadable as error:
             unreadable = error
-        while waiting := [one for one in self._scanners.values() if one.state is State.UNWRITTEN]:
+        while waiting := [one for one in self._scanners.values() if self._is_unwritten(one)]:
             for data in waiting:
                 await self._rewrite(data)
         if unreadable is not None:
@@ -207,7 +238,7 @@ class RedisStore:
         token = self._leases.of(data.scanner).token
         data.state = State.WRITTEN  # a change meanwhile sets it to UNWRITTEN again
         try:
-            await self._fenced(data.scanner, data.rewriting(self.offset))
+            await data.batches.write(data.rewriting(self.offset))
             await data.lock.run(self._merge_jobs, data)
         except NotNow:
             data.state = State.UNWRITTEN
@@ -219,22 +250,14 @@ class RedisStore:
                 data.state = State.UNWRITTEN
 
     def _run(self, commands: Sequence[Command]) -> Deferred[list[Any]]:
-        """Runs commands that only read, in one round trip; an error reply is among the results."""
-        def run(redis: Any) -> list[Any]:
-            pipeline = redis.pipeline(transaction=True)
-            for command in commands:
-                pipeline.execute_command(*command)
-            replies: list[Any] = pipeline.execute(raise_on_error=False)
-            return replies
-
-        return self._connection.run(run)
+        return self._connection.run(lambda redis: _replies(redis, commands))
 
     # Finished jobs.
 
     def add(self, job: FinishedJob) -> Deferred[None]:
         data = self._of(job.scanner)
         commands = contents.adding(job.scanner, [job], self._history)
-        return self._send(data, lambda: data.lock.run(self._fenced, job.scanner, commands),
+        return self._send(data, lambda: data.lock.run(data.batches.write, commands),
                           lambda: data.memory.add(job))
 
     def limit(self, history: int) -> Deferred[None]:
@@ -244,7 +267,7 @@ class RedisStore:
     def _limit(self, data: ScannerData) -> Deferred[None]:
         data.memory.limit(self._history)
         limiting = [contents.limiting(data.scanner, self._history)]
-        return self._send(data, lambda: data.lock.run(self._fenced, data.scanner, limiting)).addErrback(
+        return self._send(data, lambda: data.lock.run(data.batches.write, limiting)).addErrback(
             lambda failure: failure.trap(Fenced) and None)
 
     def supersede(self, scanner: str, job_id: str) -> Deferred[None]:
@@ -260,7 +283,7 @@ class RedisStore:
         try:
             replies = await self._run([contents.reading_finished(data.scanner, None)])
             merging = merge_jobs(self._read_jobs(data.scanner, replies[0]), waiting, marks)
-            await self._fenced(data.scanner, [
+            await data.batches.write([
                 *(contents.marking(data.scanner, place, job) for place, job in merging.marked),
                 *contents.adding(data.scanner, merging.added, self._history)])
         except StoreError:
@@ -312,38 +335,44 @@ class RedisStore:
     # Subscriptions, jobs of the gateway's own, eSCL offers.
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
-        return self._change(subscription.scanner, lambda memory: memory.save(subscription, held))
+        data = self._of(subscription.scanner)
+        return self._write(data, data.save(subscription, held, self.offset))
 
     def succeed(self, heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
-        return self._change(heir.scanner, lambda memory: memory.succeed(heir, held, former, left))
+        data = self._of(heir.scanner)
+        return self._write(data, data.succeed(heir, held, former, left, self.offset))
 
     def forget(self, identifier: str) -> Deferred[None]:
         data = next((one for one in self._scanners.values() if one.has(identifier)), None)
-        if data is None:
-            return succeed(None)
-        return self._change(data.scanner, lambda memory: memory.forget(identifier))
+        return succeed(None) if data is None else self._write(data, data.forget(identifier))
 
     def hold(self, held: Held) -> Deferred[None]:
-        return self._change(held.scanner, lambda memory: memory.hold(held))
+        data = self._of(held.scanner)
+        return self._write(data, data.hold(held, self.offset))
 
     def release(self, scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
-        return self._change(scanner, lambda memory: memory.release(scanner, identifier, notify_to))
+        data = self._of(scanner)
+        return self._write(data, data.release(identifier, notify_to))
 
     def begin_job(self, job: OwnJob) -> Deferred[None]:
-        return self._change(job.scanner, lambda memory: memory.begin_job(job))
+        data = self._of(job.scanner)
+        return self._write(data, data.begin_job(job))
 
     def end_job(self, scanner: str, job_id: str) -> Deferred[None]:
-        return self._change(scanner, lambda memory: memory.end_job(scanner, job_id))
+        data = self._of(scanner)
+        return self._write(data, data.end_job(job_id))
 
     def keep_escl_offer(self, offer: KeptOffer) -> Deferred[None]:
-        keeping = self._change(offer.scanner, lambda memory: memory.keep_escl_offer(offer))
-        offering = self._offering()
-        if len(offering) > MAX_KEPT:
-            self.forget_escl_offer(offering[0].scanner).addErrback(lambda failure: failure.trap(Fenced) and None)
+        data = self._of(offer.scanner)
+        keeping = self._write(data, data.keep_escl_offer(offer))
+        kept = self._offering()
+        if len(kept) > MAX_KEPT:
+            self.forget_escl_offer(kept[0].scanner).addErrback(lambda failure: failure.trap(Fenced) and None)
         return keeping
 
     def forget_escl_offer(self, scanner: str) -> Deferred[None]:
-        return self._change(scanner, lambda memory: memory.forget_escl_offer(scanner))
+        data = self._of(scanner)
+        return self._write(data, data.forget_escl_offer())
 
     def _offering(self) -> list[ScannerData]:
         """The scanners with an eSCL offer, that with the oldest offer first."""
@@ -391,8 +420,11 @@ class RedisStore:
         return self._outage.retry() if self._is_waiting() else succeed(None)
 
     def _is_waiting(self) -> bool:
-        return self._outage.problem is not None or any(
-            data.state is State.UNWRITTEN for data in self._scanners.values())
+        return self._outage.problem is not None or any(map(self._is_unwritten, self._scanners.values()))
+
+    def _is_unwritten(self, data: ScannerData) -> bool:
+        return data.state is State.UNWRITTEN or (
+            data.state is State.FENCED and data.fenced_token != self._leases.of(data.scanner).token)
 
     def warning(self) -> str | None:
         parts = [self._outage.warning(), *(f"{name}: {error}" for name, error in sorted(self._unreadable.items()))]
@@ -405,7 +437,7 @@ class RedisStore:
     async def _close(self) -> None:
         await self._run([("PING",)]).addErrback(self._unanswered)
         await self._outage.close(self._is_waiting())
-        lost = [data for data in self._scanners.values() if data.state is State.UNWRITTEN]
+        lost = [data for data in self._scanners.values() if self._is_unwritten(data)]
         if lost:
             self.log.error("{problem}. Lost from memory: changes of {scanners}", problem=str(self._outage.problem),
                            scanners=", ".join(sorted(data.scanner for data in lost)))
@@ -413,3 +445,16 @@ class RedisStore:
     def _unanswered(self, failure: Failure) -> None:
         failure.trap(NotNow)
         self._outage.begin(failure.value)
+
+
+def _replies(redis: Any, commands: Sequence[Command]) -> list[Any]:
+    """Runs commands that only read, in one round trip; an error reply is among the results."""
+    pipeline = redis.pipeline(transaction=True)
+    for command in commands:
+        pipeline.execute_command(*command)
+    replies: list[Any] = pipeline.execute(raise_on_error=False)
+    return replies
+
+
+def _no_longer_owned(scanner: str) -> Fenced:
+    return Fenced(f"{scanner}: another gateway owns the scanner")

@@ -1,0 +1,127 @@
+"""Tests of reloads, adoption, and starts and ends of gateways that share scanners."""
+
+import pytest_twisted
+from twisted.internet.defer import gatherResults
+
+from tests.loopback.gateways import LOOPBACK, PATH, section
+from tests.loopback.scanners import Subscribed
+from tests.loopback.sharing.conftest import NAME, owner_of, serves
+from tests.messages import get_job_elements
+from tests.peers import Device, ask
+from tests.waiting import until
+from wsdgateway.app.service import GatewayService
+from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.config.reading import read_config
+
+
+class Files:
+    """Gateways with configuration files, which share their scanners."""
+
+    def __init__(self, folder, url, running):
+        self._folder, self._url, self._running = folder, url, running
+
+    def write(self, name, text):
+        file = self._folder / f"{name}.toml"
+        file.write_text(f'[gateway]\nname = "{name}"\nstate = "{self._url}"\n[cluster]\nendpoint = "{LOOPBACK}"\n'
+                        f'lease = 1.0\n[[listen]]\nendpoint = "{LOOPBACK}"\n[admin]\nendpoint = "{LOOPBACK}"\n{text}')
+        return file
+
+    async def start(self, name, text):
+        from twisted.internet import reactor
+
+        service = GatewayService(reactor, read_config(str(self.write(name, text))))
+        await self._running(service)
+        await gatherResults([listener.opened for listener in (*service.listeners, service.admin)])
+        service.port = service.listeners[0].address[1]
+        return service
+
+    async def reload(self, service, text):
+        self.write(service.config.gateway.name, text)
+        service.reload()
+        await until(lambda: service.reloading is None)
+
+
+@pytest_twisted.ensureDeferred
+async def test_scanners_are_added_and_removed_in_both_states(tmp_path, fresh, running, device_with_events, started):
+    other = Subscribed(await started(Device()))
+    one, two = section(NAME, device_with_events.device.url), section("other", other.device.url)
+    files = Files(tmp_path, fresh.url, running)
+    owner = await files.start("one", one)
+    await until(lambda: serves(owner))
+    follower = await files.start("two", one)
+    await until(lambda: owner_of(follower) == "one")
+    await files.reload(follower, one + two)
+    await until(lambda: serves(follower, "other"))
+    await files.reload(owner, one + two)
+    await until(lambda: owner_of(owner, "other") == "two")
+    head, _ = await ask(owner.port, "/other/scan", get_job_elements("1"))
+    assert head.status == 500  # the other gateway's scanner knows no such job
+    await files.reload(follower, two)
+    head, _ = await ask(follower.port, PATH, get_job_elements("1"))
+    assert head.status == 404 and serves(owner)
+    assert [scanner.name for scanner in owner.scanners] == [NAME]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_others_still_bridge_is_handed_over(tmp_path, fresh, running, device_with_events):
+    one = section(NAME, device_with_events.device.url)
+    files = Files(tmp_path, fresh.url, running)
+    owner = await files.start("one", one)
+    await until(lambda: serves(owner) and owner.scanners[0].bridge.table.listening)
+    follower = await files.start("two", one)
+    await until(lambda: owner_of(follower) == "one" and len(owner.cluster.coordinator.view.gateways) == 2)
+    await files.reload(owner, "")
+    await until(lambda: serves(follower))
+    assert owner.scanners == [] and (await ask(owner.port, PATH, get_job_elements("1")))[0].status == 404
+
+
+@pytest_twisted.ensureDeferred
+async def test_subscriptions_of_a_scanner_that_nobody_bridges_are_ended(tmp_path, fresh, running, device_with_events):
+    files = Files(tmp_path, fresh.url, running)
+    owner = await files.start("one", section(NAME, device_with_events.device.url))
+    await until(lambda: serves(owner) and owner.scanners[0].bridge.table.listening)
+    await files.reload(owner, "")
+    await until(lambda: device_with_events.actions.count("Unsubscribe") == 1)
+    await until(lambda: fresh.command("EXISTS", f"wsdgateway:{{{NAME}}}:held") == 0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_changed_address_replaces_the_scanner_of_the_owner(tmp_path, fresh, running, device_with_events,
+                                                                    started):
+    files = Files(tmp_path, fresh.url, running)
+    owner = await files.start("one", section(NAME, device_with_events.device.url))
+    await until(lambda: serves(owner) and owner.scanners[0].bridge.table.listening)
+    other = Subscribed(await started(Device()))
+    await files.reload(owner, section(NAME, other.device.url))
+    await until(lambda: serves(owner) and owner.scanners[0].bridge.table.listening)
+    assert other.actions.count("Subscribe") == 1
+    await until(lambda: device_with_events.actions.count("Unsubscribe") == 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_adopted_scanner_is_followed_by_the_others(member):
+    discovery = {"discovery": {"device_interfaces": [], "adopt": True}}
+    one, two = await member("one", None, **discovery), await member("two", None, **discovery)
+    adopted = Adopted("urn:uuid:4509a320-00a0-008f-00b6-002507510eca", "copy-room")
+    await one.store.adopt(adopted)
+    for service in (one, two):
+        await service.discovery.adopted.synchronize()
+        assert service.bridged.known["copy-room"].uuid == adopted.uuid
+    await until(lambda: owner_of(one, "copy-room") is not None and owner_of(two, "copy-room") is not None)
+    await one.store.abandon(adopted.uuid)
+    for service in (one, two):
+        await service.discovery.adopted.synchronize()
+        assert service.bridged.known == {}
+    await until(lambda: one.scanners == two.scanners == [])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_name_that_is_taken_ends_the_start(member, said, monkeypatch):
+    from twisted.internet import reactor
+
+    ended = []
+    monkeypatch.setattr(reactor, "stop", lambda: ended.append(True))
+    await member("one", None)
+    await member("one", None)
+    await until(lambda: ended)
+    assert any("must be unique" in line for line in said)

@@ -1,0 +1,196 @@
+"""The coordination through a real server: eras at restarts, the bell, names, the secret, and writes of owners."""
+
+import pytest
+import pytest_twisted
+
+from tests.waiting import until
+from wsdgateway.bridge.cluster.values import Acquired, Refused, Registration
+from wsdgateway.storage.coordination import Fenced, NameTaken, NotNow
+from wsdgateway.storage.redis import keys
+from wsdgateway.storage.redis.coordination import RedisCoordination
+from wsdgateway.storage.redis.fencing import MAX_ARGUMENTS, run_fenced
+
+LEASE = 60.0  # seconds, longer than any test
+A, B = (Registration(one, f"print-{one}", "", "1") for one in "ab")
+FIELD = ("HSET", keys.held("desk"), "field", b"\x00value")
+
+
+@pytest.fixture
+def gateway(redis_server, make_client):
+    """Makes coordinations on connections of their own."""
+    def make(secret=b"s"):
+        return RedisCoordination(make_client(redis_server.url), lambda: secret)
+
+    return make
+
+
+async def after_grace(coordination, redis_server):
+    """Begins the era, and ends its grace."""
+    await coordination.tick(A, LEASE, {}, ())
+    redis_server.command("HSET", keys.ERA, "grace_until", "0")
+
+
+async def owned(coordination, redis_server):
+    """Makes gateway A the owner of "desk", and returns the token."""
+    await after_grace(coordination, redis_server)
+    got = await coordination.acquire("desk", "a", LEASE, 0, False)
+    assert isinstance(got, Acquired)
+    return got.token
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_after_a_restart_only_the_owner_gets_the_scanner_back(redis_server, gateway, keep):
+    a, b = gateway(), gateway()
+    token = await owned(a, redis_server)
+    before = await a.tick(A, LEASE, {"desk": token}, ["desk"])
+    assert before.renewed == {"desk"}
+    redis_server.restart(keep=keep)
+    view = await b.tick(B, LEASE, {}, ["desk"])
+    assert view.era > before.era
+    assert LEASE < view.grace <= LEASE + 1.0
+    assert view.owners == {}
+    refused = await b.acquire("desk", "b", LEASE, 0, False)
+    assert refused == Refused(None, refused.grace, refused.time)
+    assert (await a.tick(A, LEASE, {"desk": token}, ["desk"])).renewed == frozenset()
+    got = await a.acquire("desk", "a", LEASE, token, True)
+    assert isinstance(got, Acquired) and got.token > token
+    assert redis_server.command("XRANGE", keys.events("desk"), "-", "+")[-1][0] == b"%d-0" % got.token
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_token_is_larger_than_the_last_event_in_the_stream(redis_server, gateway):
+    a = gateway()
+    await after_grace(a, redis_server)
+    redis_server.command("XADD", keys.events("desk"), "41-7", "a", "b")
+    assert (await a.acquire("desk", "a", LEASE, 0, False)).token == 42
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scripts_cache_that_was_emptied(redis_server, gateway):
+    a = gateway()
+    await a.tick(A, LEASE, {}, ())
+    redis_server.command("SCRIPT", "FLUSH")
+    assert (await a.tick(A, LEASE, {}, ())).gateways == (A,)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_tick_is_one_round_trip_and_writes_the_registration_only_if_it_has_changed(redis_server, gateway):
+    a = gateway()
+    await a.tick(A, LEASE, {}, ())
+    redis_server.command("CONFIG", "RESETSTAT")
+    await a.tick(A, LEASE, {}, [f"scanner {number}" for number in range(2500)])
+    calls = {name.removeprefix("cmdstat_"): stat["calls"]
+             for name, stat in redis_server.command("INFO", "commandstats").items()}
+    assert calls["evalsha"] == 1
+    assert calls["set"] == 1  # the name
+    assert set(calls) <= {"evalsha", "set", "get", "pexpire", "time", "info", "hmget", "hgetall", "sadd", "smembers",
+                          "mget", "config|resetstat", "client|setinfo"}
+
+
+@pytest_twisted.ensureDeferred
+async def test_more_scanners_than_lua_takes_at_once(redis_server, gateway):
+    a = gateway()
+    await after_grace(a, redis_server)
+    names = [f"scanner {number}" for number in range(2500)]
+    tokens = {name: (await a.acquire(name, "a", LEASE, 0, False)).token for name in (names[0], names[999], names[2499])}
+    view = await a.tick(A, LEASE, tokens, names)
+    assert view.renewed == view.owners.keys() == tokens.keys()
+    # A lease is also renewed for a scanner that the view is not asked about.
+    view = await a.tick(A, LEASE, tokens, names[:1])
+    assert (view.renewed, list(view.owners)) == (tokens.keys(), names[:1])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_name_is_one_gateways_until_it_leaves(redis_server, gateway):
+    a, other = gateway(), gateway()
+    await a.tick(A, LEASE, {}, ())
+    namesake = Registration("c", A.name, "", "1")
+    with pytest.raises(NameTaken, match=r"cluster\.name: .*'print-a': must be unique"):
+        await other.tick(namesake, LEASE, {}, ())
+    await a.leave("a")
+    assert (await other.tick(namesake, LEASE, {}, ())).gateways == (namesake,)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_registration_of_another_version_is_read_as_far_as_it_is_known(redis_server, gateway):
+    a = gateway()
+    for identifier, text in (("new", '{"identifier":"new","name":"n","address":"","version":"9","more":1}'),
+                             ("odd", '{"identifier":"odd"}')):
+        redis_server.command("SADD", keys.GATEWAYS, identifier)
+        redis_server.command("SET", keys.gateway(identifier), text)
+    assert [one.identifier for one in (await a.tick(A, LEASE, {}, ())).gateways] == ["a", "new"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_bell_rings_at_the_others(redis_server, gateway):
+    a, b = gateway(), gateway()
+    token = await owned(a, redis_server)
+    await b.tick(B, LEASE, {}, ())
+    rung = {"a": 0, "b": 0}
+
+    def ring(name):
+        rung[name] += 1
+
+    a.listen(lambda: ring("a"))
+    b.listen(lambda: ring("b"))
+    await until(lambda: rung == {"a": 1, "b": 1})  # connected
+    assert not await a.release("desk", "a", token + 1)
+    assert await a.release("desk", "a", token)
+    await until(lambda: rung == {"a": 1, "b": 2})
+    await b.leave("b")
+    await until(lambda: rung == {"a": 2, "b": 2})
+    await a.wish("desk", B.name)  # the gateway that records the wish may be the owner
+    await until(lambda: rung == {"a": 3, "b": 3})
+    assert (await a.tick(A, LEASE, {}, ["desk"])).wishes == {"desk": B.name}
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_secret_is_drawn_once_and_survives_the_loss_of_the_data(redis_server, gateway):
+    a, b = gateway(b"\x00first"), gateway(b"second")
+    assert [await a.peer_secret(), await b.peer_secret()] == [b"\x00first", b"\x00first"]
+    redis_server.restart(keep=False)
+    assert await b.peer_secret() == b"\x00first"
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_owners_writes(redis_server, gateway, make_client):
+    token = await owned(gateway(), redis_server)
+    store = make_client(redis_server.url).connection("store")
+    answers = await run_fenced(store, "desk", token, "a", [FIELD, ("RPUSH", keys.done("desk"), 1), (
+        "HGETALL", keys.held("desk"))])
+    assert answers == [1, 1, [b"field", b"\x00value"]]
+    for other_token, identifier in ((token, "b"), (token + 1, "a"), (token - 1, "a")):
+        with pytest.raises(Fenced, match=r"desk: this gateway no longer owns the scanner"):
+            await run_fenced(store, "desk", other_token, identifier, [("DEL", keys.held("desk"))])
+    assert redis_server.command("EXISTS", keys.held("desk")) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_writes_wait_for_the_lease_after_a_restart(redis_server, gateway, make_client):
+    a = gateway()
+    token = await owned(a, redis_server)
+    store = make_client(redis_server.url).connection("store")
+    redis_server.restart(keep=True)
+    with pytest.raises(NotNow, match=r"the lease has not been renewed since"):  # no gateway has seen the new server
+        await run_fenced(store, "desk", token, "a", [FIELD])
+    await a.tick(A, LEASE, {}, ())
+    with pytest.raises(NotNow, match=r"the lease has not been renewed since"):  # the grace
+        await run_fenced(store, "desk", token, "a", [FIELD])
+    token = (await a.acquire("desk", "a", LEASE, token, True)).token
+    assert await run_fenced(store, "desk", token, "a", [FIELD]) == [1]
+    redis_server.command("DEL", keys.owner("desk"))
+    redis_server.command("HSET", keys.ERA, "grace_until", "0")
+    with pytest.raises(Fenced):
+        await run_fenced(store, "desk", token, "a", [FIELD])
+
+
+@pytest_twisted.ensureDeferred
+async def test_long_commands(redis_server, gateway, make_client):
+    token = await owned(gateway(), redis_server)
+    store = make_client(redis_server.url).connection("store")
+    longest = ("RPUSH", keys.done("desk"), *range(MAX_ARGUMENTS - 2))
+    assert await run_fenced(store, "desk", token, "a", [longest] * 20) == [
+        number * (MAX_ARGUMENTS - 2) for number in range(1, 21)]
+    with pytest.raises(ValueError, match=f"must be at most {MAX_ARGUMENTS}"):
+        await run_fenced(store, "desk", token, "a", [(*longest, 1)])

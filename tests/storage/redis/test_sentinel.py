@@ -1,0 +1,134 @@
+"""Sentinel: one master, two replicas and three Sentinels as processes, a failover, and a former master that returns."""
+
+import pytest
+import pytest_twisted
+import redis as redis_py
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+
+from tests.ports import free_port
+from tests.redisserver import PATIENCE
+from wsdgateway.bridge.cluster.values import Acquired, Registration
+from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.redis.checks import check_server
+from wsdgateway.storage.redis.coordination import RedisCoordination
+
+LEASE = 60.0  # seconds
+A = Registration("a", "print-a", "", "1")
+SETTINGS = {"min_replicas_to_write": "1", "min_replicas_max_lag": "10", "appendonly": "yes",
+            "repl_diskless_sync_delay": "0"}
+
+
+class Replicated:
+    """The servers; `url` names three Sentinels."""
+
+    def __init__(self, redis_servers, **options):
+        self.start = redis_servers
+        self.master = redis_servers(port=free_port(), **SETTINGS, **options)
+        login = {"masterauth": options["requirepass"]} if "requirepass" in options else {}
+        self.replicas = [redis_servers(port=free_port(), replicaof=("127.0.0.1", str(self.master.port)), **SETTINGS,
+                                       **login, **options) for _ in range(2)]
+        self.master.wait_until(lambda: self.master.command("INFO", "replication")["connected_slaves"] == 2)
+        self.master.wait_until(self._takes_writes)
+        self.sentinels = [self._sentinel(options.get("requirepass")) for _ in range(3)]
+        for one in self.sentinels:
+            one.wait_until(lambda one=one: self._knows_all(one))
+
+    def _takes_writes(self):
+        try:
+            return self.master.command("SET", "ready", "1")
+        except redis_py.ResponseError:
+            return False
+
+    def _sentinel(self, password):
+        port = free_port()
+        more = {"sentinel_auth-pass": ("gateways", password)} if password else {}
+        return self.start(port=port, sentinel=True, **{
+            "sentinel monitor": ("gateways", "127.0.0.1", str(self.master.port), "2"),
+            **{name.replace("sentinel_", "sentinel "): value for name, value in more.items()},
+            "sentinel down-after-milliseconds": ("gateways", "1000"),
+            "sentinel failover-timeout": ("gateways", "10000")})
+
+    @staticmethod
+    def _knows_all(sentinel):
+        found = sentinel.command("SENTINEL MASTER", "gateways")
+        return found["num-other-sentinels"] == 2 and found["num-slaves"] == 2
+
+    @property
+    def url(self):
+        return f"redis+sentinel://{','.join(f'127.0.0.1:{one.port}' for one in self.sentinels)}/gateways/0"
+
+
+def run_id(redis):
+    return redis.info("server")["run_id"]
+
+
+async def answered(command, seconds=PATIENCE):
+    """Repeats the command while the server cannot serve, and returns its answer."""
+    from twisted.internet import reactor
+
+    end = reactor.seconds() + seconds
+    while True:
+        try:
+            return await command()
+        except NotNow:
+            assert reactor.seconds() < end, "no master in time"
+            await deferLater(reactor, 0.05)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_failover_and_the_return_of_the_former_master(redis_servers, make_client):
+    servers = await deferToThread(Replicated, redis_servers)
+    client = make_client(servers.url)
+    coordination, connection = RedisCoordination(client, lambda: b"s"), client.connection("store")
+    assert await connection.run(lambda redis: check_server(redis, client.address)) == []
+    before = await coordination.tick(A, LEASE, {}, ())
+    assert LEASE + 10.0 < before.grace <= LEASE + 11.0
+    first = await connection.run(run_id)
+    await connection.run(lambda redis: redis.set("x", "kept"))
+    await deferToThread(servers.master.wait_until, lambda: all(one.command("GET", "x") for one in servers.replicas))
+
+    servers.master.kill()
+    second, kept = await answered(lambda: connection.run(lambda redis: (run_id(redis), redis.get("x"))))
+    assert second != first and kept == b"kept"
+
+    # It comes back as a master, with the data that it had, until a Sentinel makes it a replica.
+    await deferToThread(servers.master.start)
+    assert await connection.run(run_id) == second
+    view = await answered(lambda: coordination.tick(A, LEASE, {}, ()))  # NotNow until the master has a replica
+    assert view.era > before.era
+    got = await coordination.acquire("desk", "a", LEASE, 7, True)
+    assert isinstance(got, Acquired) and got.token == 8
+
+
+@pytest_twisted.ensureDeferred
+async def test_sentinels_that_are_gone_are_passed_over(redis_servers, make_client):
+    servers = await deferToThread(Replicated, redis_servers, requirepass="secret")
+    servers.sentinels[0].kill()
+    servers.sentinels[1].stop()
+    client = make_client(servers.url, "secret")
+    assert await client.connection("store").run(run_id)
+    await client.close()
+    servers.sentinels[2].kill()
+    with pytest.raises(NotNow, match=r"no Sentinel names the master: 127"):
+        await make_client(servers.url, "secret").connection("store").run(run_id)
+    servers.sentinels[1].cont()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_name_that_the_sentinels_do_not_know(redis_servers, make_client):
+    sentinel = redis_servers(port=free_port(), sentinel=True)
+    with pytest.raises(NotNow, match=r"knows no master of that name"):
+        await make_client(f"redis+sentinel://127.0.0.1:{sentinel.port}/other").connection("store").run(run_id)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_sentinel_with_a_password(redis_servers, make_client):
+    server = redis_servers(port=free_port(), requirepass="secret")
+    sentinel = redis_servers(port=free_port(), sentinel=True, requirepass="secret", **{
+        "sentinel monitor": ("gateways", "127.0.0.1", str(server.port), "1")})
+    url = f"redis+sentinel://127.0.0.1:{sentinel.port}/gateways"
+    assert await make_client(url, "secret").connection("store").run(run_id)
+    with pytest.raises(NotNow, match=r"the password or user is wrong|Authentication required|NOAUTH"):
+        await make_client(url).connection("store").run(run_id)
+

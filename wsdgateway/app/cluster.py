@@ -1,0 +1,265 @@
+"""Composes the part of this gateway among others on one Redis server: ownership, takeovers, and the link to them.
+
+`net.cluster.coordinator` decides with the others which gateway owns each scanner, `app.ownedscanners` begins and ends
+the bridging, and `net.cluster.passing` passes on the requests for the other scanners.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from wsdgateway.app.certificates import remark_on
+from wsdgateway.app.clusterregistration import OwnRegistration
+from wsdgateway.app.ownedscanners import OwnedScanners
+from wsdgateway.app.scanners import BridgedScanners
+from wsdgateway.app.sharedserver import SharedServer
+from wsdgateway.app.storedstate import END_SECONDS, StoredState
+from wsdgateway.bridge.cluster.values import View
+from wsdgateway.clustermetrics import ClusterMetrics
+from wsdgateway.config.cluster import peer_listener
+from wsdgateway.config.endpoints import identity_files, plain_endpoint
+from wsdgateway.config.sections import Config
+from wsdgateway.exchangelog.log import ExchangeLog
+from wsdgateway.metrics import Metrics
+from wsdgateway.net.clients.resource import Resource
+from wsdgateway.net.clients.router import Router
+from wsdgateway.net.cluster.clusterstate import CoordinatedState
+from wsdgateway.net.cluster.coordinator import Coordinator
+from wsdgateway.net.cluster.followed import FollowedScanner, owned
+from wsdgateway.net.cluster.ownedscanner import Composition
+from wsdgateway.net.cluster.passing import Passing, PassingContext
+from wsdgateway.net.cluster.peerlink import PeerLink
+from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
+from wsdgateway.net.repeatedrequests import RepeatedRequests
+from wsdgateway.net.server.exchange import Exchange
+from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.net.transport.listener import Listener
+from wsdgateway.net.transport.writebatching import WriteScheduler
+from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.store import StoreError
+from wsdgateway.tls.identity import CurrentIdentity
+from wsdgateway.tls.trust import Trust
+
+LOOK_SECONDS = 1.0  # between looks at the last answer of the server, and at what owned scanners answer
+SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and assigned
+
+
+@attrs.frozen
+class ClusterParts:
+    """The parts of the gateway that the cluster uses.
+
+    `prepare` is awaited before a scanner is taken over. `synchronize` reads what all gateways share. `tried` is called
+    after each attempt to open `[cluster] endpoint`, `cannot_stay` with the reason why the gateway must stop.
+    """
+
+    metrics: Metrics
+    counts: ClusterMetrics
+    router: Router
+    repeats: RepeatedRequests
+    general: Accounting
+    log: ExchangeLog
+    writes: WriteScheduler
+    new_id: Callable[[], str]
+    seconds: Callable[[], float]
+    wall: Callable[[], float]
+    prepare: Callable[[], Awaitable[None]]
+    synchronize: Callable[[], Awaitable[None]]
+    tried: Callable[[], None]
+    cannot_stay: Callable[[str], None]
+
+
+class Cluster:
+    """This gateway among those that share its scanners. It is the `Sharing` of `bridged`."""
+
+    log = Logger()
+    passes_on = True
+
+    def __init__(self, reactor: Any, config: Config, shared: SharedServer, bridged: BridgedScanners,
+                 parts: ClusterParts, stored: StoredState) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._shared = shared
+        self._bridged = bridged
+        self._parts = parts
+        self._secret = b""
+        self._secret_era: int | None = None
+        self._last_view: View | None = None
+        self._followed: dict[str, FollowedScanner] = {}
+        self._is_started = False
+        self._calls = (LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS)
+        self.owned = OwnedScanners(
+            reactor, shared.store, bridged, prepare=parts.prepare, stored=stored,
+            stop_timeout=lambda: self._config.limits.stop_timeout)
+        self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place)
+        self.coordinator = Coordinator(
+            reactor, shared.coordination, shared.leases, Composition(
+                self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
+                parts.counts.fenced, parts.cannot_stay),
+            registration=self.registration, boot_time=shared.boot_time, lease=config.cluster.lease,
+            alone=config.cluster.alone, stop_timeout=config.limits.stop_timeout + END_SECONDS)
+        self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
+                                      boot_time=shared.boot_time, version=lambda: None)
+        shared.store.on_fenced = self.coordinator.fenced
+        ca = config.cluster.ca
+        self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
+                             trust=Trust(None if ca is None else config.folder / ca))
+        self._passing = PassingContext(
+            reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
+            parts.general, self._accounting, parts.new_id)
+        self.listener = self.registration.listener = self._make_listener()
+        self._registered: Mapping[str, str] = {}
+
+    def join(self) -> None:
+        """Have the scanners shared; call it before the first one is added."""
+        bridged, leases = self._bridged, self._shared.leases
+        bridged.sharing = self
+        bridged.context = attrs.evolve(
+            bridged.context, holds=lambda name: leases.of(name).holds, pass_on=self.pass_on)
+
+    def _accounting(self, name: str) -> Accounting:
+        parts = self._parts
+        return Accounting(name, parts.metrics, parts.log, seconds=parts.seconds, wall=parts.wall)
+
+    def _make_listener(self) -> Listener | None:
+        section, parts, shared = peer_listener(self._config.cluster), self._parts, self._shared
+        if section is None:
+            return None
+        # The other gateways show the secret, so their certificates are not asked for.
+        files = identity_files(attrs.evolve(section, client_ca=None), self._config.folder)
+        identity = None if files is None else CurrentIdentity(files)
+        remark_on(self.log, f"[cluster] {section.endpoint}", identity, parts.wall())
+        server = PeerServer(
+            self._reactor, seconds=parts.seconds, wall=parts.wall, limits=peer_limits(self._config.limits.request_body),
+            secret=lambda: self._secret, router=parts.router, repeats=parts.repeats, leases=shared.leases,
+            owners=self.coordinator, writes=parts.writes)
+        return Listener(self._reactor, plain_endpoint(section), server, parts.tried, identity, gives_up=True)
+
+    # Start and stop.
+
+    async def load(self) -> None:
+        """Do what must be done before the first registration."""
+        await self.registration.look_up()
+        await self._learn_secret()
+
+    async def _learn_secret(self) -> None:
+        """Read the secret, which a server that has lost its data gets back."""
+        view = self.coordinator.view
+        era = None if view is None else view.era
+        if not self._secret or era != self._secret_era:
+            try:
+                self._secret = (await self._shared.coordination.peer_secret()).hex().encode()
+                self._secret_era = era
+            except NotNow as error:
+                self.log.debug("the secret of the gateways is not known: {error}", error=error)
+
+    def start(self) -> None:
+        """Take part: own and follow scanners from now on."""
+        if not self._is_started:
+            self._is_started = True
+            self._registered = self.registration().sections
+            self.coordinator.start()
+            for call, seconds in self._calls:
+                call.clock = self._reactor
+                running: Deferred[Any] = call.start(seconds)
+                running.addErrback(lambda failure: self.log.failure("Reading what gateways share failed", failure))
+
+    async def stop_owning(self) -> bool:
+        """Hand over all scanners, if another gateway is registered; returns whether that was done.
+
+        Otherwise this gateway owns them until `stop`.
+        """
+        self.owned.stop()
+        for call, _ in self._calls:
+            if call.running:
+                call.stop()
+        if not self._is_started:
+            return False
+        await self.coordinator.refresh()  # another gateway may have started a moment ago
+        if self.coordinator.is_last():
+            return False
+        await self.coordinator.stop(hand_over=True)
+        return True
+
+    async def stop(self) -> None:
+        """Release the scanners, whose objects have stopped, and end the registration and every connection."""
+        self.owned.have_stopped()
+        await self.coordinator.stop(hand_over=False)
+        if self.listener is not None:
+            await self.listener.stopService()
+        await self.link.stop()
+
+    # For the bridged scanners.
+
+    def resources(self, name: str) -> Mapping[bytes, Resource]:
+        """The resources of a followed scanner; they pass requests on to its owner."""
+        return self._follow(name).resources
+
+    def guarded(self, name: str, resources: Mapping[bytes, Resource]) -> Mapping[bytes, Resource]:
+        """The resources of an owned scanner, while the lease holds."""
+        return owned(name, resources, self._shared.leases.of(name).holds, self._follow(name)).resources
+
+    def _follow(self, name: str) -> FollowedScanner:
+        followed = self._followed.get(name)
+        if followed is None:
+            followed = self._followed[name] = FollowedScanner(
+                name, Passing(name, self._passing, partial(self._serve_here, name)),
+                escl=self._config.escl is not None)
+        return followed
+
+    def _serve_here(self, name: str, exchange: Exchange, prefix: bytes, rest: bytes) -> bool:
+        """Answer a request that was held, if this gateway has become the owner."""
+        router = self._parts.router
+        resource = router.resource_of(name.encode(), prefix)
+        if resource is None or not self._bridged.is_served(name) or not self._shared.leases.of(name).holds():
+            return False
+        router.serve_admitted(exchange, (resource, rest))
+        return True
+
+    def pass_on(self, name: str, exchange: Exchange) -> bool:
+        """Pass on a request that this gateway began to answer, and cannot, because it no longer owns the scanner."""
+        followed = self._followed.get(name)
+        parts = exchange.request.path.split(b"/", 3)
+        if followed is None or len(parts) < 2 or parts[1] != name.encode():
+            return False
+        prefix = parts[2] if len(parts) > 2 else b""
+        answer = followed.passing.serve(prefix, exchange, b"/" + parts[3] if len(parts) > 3 else b"")
+        if answer is not None:
+            exchange.give(answer)
+        return True
+
+    def removed(self, name: str, reason: str) -> None:
+        """Give up a scanner that this gateway is no longer configured for."""
+        self._followed.pop(name, None)
+        self.owned.reasons[name] = reason
+
+    def adjust(self) -> None:
+        """Register for the scanners that are known now."""
+        sections = self.registration().sections
+        if self._is_started and sections != self._registered:
+            self._registered = sections
+            self.coordinator.adjust()
+
+    # What changes.
+
+    def _look(self) -> None:
+        """Note the answer to the last tick, and tell the coordinator which scanners this gateway reaches."""
+        view = self.coordinator.view
+        if view is not self._last_view and view is not None:
+            self._last_view = view
+            self._shared.store.offset = view.time - self._parts.wall()
+        for scanner in self._bridged.scanners:
+            reachable = scanner.watch.health.reachable
+            if reachable is not None:
+                self.coordinator.reached(scanner.name, reachable)
+
+    async def _synchronize(self) -> None:
+        try:
+            await self._learn_secret()
+            await self._parts.synchronize()
+        except StoreError as error:
+            self.log.warn("What other gateways have adopted cannot be read: {error}", error=str(error))

@@ -1,0 +1,80 @@
+"""The registration of this gateway at the shared server: its scanners, and where the other gateways reach it."""
+
+import hashlib
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.logger import Logger
+
+from wsdgateway.bridge.cluster.values import Registration
+from wsdgateway.config.cluster import is_secure, name_in_cluster, needs_route, peer_address
+from wsdgateway.config.sections import Config, ScannerConfig
+from wsdgateway.http.urls import address_of
+from wsdgateway.net.transport.errors import DeviceError
+from wsdgateway.net.transport.interfaces import read_interfaces
+from wsdgateway.net.transport.listener import Listener
+from wsdgateway.net.transport.localaddress import local_address, own_address
+from wsdgateway.program import VERSION
+
+
+def digest_of(section: ScannerConfig) -> str:
+    """The digest of a section, by which gateways notice that theirs differ."""
+    return hashlib.blake2b(repr(section).encode(), digest_size=16).hexdigest()
+
+
+class OwnRegistration:
+    """Calling it returns the registration as it is now. `known` has the section of each scanner.
+
+    `server` is the host and port of the shared server, None on a local socket. `listener` must be set to that of
+    `[cluster] endpoint`, if there is one.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, config: Config, identifier: str, known: Mapping[str, ScannerConfig],
+                 server: tuple[str, int] | None) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._identifier = identifier
+        self._known = known
+        self._server = server
+        self._local = ""
+        self.listener: Listener | None = None
+        self.name = name_in_cluster(config)
+
+    async def look_up(self) -> None:
+        """Find the local address of the route to the server, if the other gateways are told that one."""
+        if not needs_route(self._config.cluster):
+            return
+        if self._server is not None:
+            try:
+                self._local = await local_address(self._reactor, *self._server)
+            except DeviceError as error:
+                self.log.warn("[cluster] address: the address of this host on the way to the Redis server is not "
+                              "known ({problem}); give [cluster] address", problem=str(error))
+        if not self._local:
+            self._local = own_address(self._config.discovery.client_interfaces, 4)
+        if ip_address(self._local.partition("%")[0]).is_loopback and not is_secure(self._config.cluster):
+            self.log.warn("[cluster] address: gateways on other hosts cannot reach {address}; give [cluster] address",
+                          address=self._local)
+
+    def __call__(self) -> Registration:
+        return Registration(
+            self._identifier, self.name, self._address(), VERSION,
+            {name: digest_of(section) for name, section in self._known.items()}, holds_address=self._holds_address())
+
+    def _address(self) -> str:
+        open_at = None if self.listener is None else self.listener.address
+        return "" if open_at is None else peer_address(self._config.cluster, open_at[1], self._local)
+
+    def _holds_address(self) -> bool:
+        """True if the address at which scanners notify the gateways is on this host."""
+        url = self._config.events.address
+        if url is None:
+            return False
+        try:
+            shared = ip_address(address_of(url).host)
+            return any(address.ip == shared for one in read_interfaces().values() for address in one.addresses)
+        except (ValueError, OSError):
+            return False  # a name, or the interfaces cannot be read

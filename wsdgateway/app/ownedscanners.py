@@ -1,0 +1,148 @@
+"""Begins and ends the bridging of shared scanners, when this gateway begins to own them and when that ends.
+
+A scanner that is taken over is restored from the store as after a restart. Its requests are passed on, and so held,
+until the scan service is known, then they are served here. One that is handed over keeps its subscriptions at the
+scanner, which the next owner renews.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from wsdgateway.app.scanners import LAST_EXCHANGE_SECONDS, NOT_BRIDGED, BridgedScanners
+from wsdgateway.app.storedstate import StoredState
+from wsdgateway.bridge.cluster.commands import Why
+from wsdgateway.net.bridgedscanner import BridgedScanner
+from wsdgateway.net.transport.timeouts import within
+from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.store import Content, Unreadable
+
+SETTLE_SECONDS = 6.0  # until the scan service of a scanner that was taken over must be found; requests are held so long
+EVENTS = b"events"
+
+
+class ISharedStore(Protocol):
+    """The part of the store that holds the scanners' data of this gateway only while it owns them."""
+
+    def take(self, scanner: str) -> Deferred[Content]:
+        """Read the data of a scanner. Fails with `NotNow`, or with `Unreadable` if it starts with nothing."""
+
+    def drop(self, scanner: str) -> None:
+        """Forget the data of a scanner."""
+
+    def rewrite(self, scanner: str) -> Deferred[None]:
+        """Write all data of a scanner again."""
+
+    def remove(self, scanner: str) -> Deferred[None]:
+        """Delete all data of a scanner."""
+
+
+class OwnedScanners:
+    """The shared scanners that this gateway bridges because it owns them.
+
+    `prepare` is awaited before a scanner is made. `stop_timeout` returns the seconds for running exchanges at a
+    hand-over. `reasons` has the reason for subscribers of each scanner that was removed from the configuration.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, store: ISharedStore, bridged: BridgedScanners, *,
+                 prepare: Callable[[], Awaitable[None]], stored: StoredState,
+                 stop_timeout: Callable[[], float]) -> None:
+        self._reactor = reactor
+        self._store = store
+        self._bridged = bridged
+        self._prepare = prepare
+        self._stored = stored
+        self._stop_timeout = stop_timeout
+        self._begun: dict[str, object] = {}
+        self._is_stopping = self._have_stopped = False
+        self.reasons: dict[str, str] = {}
+
+    async def begin(self, name: str) -> None:
+        """Bridge a scanner. Raises `NotNow` if the store cannot be read or the gateway stops; then nothing has begun."""
+        mark = self._begun[name] = object()
+        try:
+            await self._make(name, mark)
+        except Exception:
+            self._give_up(name, mark)
+            raise
+
+    async def _make(self, name: str, mark: object) -> None:
+        try:
+            await self._store.take(name)
+        except Unreadable as error:
+            self.log.error("{scanner}: {problem}. It starts without its subscriptions and jobs", scanner=name,
+                           problem=str(error))
+        await self._prepare()
+        await self._stored.read_offers()
+        if self._is_stopping:
+            raise NotNow("the gateway is stopping")
+        section = self._bridged.known.get(name)
+        if section is None or self._begun.get(name) is not mark:
+            return  # it was removed, or the ownership has ended meanwhile
+        scanner = self._bridged.make(section)
+        await self._stored.restore(scanner)
+        self._bridged.start_one(scanner, taken_over=True)
+        await within(self._reactor, SETTLE_SECONDS, [scanner.settled()])
+        current = self._bridged.find(name)  # a reload may have replaced the object
+        if current is not None and self._begun.get(name) is mark:
+            self._bridged.serve(current)
+
+    def _give_up(self, name: str, mark: object) -> None:
+        if self._begun.get(name) is mark:
+            del self._begun[name]
+            scanner = self._bridged.find(name)
+            if scanner is not None:
+                self._leave(scanner)
+            self._store.drop(name)
+
+    def regained(self, name: str) -> None:
+        """Write the data of a scanner again, since the server may have lost it."""
+        writing = self._store.rewrite(name)
+        writing.addErrback(lambda failure: self.log.failure("{scanner}: writing its data failed", failure,
+                                                            scanner=name))
+
+    async def end(self, name: str, why: Why) -> None:
+        """Stop bridging a scanner; fires when this gateway sends it nothing more, apart from a running image."""
+        self._begun.pop(name, None)
+        reason = self.reasons.pop(name, NOT_BRIDGED)
+        scanner = self._bridged.find(name)
+        if scanner is None or self._have_stopped:
+            self._store.drop(name)
+        elif why is Why.LOST:
+            self._leave(scanner)
+            scanner.device.break_off()
+            self._store.drop(name)
+        elif why is Why.HANDED_OVER:
+            await self._hand_over(scanner)
+        else:
+            await self._bridged.dismiss(scanner, reason, seconds=self._stop_timeout())
+            await self._store.remove(name)
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._is_stopping = True
+
+    def have_stopped(self) -> None:
+        """Note that the process ends and the objects of all scanners have been stopped."""
+        self._have_stopped = True
+
+    async def _hand_over(self, scanner: BridgedScanner) -> None:
+        """Let what runs end, without beginning anything; the scanner's notifications are received until then."""
+        if scanner.name in self._bridged.known:
+            self._bridged.follow(scanner.name, but=(EVENTS,))
+        scanner.hand_off()
+        await within(self._reactor, self._stop_timeout(), [
+            scanner.device.quiet(), scanner.subscribers.idle(), Deferred.fromCoroutine(scanner.stop_own_jobs())])
+        if self._bridged.find(scanner.name) is scanner:
+            self._leave(scanner)
+        self._store.drop(scanner.name)
+
+    def _leave(self, scanner: BridgedScanner) -> None:
+        if scanner.name in self._bridged.known:
+            self._bridged.follow(scanner.name)
+        scanner.hand_off()
+        self._bridged.leave(scanner, within(self._reactor, LAST_EXCHANGE_SECONDS, [scanner.device.quiet()]))

@@ -1,0 +1,32 @@
+"""Makes what a gateway uses of a Redis server: client, store and coordination."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from wsdgateway.bridge.cluster.lease import Leases
+from wsdgateway.storage.redis.address import parse, read_password
+from wsdgateway.storage.redis.client import RedisClient
+from wsdgateway.storage.redis.coordination import RedisCoordination
+from wsdgateway.storage.redis.store import RedisStore
+
+
+@attrs.frozen
+class RedisParts:
+    """What a gateway uses of a Redis server. At the end the store is closed first, the client last."""
+
+    client: RedisClient
+    store: RedisStore
+    coordination: RedisCoordination
+
+
+def make_parts(reactor: Any, url: str, password_file: Path | None, *, leases: Leases, identifier: str, history: int,
+               wall: Callable[[], float], draw_secret: Callable[[], bytes],
+               observe: Callable[[float], None]) -> RedisParts:
+    """See `storage.opening.open_redis`."""
+    address = parse(url, None if password_file is None else read_password(password_file))
+    client = RedisClient(reactor, address, observe)
+    return RedisParts(client, RedisStore(reactor, client, leases, identifier, history, wall),
+                      RedisCoordination(client, draw_secret))
