@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 import attrs
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall
 
 from wsdgateway.bridge.events.fanout import Event
@@ -66,6 +66,7 @@ class BridgedScanner:
         self._record = context.record_of(self.name)
         self._replay: Replay | None = None
         self._is_resuming = False
+        self.remembered: Deferred[None] = succeed(None)  # fires when `remember` has been called at the start
         self.escl: EsclScanner | None = None
         self._settling: list[Deferred[None]] = []
         self.bridge = ScannerBridge(options, new_id=context.new_id, quotas=context.quotas)
@@ -237,7 +238,7 @@ class BridgedScanner:
 
         The scanner is asked before any job is shown. `restore` then delivers what subscribers were not given.
         """
-        if self._record is None:
+        if self._record is None or self._record.past.is_first:
             return
         self._replay = Replay(self._record.past)
         self._replay.learn(self.bridge, self.sink, self._context.seconds())

@@ -37,6 +37,10 @@ class TakeoverModel(Model):
         self.last_trouble = -10.0  # the time at which the shared server last did not answer
         self.life = 0
         super().__init__()
+        for kind, sink in (("all", "slow"), ("mixed", "slow"), ("mixed", "ok"), ("panel", "dead")):
+            self.subscribe(kind, "PT900S")
+            self.answer_everything()
+            self.clients[-1].sink = sink
 
     def device_goes_or_comes(self, away):
         """The device is never away here."""

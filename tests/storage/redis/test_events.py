@@ -63,8 +63,18 @@ async def test_the_mark_of_an_owner_is_no_event(owner, redis_server):
     with redis_server.connect() as one:
         one.xadd(keys.events(NAME), {"took": "two"}, "2-0")
     events = owner(token=2)
+    assert (await events.past(NAME)).is_first
     await write(events, 2, event(1, 9), event(2, 1))
     assert [str(one.identifier) for one in (await events.past(NAME)).events] == ["2-1"]
+    assert not (await events.past(NAME)).is_first
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_owner_without_events_is_a_former_owner(owner, redis_server):
+    with redis_server.connect() as one:
+        one.xadd(keys.events(NAME), {"took": "one"}, "1-0")
+        one.xadd(keys.events(NAME), {"took": "two"}, "2-0")
+    assert not (await owner(token=2).past(NAME)).is_first
 
 
 @pytest_twisted.ensureDeferred

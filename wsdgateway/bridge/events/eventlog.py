@@ -71,11 +71,15 @@ class Cursor:
 
 @attrs.frozen
 class Past:
-    """What former owners have left: events, oldest first, and cursors by subscription. `time` is the server's."""
+    """What former owners have left: events, oldest first, and cursors by subscription. `time` is the server's.
+
+    `is_first` is true if there was no former owner, as far as is known.
+    """
 
     events: tuple[LoggedEvent, ...] = ()
     cursors: Mapping[str, Cursor] = attrs.field(factory=dict)
     time: float = 0.0
+    is_first: bool = False
 
 
 @attrs.frozen

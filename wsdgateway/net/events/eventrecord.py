@@ -198,9 +198,13 @@ class EventRecord(DeliveryRecord):
         was_silent = self._log.is_silent
         if not self._log.failed(write):
             return
+        if self._is_over:
+            return
         if failure.check(Fenced):
+            is_ending = self._closing is not None
             self._over(failure)
-            self._on_fenced(self._scanner)
+            if not is_ending:
+                self._on_fenced(self._scanner)
             return
         if not was_silent:
             self.log.warn("{scanner}: events cannot be written to Redis: {error}; if this gateway fails now, another "
@@ -236,6 +240,11 @@ class EventRecord(DeliveryRecord):
             self._write()
             self._look_closed()
         return self._closing
+
+    def abandon(self) -> None:
+        """Ends the record at once."""
+        if not self._is_over:
+            self._over(Failure(Fenced(f"{self._scanner}: another gateway owns the scanner")))
 
     def _look_closed(self) -> None:
         if self._closing is not None and not self._is_over and not self._log.is_writing:

@@ -38,6 +38,12 @@ class EventRecords:
         if record is not None:
             record.regained(self._token(scanner))
 
+    def drop(self, scanner: str) -> None:
+        """Ends the record of a scanner that another gateway owns, without writing anything."""
+        record = self._records.pop(scanner, None)
+        if record is not None:
+            record.abandon()
+
     async def end(self, scanner: str) -> None:
         """Ends the record of a scanner, after what waits has been written."""
         record = self._records.pop(scanner, None)

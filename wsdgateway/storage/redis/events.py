@@ -48,10 +48,11 @@ class RedisEvents:
         return self._connection.run(read).addCallback(lambda found: self._past(scanner, *found))
 
     def _past(self, scanner: str, entries: Any, cursors: Any, time: tuple[int, int]) -> Past:
-        events, read, damaged = [], {}, 0
+        events, read, damaged, owners = [], {}, 0, 0
         for identifier, fields in entries:
             if b"data" not in fields:
-                continue  # the mark of a new owner
+                owners += 1  # the mark of a new owner, the last one of this gateway
+                continue
             try:
                 events.append(_event(identifier, fields))
             except (KeyError, ValueError):
@@ -64,7 +65,7 @@ class RedisEvents:
         if damaged:
             self.log.warn("{scanner}: {count} entries of {events} and {cursor} in Redis cannot be read; left out",
                           scanner=scanner, count=damaged, events=keys.events(scanner), cursor=keys.cursor(scanner))
-        return Past(tuple(events), read, time[0] + time[1] / 1e6)
+        return Past(tuple(events), read, time[0] + time[1] / 1e6, is_first=not events and owners <= 1)
 
     def write(self, scanner: str, token: int, write: Write) -> Deferred[None]:
         arguments: list[Any] = [token, self._identifier, MAX_EVENTS, len(write.events)]

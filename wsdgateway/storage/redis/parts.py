@@ -1,4 +1,4 @@
-"""Makes what a gateway uses of a Redis server: client, store and coordination."""
+"""Makes what a gateway uses of a Redis server: client, store, coordination and events."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +10,7 @@ from wsdgateway.bridge.cluster.lease import Leases
 from wsdgateway.storage.redis.address import parse, read_password
 from wsdgateway.storage.redis.client import RedisClient
 from wsdgateway.storage.redis.coordination import RedisCoordination
+from wsdgateway.storage.redis.events import RedisEvents
 from wsdgateway.storage.redis.store import RedisStore
 
 
@@ -20,6 +21,7 @@ class RedisParts:
     client: RedisClient
     store: RedisStore
     coordination: RedisCoordination
+    events: RedisEvents
 
 
 def make_parts(reactor: Any, url: str, password_file: Path | None, *, leases: Leases, identifier: str, history: int,
@@ -29,4 +31,4 @@ def make_parts(reactor: Any, url: str, password_file: Path | None, *, leases: Le
     address = parse(url, None if password_file is None else read_password(password_file))
     client = RedisClient(reactor, address, observe)
     return RedisParts(client, RedisStore(reactor, client, leases, identifier, history, wall),
-                      RedisCoordination(client, draw_secret))
+                      RedisCoordination(client, draw_secret), RedisEvents(client, identifier))
