@@ -1,4 +1,4 @@
-"""The shared server of several gateways in memory, for events, cursors and intents: it acts when the test tells it to."""
+"""The shared server of several gateways in memory, for events, cursors and intents; it acts when told to."""
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
