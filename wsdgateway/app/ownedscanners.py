@@ -43,8 +43,9 @@ class ISharedStore(Protocol):
 class OwnedScanners:
     """The shared scanners that this gateway bridges because it owns them.
 
-    `records` keeps the records of their events for the next owner. `prepare` is awaited before a scanner is made. `stop_timeout` returns the seconds for running exchanges at a
-    hand-over. `reasons` has the reason for subscribers of each scanner that was removed from the configuration.
+    `records` keeps the records of their events for the next owner. `prepare` is awaited before a scanner is made.
+    `stop_timeout` returns the seconds for running exchanges at a hand-over. `reasons` has the reason for subscribers of
+    each scanner that was removed from the configuration.
     """
 
     log = Logger()

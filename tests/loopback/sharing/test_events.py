@@ -1,4 +1,4 @@
-"""Tests of events and scan jobs that are under way when their gateway fails, between whole gateways on a Redis server."""
+"""Tests of events and scan jobs that are under way when their gateway fails, with whole gateways and a Redis server."""
 
 import pytest_twisted
 from twisted.internet.defer import Deferred, ensureDeferred
