@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, MutableMapping
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,6 +20,12 @@ _PID_FILE = "twistd.pid"  # twistd's default, in the working directory
 def version_line() -> str:
     """The answer to `--version`."""
     return f"{NAME} {VERSION}"
+
+
+def manual() -> str | None:
+    """The URL of the manual, if the package has one among its project URLs."""
+    urls = (one.partition(", ") for one in metadata(NAME).get_all("Project-URL") or ())
+    return next((url for name, _, url in urls if name == "Documentation"), None)
 
 
 def command() -> str:

@@ -108,7 +108,7 @@ def test_the_overview_shows_the_gateways():
     _, page = ClusterBrowser(FakeCluster()).get("/")
     assert tiles(page)[:2] == ["Gateways 2 1 scanner with the others", "Working scanners 1 of 1 no problems"]
     shown = part(page, "gateways")
-    assert "Redis answers (version 7.0.15, era 3): " + URL in shown
+    assert "Redis answers (version 7.0.15): " + URL in shown
     assert "print-server-1 (this one) 1 scanner front-desk http://print-server-1:5360 1.2.3" in shown
     assert "print-server-2 1 scanner attic http://print-server-2:5360 1.2.3" in shown
     assert "With print-server-2" in part(page, "scanners")

@@ -191,7 +191,7 @@ def test_several_gateways(site, capsys):
     assert rows["x"][1:] == ["–", "–", "owned", "by", "no", "gateway", "–", "–", "–"]
     assert "being taken over" in text
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert "Redis redis://…@h:6379/0 answers (version 7.0.15, era 3)" in lines
+    assert "Redis redis://…@h:6379/0 answers (version 7.0.15)" in lines
     assert any(line.startswith("print-server-1 (this one) 1 – 1.2.3 ") for line in lines)
     assert any(line.startswith("print-server-2 2 http://192.0.2.6:5360 1.2.4 ") for line in lines)
     site.answers["cluster"] = {**CLUSTER, "redis": {

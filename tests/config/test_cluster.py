@@ -5,6 +5,7 @@ import pytest
 from tests.certificates import Certified
 from tests.config.configurations import LISTEN, problems
 from wsdgateway.config.cluster import (
+    absolute_state,
     is_secure,
     name_in_cluster,
     needs_route,
@@ -16,6 +17,7 @@ from wsdgateway.config.cluster import (
 from wsdgateway.config.reading import make_config
 from wsdgateway.config.remarks import remarks
 from wsdgateway.config.secretfile import MAX_FILE
+from wsdgateway.storage.redis.address import parse
 from wsdgateway.tls.files import BadFile
 
 REDIS = "redis://redis.example.org:6379/0"
@@ -71,6 +73,13 @@ def test_the_authority_of_the_server_is_checked(tmp_path):
                     f"file that can be read ({tmp_path}/none.pem: No such file or directory)")
     state = f"rediss://h?ca={Certified(tmp_path, 'ca').pem.name}"
     assert redis_of(configured(tmp_path, state=state)).ca == "ca.pem"
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    Certified(folder, "ca")
+    assert parse(absolute_state(configured(folder, state=state))).ca == str(folder / "ca.pem")
+    whole = f"rediss://h?ca={tmp_path}/ca.pem"
+    assert parse(absolute_state(configured(folder, state=whole))).ca == f"{tmp_path}/ca.pem"
+    assert absolute_state(configured(state="memory:")) == "memory:" and absolute_state(configured()) == REDIS
 
 
 def test_the_redis_server_of_a_configuration():
@@ -116,7 +125,8 @@ def test_the_endpoint_with_tls(tmp_path):
     assert peer_address(cluster, 5360, "") == "https://192.0.2.5:5360"
     listener = peer_listener(cluster)
     assert (listener.endpoint, listener.certificate) == (ENDPOINT, files["certificate"])
-    assert listener.client_ca == files["ca"]
+    assert listener.client_ca is None  # the other gateways show the secret, and no certificate
+    assert configured(tmp_path, ca=files["ca"]).cluster.ca == files["ca"]
     ssl = f"ssl:5360:interface=192.0.2.5:privateKey={own.key.name}:certKey={own.pem.name}"
     assert is_secure(configured(tmp_path, endpoint=ssl, ca=files["ca"]).cluster)
     assert peer_listener(configured().cluster) is None
@@ -124,10 +134,9 @@ def test_the_endpoint_with_tls(tmp_path):
 
 @pytest.mark.parametrize(("cluster", "said"), [
     ({"address": "http://192.0.2.5:5360"}, "must be left out, because it is valid only together with endpoint"),
-    ({"ca": "x.pem"}, "ca = \"x.pem\": must be left out, because it is valid only together with endpoint"),
+    ({"ca": "x.pem"}, "ca = \"x.pem\": must be a file that can be read"),
     ({"endpoint": "unix:/run/x"}, "must be an endpoint that begins with tcp: or ssl:"),
     ({"endpoint": ENDPOINT, "key": "x"}, "key = \"x\": must be left out, because it is valid only together with cert"),
-    ({"endpoint": ENDPOINT, "ca": "x"}, "ca = \"x\": must be left out, because it is valid only together with cert"),
     ({"endpoint": ENDPOINT, "certificate": "none.pem"}, "certificate = \"none.pem\": must be a file that can be read"),
     ({"endpoint": "ssl:5360:privateKey=none.pem"}, "endpoint = \"ssl:5360:privateKey=none.pem\": must be "),
     ({"endpoint": "ssl:5360", "certificate": "x"}, "must be left out, because an ssl: endpoint names its files itself"),

@@ -21,8 +21,11 @@ from tests.e2e.conftest import program, skip_or_fail, wait_for_port
 from tests.e2e.site import Listener, post
 from tests.messages import get_job_elements, job_request, subscribe
 from tests.ports import free_port
+from tests.redisserver import redis_servers
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
+
+__all__ = ("redis_servers",)
 
 PATH = "/front-desk/scan"
 DISCOVERY = ("239.255.255.250", 3702)
@@ -166,6 +169,59 @@ def prometheus(office, tmp_path):
         yield made
     finally:
         made.end()
+
+
+@pytest.fixture
+def gateways(twistd, tmp_path, redis_servers, until):
+    """Two gateways on one Redis server, in front of one virtual scanner: the ports for clients and admin sites."""
+    _need_prometheus()
+    server = redis_servers(appendonly="yes", maxmemory_policy="noeviction")
+    scanner = free_port()
+    (tmp_path / "scanner.toml").write_text(f'[scanner]\nendpoint = "tcp:{scanner}:interface=127.0.0.1"\n')
+    twistd(scanner, "wsdscanner", "--config", "scanner.toml")
+    ports = {}
+    for name in ("one", "two"):
+        port, admin = ports[name] = free_port(), free_port()
+        (tmp_path / f"{name}.toml").write_text(
+            f'[gateway]\nname = "{name}"\nstate = "{server.url}"\n'
+            f'[cluster]\nendpoint = "tcp:{free_port()}:interface=127.0.0.1"\nlease = 10.0\n'
+            f'[[listen]]\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
+            f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{scanner}/WDP/SCAN"\n'
+            f'[admin]\nendpoint = "tcp:{admin}:interface=127.0.0.1"\n')
+        twistd(port, "wsdgateway", "--config", f"{name}.toml", admin=admin)
+    until(lambda: len(ask(ports["one"][1], "/api/cluster")["gateways"]) == 2)
+    until(lambda: ask(ports["one"][1], "/api/scanners")[0]["owner"])
+    return ports
+
+
+def move(admin, gateway, until):
+    """Moves the scanner to a gateway, unless that owns it."""
+    if ask(admin, "/api/scanners")[0]["owner"] != gateway:
+        done = subprocess.run([program("wsdgateway"), "cluster", "move", "front-desk", gateway, f"127.0.0.1:{admin}"],
+                              capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (0, f"{gateway} owns front-desk now.\n"), done.stderr
+    until(lambda: ask(admin, "/api/scanners")[0]["owner"] == gateway)
+
+
+def test_every_panel_of_several_gateways_shows_data(gateways, tmp_path, until):
+    (port, admin), _ = gateways["one"], gateways["two"]
+    prometheus = Prometheus(tmp_path, admin)
+    try:
+        wait_for_port(prometheus.port, prometheus.process)
+        for _ in range(2):  # a counter that was scraped only once has no rate yet
+            move(admin, "two", until)
+            assert post(port, PATH, get_job_elements("1"))[0] >= 400  # by the owner; the scanner has no such job
+            move(admin, "one", until)
+            until(partial(prometheus.scraped, time.time()))
+        answers = {(panel["title"], target["refId"]): prometheus.query(filled(target["expr"]))
+                   for panel in panels() if is_of_cluster(panel) for target in panel["targets"]}
+    finally:
+        prometheus.end()
+    assert {title for title, _ in answers} >= {"Takeovers", "Answers of Redis", "Writes that Redis refused"}
+    assert {key: trouble for key, found in answers.items() if (trouble := trouble_with(found))} == {}
+    owned = {sample["metric"]["state"]: float(sample["value"][1])
+             for sample in answers["Scanners, by gateway and what it does", "A"]}
+    assert owned == {"owning": 1, "following": 0, "alone": 0}
 
 
 def trouble_with(found):

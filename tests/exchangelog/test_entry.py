@@ -24,6 +24,12 @@ def test_user_and_job_name_are_written_only_if_given():
     assert "user" not in describe(ENTRY)
 
 
+def test_another_gateway_is_named_only_if_it_answered():
+    assert json.loads(write_entry(entry(via='server "b"')))["via"] == 'server "b"'
+    assert describe(entry(via="server-b"))["via"] == "server-b"
+    assert "via" not in describe(ENTRY)
+
+
 @given(st.text(max_size=50), st.one_of(st.none(), st.text(max_size=50)))
 def test_any_text_from_the_network_stays_on_one_line(text, other):
     line = write_entry(entry(action=text, message_id=text, job_id=other, fault=other, user=text))

@@ -16,7 +16,7 @@ def gateway_section(cluster: dict[str, Any], now: float) -> Tag:
         Column("Gateway", lambda one: _gateway(one, cluster["name"]), "first"),
         Column("Owns", lambda one: _count(one["scanners"]), "first last"),
         Column("Scanners", lambda one: _names(one["scanners"]), "long wide"),
-        Column("Address for the others", lambda one: one["address"] or "none", "long"),
+        Column("Address for the others", lambda one: one["address"], "long"),
         Column("Version", lambda one: one["version"], "short", label="version"),
         Column("Last seen", lambda one: moment(one["last_seen"], now, precise=True), "time number", label="seen"))
     return tags.div(_redis(cluster["redis"], now),
@@ -34,11 +34,10 @@ def _redis(redis: dict[str, Any], now: float) -> Tag:
     style, text = ("problem", "Redis cannot be used") if redis["problem"] and redis["reachable"] else words[
         redis["reachable"]]
     since = redis["problem_since"]
-    more = [f"version {redis['version']}"] * (redis["version"] is not None)
-    more += [f"era {redis['era']}"] * (redis["era"] is not None)
+    version = "" if redis["version"] is None else f" (version {redis['version']})"
     return tags.p(tags.span(text, class_=f"status {style}"),
                   tags.span(" since ", moment(since, now), class_="since") if since else "",
-                  f" ({', '.join(more)})" if more else "", ": ", tags.code(redis["url"]),
+                  version, ": ", tags.code(redis["url"]),
                   (" – ", tags.bdi(redis["problem"])) if redis["problem"] else "", class_="redis")
 
 
@@ -48,7 +47,7 @@ def _gateway(one: dict[str, Any], own: str) -> Tag:
 
 
 def _count(scanners: list[str]) -> str:
-    return f"{len(scanners)} scanner{'s' * (len(scanners) != 1)}"
+    return f"{len(scanners)}\N{NO-BREAK SPACE}scanner{'s' * (len(scanners) != 1)}"
 
 
 def _names(scanners: list[str]) -> Tag | str:

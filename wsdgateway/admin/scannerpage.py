@@ -32,6 +32,7 @@ def scanner_page(scanner: dict[str, Any], minutes: list[Totals], latest: list[di
                  spools: list[dict[str, Any]], now: float) -> Tag:
     """The page of a scanner. `latest` are its latest jobs, newest first, `spools` the gateway's own."""
     name = scanner["name"]
+    no_jobs = "The gateway that owns it has its jobs." if is_elsewhere(scanner) else "No jobs yet."
     return tags.div(
         heading(name),
         tags.div(_facts(scanner, now), id="scanner", **{"data-live": "scanner"}),
@@ -44,7 +45,7 @@ def scanner_page(scanner: dict[str, Any], minutes: list[Totals], latest: list[di
                  spool_list(spools, labelled_by="spool", with_scanner=False), id="live-spool",
                  **{"data-live": "spool"}) if scanner["escl_url"] or spools else "",
         tags.section(tags.h2("Latest jobs", id="jobs"),
-                     tags.div(table("jobs", jobs(now, detailed=False), latest, "No jobs yet."), id="live-jobs",
+                     tags.div(table("jobs", jobs(now, detailed=False), latest, no_jobs), id="live-jobs",
                               **{"data-live": "jobs"}),
                      tags.p(tags.a("All jobs", href=link("/jobs", {"scanner": name}, {})), " ",
                             tags.a("Exchanges", href=link("/exchanges", {"scanner": name}, {})), " ",

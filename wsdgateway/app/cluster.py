@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from wsdgateway.app.abandonedscanners import AbandonedScanners
 from wsdgateway.app.certificates import remark_on
 from wsdgateway.app.clusterregistration import OwnRegistration
 from wsdgateway.app.ownedscanners import OwnedScanners
@@ -21,7 +22,7 @@ from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.bridge.cluster.values import View
 from wsdgateway.clustermetrics import ClusterMetrics
-from wsdgateway.config.cluster import peer_listener
+from wsdgateway.config.cluster import peer_listener, peer_trust
 from wsdgateway.config.endpoints import identity_files, plain_endpoint
 from wsdgateway.config.sections import Config
 from wsdgateway.exchangelog.log import ExchangeLog
@@ -45,9 +46,9 @@ from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import StoreError
 from wsdgateway.tls.identity import CurrentIdentity
-from wsdgateway.tls.trust import Trust
 
 LOOK_SECONDS = 1.0  # between looks at the last answer of the server, and at what owned scanners answer
+ABANDONED_SECONDS = 60.0  # between looks for scanners that no gateway is configured for any more
 SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and assigned
 
 
@@ -88,19 +89,24 @@ class Cluster:
         self._shared = shared
         self._bridged = bridged
         self._parts = parts
+        self._server_version: str | None = None
         self._secret = b""
         self._secret_era: int | None = None
         self._last_view: View | None = None
         self._followed: dict[str, FollowedScanner] = {}
-        self._is_started = False
-        self._calls = (LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS)
+        self._is_started = self._is_checked = self._is_refused = False
+        self._calls = ((LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS),
+                       (LoopingCall(self.end_abandoned), ABANDONED_SECONDS))
+        self._abandoned = AbandonedScanners(reactor, shared.store, bridged, stored)
         leases = shared.leases
         self.records = EventRecords(reactor, shared.events, token=lambda name: leases.of(name).token,
                                     on_fenced=lambda name: self.coordinator.fenced(name))
         self.owned = OwnedScanners(
             reactor, shared.store, bridged, self.records, prepare=parts.prepare, stored=stored,
+            abandoned=self._abandoned,
             stop_timeout=lambda: self._config.limits.stop_timeout)
-        self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place)
+        self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place,
+                                            self._abandoned.names)
         self.coordinator = Coordinator(
             reactor, shared.coordination, shared.leases, Composition(
                 self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
@@ -108,14 +114,14 @@ class Cluster:
             registration=self.registration, boot_time=shared.boot_time, lease=config.cluster.lease,
             alone=config.cluster.alone, stop_timeout=config.limits.stop_timeout + END_SECONDS)
         self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
-                                      boot_time=shared.boot_time, version=lambda: None)
+                                      boot_time=shared.boot_time, version=lambda: self._server_version)
         shared.store.on_fenced = self.coordinator.fenced
-        ca = config.cluster.ca
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
-                             trust=Trust(None if ca is None else config.folder / ca))
+                             trust=peer_trust(config))
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
+        self._server: PeerServer | None = None
         self.listener = self.registration.listener = self._make_listener()
         self._registered: Mapping[str, str] = {}
 
@@ -143,7 +149,7 @@ class Cluster:
         files = identity_files(attrs.evolve(section, client_ca=None), self._config.folder)
         identity = None if files is None else CurrentIdentity(files)
         remark_on(self.log, f"[cluster] {section.endpoint}", identity, parts.wall())
-        server = PeerServer(
+        server = self._server = PeerServer(
             self._reactor, seconds=parts.seconds, wall=parts.wall, limits=peer_limits(self._config.limits.request_body),
             secret=lambda: self._secret, router=parts.router, repeats=parts.repeats, leases=shared.leases,
             owners=self.coordinator, writes=parts.writes)
@@ -154,7 +160,26 @@ class Cluster:
     async def load(self) -> None:
         """Do what must be done before the first registration."""
         await self.registration.look_up()
+        await self._check()
         await self._learn_secret()
+
+    async def _check(self) -> None:
+        """Check the settings of the server, once it answers."""
+        if self._is_checked:
+            return
+        try:
+            facts = await self._shared.check()
+        except NotNow as error:
+            self.log.debug("the settings of the server are not known yet: {error}", error=error)
+            return
+        except StoreError as error:
+            self._is_refused = True
+            self._parts.cannot_stay(str(error))
+            return
+        self._is_checked = True
+        self._server_version = facts.version
+        for warning in facts.warnings:
+            self.log.warn("{warning}", warning=warning)
 
     async def _learn_secret(self) -> None:
         """Read the secret, which a server that has lost its data gets back."""
@@ -169,9 +194,9 @@ class Cluster:
 
     def start(self) -> None:
         """Take part: own and follow scanners from now on."""
-        if not self._is_started:
+        if not (self._is_started or self._is_refused):
             self._is_started = True
-            self._registered = self.registration().sections
+            self._registered = self.registration.sections()
             self.coordinator.start()
             for call, seconds in self._calls:
                 call.clock = self._reactor
@@ -192,16 +217,22 @@ class Cluster:
         await self.coordinator.refresh()  # another gateway may have started a moment ago
         if self.coordinator.is_last():
             return False
-        await self.coordinator.stop(hand_over=True)
+        await self.coordinator.hand_over()
         return True
 
     async def stop(self) -> None:
         """Release the scanners, whose objects have stopped, and end the registration and every connection."""
         self.owned.have_stopped()
         await self.coordinator.stop(hand_over=False)
-        if self.listener is not None:
+        if self.listener is not None and self._server is not None:
             await self.listener.stopService()
+            await self._server.close_all()
         await self.link.stop()
+
+    @property
+    def held(self) -> int:
+        """The number of requests that wait for an owner."""
+        return self._passing.held.count
 
     # For the bridged scanners.
 
@@ -249,7 +280,7 @@ class Cluster:
 
     def adjust(self) -> None:
         """Register for the scanners that are known now."""
-        sections = self.registration().sections
+        sections = self.registration.sections()
         if self._is_started and sections != self._registered:
             self._registered = sections
             self.coordinator.adjust()
@@ -262,13 +293,25 @@ class Cluster:
         if view is not self._last_view and view is not None:
             self._last_view = view
             self._shared.store.offset = view.time - self._parts.wall()
+        self.adjust()
         for scanner in self._bridged.scanners:
             reachable = scanner.watch.health.reachable
             if reachable is not None:
                 self.coordinator.reached(scanner.name, reachable)
 
+    async def end_abandoned(self) -> None:
+        """End what scanners hold that no gateway is configured for any more; the second look that finds one does it."""
+        view = self.coordinator.view
+        try:
+            if view is not None:
+                await self._abandoned.look(view, self._shared.identifier)
+        except StoreError as error:
+            self.log.debug("the scanners in the store are not known: {error}", error=error)
+        self.adjust()
+
     async def _synchronize(self) -> None:
         try:
+            await self._check()
             await self._learn_secret()
             await self._parts.synchronize()
         except StoreError as error:

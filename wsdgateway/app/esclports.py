@@ -30,6 +30,7 @@ from wsdgateway.net.transport.interfaces import Interface, InterfaceWatch, read_
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.localaddress import ANY, own_address, url_of
 from wsdgateway.net.transport.tasks import Tasks
+from wsdgateway.storage.failedwrites import log_failed_write
 from wsdgateway.storage.store import IStore
 from wsdgateway.tls.identity import CurrentIdentity
 
@@ -163,8 +164,8 @@ class EsclPorts:
         if not is_fixed and self._stored.get(key) != port:
             self._stored = {known: one for known, one in self._stored.items() if one != port} | {key: port}
             keeping = self._store.keep_escl_port(key, port)
-            keeping.addErrback(lambda failure: self.log.failure(
-                "{scanner}: storing its eSCL port failed", failure, scanner=place.scanner))
+            keeping.addErrback(lambda failure: log_failed_write(
+                self.log, failure, "{scanner}: storing its eSCL port failed", scanner=place.scanner))
         self._open[place] = _Open(port)
         if not self._addresses:
             self.log.warn("{scanner}: no port is opened for eSCL, because no [[listen]] is open on an address of the "

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from wsdgateway.app.abandonedscanners import AbandonedScanners
 from wsdgateway.app.scanners import LAST_EXCHANGE_SECONDS, NOT_BRIDGED, BridgedScanners
 from wsdgateway.app.storedstate import StoredState
 from wsdgateway.bridge.cluster.commands import Why
@@ -43,7 +44,8 @@ class ISharedStore(Protocol):
 class OwnedScanners:
     """The shared scanners that this gateway bridges because it owns them.
 
-    `records` keeps the records of their events for the next owner. `prepare` is awaited before a scanner is made.
+    `records` keeps the records of their events for the next owner. `prepare` is awaited before a scanner is made. Of a
+    scanner in `abandoned`, only what it holds is ended.
     `stop_timeout` returns the seconds for running exchanges at a hand-over. `reasons` has the reason for subscribers of
     each scanner that was removed from the configuration.
     """
@@ -51,7 +53,7 @@ class OwnedScanners:
     log = Logger()
 
     def __init__(self, reactor: Any, store: ISharedStore, bridged: BridgedScanners, records: EventRecords, *,
-                 prepare: Callable[[], Awaitable[None]], stored: StoredState,
+                 prepare: Callable[[], Awaitable[None]], stored: StoredState, abandoned: AbandonedScanners,
                  stop_timeout: Callable[[], float]) -> None:
         self._reactor = reactor
         self._store = store
@@ -59,13 +61,17 @@ class OwnedScanners:
         self._records = records
         self._prepare = prepare
         self._stored = stored
+        self._abandoned = abandoned
         self._stop_timeout = stop_timeout
         self._begun: dict[str, object] = {}
         self._is_stopping = self._have_stopped = False
         self.reasons: dict[str, str] = {}
 
     async def begin(self, name: str) -> None:
-        """Bridge a scanner. Raises `NotNow` if the store cannot be read or the gateway stops; then nothing has begun."""
+        """Bridge a scanner.
+
+        Raises `NotNow` if the store cannot be read, or the gateway stops; then nothing has begun.
+        """
         mark = self._begun[name] = object()
         try:
             await self._make(name, mark)
@@ -76,9 +82,11 @@ class OwnedScanners:
     async def _make(self, name: str, mark: object) -> None:
         try:
             await self._store.take(name)
-        except Unreadable as error:
-            self.log.error("{scanner}: {problem}. It starts without its subscriptions and jobs", scanner=name,
-                           problem=str(error))
+        except Unreadable:
+            pass  # logged by the store; the scanner starts without its subscriptions and jobs
+        if name in self._abandoned.names and not self._is_stopping:
+            await self._abandoned.end(name)
+            return
         await self._records.begin(name)
         await self._prepare()
         await self._stored.read_offers()

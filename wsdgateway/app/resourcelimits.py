@@ -4,6 +4,7 @@ No kind of connection may use the whole limit, so that some files are left for t
 """
 
 import resource
+from typing import Any
 
 from twisted.logger import Logger
 
@@ -32,6 +33,13 @@ def client_limits(config: Config, files: int) -> Limits:
     limits = config.limits
     most = _bounded("[limits] connections", limits.connections, CLIENTS_SHARE, files)
     return Limits(limits.request_body, most, limits.keepalive_timeout, limits.header_timeout)
+
+
+def client_quotas(config: Config) -> dict[str, Any]:
+    """The arguments of `Quotas`."""
+    limits = config.limits
+    return {"requests": limits.client_requests, "connections": limits.client_connections, "jobs": limits.client_jobs,
+            "unlimited": limits.unlimited}
 
 
 def admin_limits(config: Config, files: int) -> AdminLimits:

@@ -4,8 +4,6 @@ import random
 import secrets
 import time
 from collections.abc import Callable, MutableMapping
-from importlib.metadata import metadata
-from itertools import count
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -18,6 +16,7 @@ from wsdgateway.admin.destinations import describe_destinations
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.afterscan import open_after_scan
+from wsdgateway.app.appsequences import AppSequences
 from wsdgateway.app.batched import Batched
 from wsdgateway.app.cluster import Cluster, ClusterParts
 from wsdgateway.app.controlsocket import ControlSocket
@@ -32,7 +31,7 @@ from wsdgateway.app.messageids import MessageIds
 from wsdgateway.app.reconfiguration import Reconfiguration, describe_failure
 from wsdgateway.app.refusedrequests import RefusedRequests
 from wsdgateway.app.reloads import ReloadResult
-from wsdgateway.app.resourcelimits import admin_limits, client_limits, open_files
+from wsdgateway.app.resourcelimits import admin_limits, client_limits, client_quotas, open_files
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.sharedserver import open_shared_server
 from wsdgateway.app.startlines import StartLines
@@ -47,7 +46,6 @@ from wsdgateway.config.checks import without_password
 from wsdgateway.config.reading import places_in
 from wsdgateway.config.remarks import remarks
 from wsdgateway.config.sections import Config, Gateway
-from wsdgateway.discovery.messages import Sequence
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.clients.browserpage import BrowserPage
 from wsdgateway.net.clients.discoveryendpoint import STABLE, DiscoveryEndpoint
@@ -66,23 +64,11 @@ from wsdgateway.net.transport.socketset import SocketSet
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
-from wsdgateway.program import VERSION
+from wsdgateway.program import VERSION, manual
 from wsdgateway.storage.opening import open_store
-from wsdgateway.storage.store import FinishedJob, IStore
+from wsdgateway.storage.store import IStore
 
 STOP_MARGIN = 10.0  # seconds by which the time for a stop that systemd is told exceeds the gateway's own limits
-
-
-def _quotas(config: Config) -> dict[str, Any]:
-    limits = config.limits
-    return {"requests": limits.client_requests, "connections": limits.client_connections, "jobs": limits.client_jobs,
-            "unlimited": limits.unlimited}
-
-
-def _manual() -> str | None:
-    """The URL of the manual, if the package has one among its project URLs."""
-    urls = (one.partition(", ") for one in metadata("wsdgateway").get_all("Project-URL") or ())
-    return next((url for name, _, url in urls if name == "Documentation"), None)
 
 
 class GatewayService(MultiService):
@@ -117,18 +103,18 @@ class GatewayService(MultiService):
             restore=lambda content: self._stored_state.add(content), on_return=self._read_jobs)
         self.message_ids = MessageIds()
         new_id = self.message_ids.new_id
-        self.instance_id = int(wall())
-        self._messages = count(1)
-        directed = DirectedDiscovery(self._sequence, new_id)
+        self._sequences = AppSequences(self.store, lambda: self.wall())
+        directed = DirectedDiscovery(self._sequences, new_id)
         self.recording = ExchangeLogging(reactor, wall, self.metrics)
         self.recording.use(config)
         log = self.recording.log
         accounting = Accounting(None, self.metrics, log, seconds=seconds, wall=wall)
         self._permission = Permission(allow.rule for allow in config.allow)
-        self._quotas = Quotas(**_quotas(config))
+        self._quotas = Quotas(**client_quotas(config))
         self.repeats = RepeatedRequests(self._permission, self._quotas, self.metrics, log, seconds=seconds)
         refuses_bare = is_for_escl if config.escl is not None else lambda path: False
-        page = BrowserPage(lambda: self.scanners, self._permission, lambda: self._ports.admin_url(), _manual())
+        page = BrowserPage(lambda: self.bridged.known.values(), self._permission, lambda: self._ports.admin_url(),
+                           manual())
         self.router = Router(accounting, self._quotas, self.repeats.clear, page.answer, refuses_bare)
         self._files = open_files()
         writes = WriteScheduler(reactor)
@@ -148,7 +134,7 @@ class GatewayService(MultiService):
             self.router.mount(path, discovery.resource)
         self.discovery = DiscoveryService(
             reactor, config, seconds=seconds, parameters=MessageParameters(
-                new_id, self._sequence, random.random, config.discovery.announce_rate), is_own=self.message_ids.is_own,
+                new_id, self._sequences, random.random, config.discovery.announce_rate), is_own=self.message_ids.is_own,
             on_message=self.recording.discovery, accounting=accounting, metrics=self.metrics, store=self.store,
             allows=lambda *asked: self._permission.allows(*asked),
             base_on=lambda link, client: self._ports.base_on(link, client), bridged=self.bridged)
@@ -161,7 +147,8 @@ class GatewayService(MultiService):
             lambda *given: self.store.supersede(*given), self._slices, random.random, secrets.token_bytes,
             escl=self.escl, sockets=sockets, writes=writes, repeats=self.repeats)
         self.bridged.destinations = self.destinations.shared
-        self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery, self.escl)
+        self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery, self.escl,
+                                         lambda: self.wall())
         self.cluster: Cluster | None = None
         if shared is not None:
             counts = self.metrics.watch_cluster(lambda: [] if self.cluster is None else self.cluster.state.ownerships())
@@ -223,12 +210,10 @@ class GatewayService(MultiService):
     def _read_jobs(self) -> None:
         self._stored_state.read_jobs()
 
-    def _sequence(self) -> Sequence:
-        """The AppSequence of the next discovery message. The InstanceId grows with each start.
-
-        WS-Discovery 2005/04, section 7.
-        """
-        return Sequence(self.instance_id, next(self._messages))
+    @property
+    def instance_id(self) -> int:
+        """The present InstanceId of discovery messages."""
+        return self._sequences.instance_id
 
     def _warnings(self) -> list[str]:
         """Problems for the admin site to show that do not keep clients from being served."""
@@ -266,9 +251,11 @@ class GatewayService(MultiService):
 
     async def _load(self) -> None:
         """Restore the content of the store, then open the listeners."""
-        self.instance_id = await self.store.next_instance(int(self.wall()))
         if self.cluster is not None:
             await self.cluster.load()
+            if self._is_ending:
+                return
+        await self._sequences.begin_instance()
         await self._stored_state.load()
         await self.escl_ports.load()
         if self.running:
@@ -282,8 +269,8 @@ class GatewayService(MultiService):
     # Other gateways.
 
     async def _prepare_takeover(self) -> None:
-        """Draw an InstanceId that is larger than any that the former owner of a scanner has used, and read its port."""
-        self.instance_id = await self.store.next_instance(int(self.wall()))
+        """Get ready for a scanner whose former owner may have announced it, and assigned its eSCL port."""
+        await self._sequences.begin_instance()
         await self.escl_ports.refresh()
 
     async def _synchronize(self) -> None:
@@ -326,7 +313,7 @@ class GatewayService(MultiService):
         self.server.limits = client_limits(config, self._files)
         self._ports.configure(config)
         self._permission.change(allow.rule for allow in config.allow)
-        self._quotas.change(**_quotas(config))
+        self._quotas.change(**client_quotas(config))
         self.sink_policy.networks = config.events.client_networks
         self.site.connections.limits = admin_limits(config, self._files)
         self.site.access.change(config.admin.token, config.admin.hosts)
@@ -395,10 +382,7 @@ class GatewayService(MultiService):
         status = job.status
         assert status is not None
         self._quotas.job_ended(scanner, status.job_id)
-        adding = self.store.add(FinishedJob(scanner, status.job_id, status.state, status.reasons,
-                                            status.scans_completed, status.created, status.completed, self.wall()))
-        adding.addErrback(lambda failure: self.logger.failure(
-            "{scanner}: writing a finished job to the store failed", failure, scanner=scanner))
+        self._stored_state.job_ended(scanner, status)
 
     async def _stop(self) -> None:
         self.supervision.stopping(self.config.limits.stop_timeout + END_SECONDS + STOP_MARGIN)

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.cluster.lease import Leases
 from wsdgateway.config.checks import without_password
+from wsdgateway.config.cluster import absolute_state
 from wsdgateway.config.redisurl import read_redis_url
 from wsdgateway.config.sections import Config
 from wsdgateway.storage.coordination import ICoordination
@@ -29,8 +30,9 @@ class SharedServer:
     """The server as one run of a gateway uses it. `identifier` is that of this run.
 
     `leases` are the leases by which this gateway owns scanners. `events` has what `storage.sharedevents` describes.
-    `close` ends the connections, after the store has been closed. `text` names the server, without a password; `place`
-    is its host and port, None on a local socket.
+    `close` ends the connections, after the store has been closed. `check` returns its version and warnings about its
+    settings (`storage.redis.inspecting.ServerFacts`), and fails with `StoreError` if it must not be used. `text` names
+    the server, without a password; `place` is its host and port, None on a local socket.
     """
 
     identifier: str
@@ -41,6 +43,7 @@ class SharedServer:
     store: Any
     coordination: ICoordination
     events: Any
+    check: Callable[[], Deferred[Any]]
     close: Callable[[], Deferred[None]]
 
 
@@ -57,8 +60,8 @@ def open_shared_server(reactor: Any, config: Config, wall: Callable[[], float], 
     hosts = read_redis_url(state).hosts
     identifier, leases = str(uuid.uuid4()), Leases(boot_time)
     parts = open_redis(
-        reactor, state, None if password_file is None else config.folder / password_file, leases=leases,
-        identifier=identifier, history=config.cache.history, wall=wall,
+        reactor, absolute_state(config), None if password_file is None else config.folder / password_file,
+        leases=leases, identifier=identifier, history=config.cache.history, wall=wall,
         draw_secret=lambda: secrets.token_bytes(SECRET_BYTES), observe=observe, on_return=on_return)
     return SharedServer(identifier, leases, str(without_password(state)), hosts[0] if hosts else None, boot_time,
-                        parts.store, parts.coordination, parts.events, parts.client.close)
+                        parts.store, parts.coordination, parts.events, parts.check, parts.client.close)

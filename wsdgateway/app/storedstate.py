@@ -1,7 +1,7 @@
 """Restores the state of earlier starts from the store: subscriptions, adopted scanners, jobs."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
@@ -17,7 +17,8 @@ from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.context import EsclContext
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.storage.store import Content, IStore
+from wsdgateway.storage.failedwrites import log_failed_write
+from wsdgateway.storage.store import Content, FinishedJob, IStore
 
 END_SECONDS = 15.0  # for ending subscriptions at scanners, before the store that lists them is written to
 
@@ -46,18 +47,19 @@ def _by_scanner(subscriptions: Iterable[Subscription], held: Iterable[Held],
 class StoredState:
     """Loads the content of the store: at the start, later if its file could not be read then, or for one scanner.
 
-    Without `[escl]`, `escl` is None.
+    Without `[escl]`, `escl` is None. `wall` returns seconds since 1970.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, store: IStore, bridged: BridgedScanners, discovery: DiscoveryService,
-                 escl: EsclContext | None) -> None:
+                 escl: EsclContext | None, wall: Callable[[], float]) -> None:
         self._reactor = reactor
         self._store = store
         self._bridged = bridged
         self._discovery = discovery
         self._escl = escl
+        self._wall = wall
 
     async def load(self) -> None:
         """Restore everything at the start, before clients are served."""
@@ -69,11 +71,13 @@ class StoredState:
             if scanner.escl is not None:
                 scanner.escl.restore()
 
-    async def restore(self, scanner: BridgedScanner) -> None:
-        """Restore one scanner, which this gateway has taken over. Its finished jobs are restored when it is made."""
+    async def restore(self, scanner: BridgedScanner) -> list[Deferred[None]]:
+        """Restore one scanner, which this gateway has taken over. Its finished jobs are restored when it is made.
+
+        Each Deferred fires when an unneeded subscription has been ended at the scanner, or when the attempt has failed.
+        """
         stored = (await self._read()).get(scanner.name)
-        if stored is not None:
-            self._restore_one(scanner, stored)
+        return [] if stored is None else self._restore_one(scanner, stored)
 
     async def read_offers(self) -> None:
         """Read what scanners have offered by eSCL. A scanner that is made afterwards offers that until it is read."""
@@ -84,6 +88,13 @@ class StoredState:
         """Restore what could not be read at the start: renew subscriptions still in use, and end the others."""
         await self._discovery.add_stored(content.adopted)
         await within(self._reactor, END_SECONDS, self._restore(_by_scanner(content.subscriptions, content.held, ())))
+
+    def job_ended(self, scanner: str, status: JobStatus) -> None:
+        """Write a job that has ended."""
+        adding = self._store.add(FinishedJob(scanner, status.job_id, status.state, status.reasons,
+                                             status.scans_completed, status.created, status.completed, self._wall()))
+        adding.addErrback(lambda failure: log_failed_write(
+            self.log, failure, "{scanner}: writing a finished job to the store failed", scanner=scanner))
 
     def read_jobs(self) -> None:
         """Read the finished jobs again, once a store that could not be read at the start is usable."""

@@ -7,9 +7,11 @@ from typing import Any
 
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.hostremarks import host_remarks
+from wsdgateway.cli.redischeck import RedisCheck, check_redis
 from wsdgateway.cli.serviceunit import ServiceUnit, writable
 from wsdgateway.cli.written import destination_folders, sandbox_remarks, written_folders
 from wsdgateway.config.reading import CANDIDATES, ConfigError, find_config, places_in, read_config
+from wsdgateway.config.redisurl import is_redis
 from wsdgateway.config.remarks import Remark, remarks
 from wsdgateway.config.sections import Config
 from wsdgateway.storage.inspecting import problem_with
@@ -38,17 +40,21 @@ def run(options: argparse.Namespace) -> int:
     place = places_in(file)
     written = list(written_folders(config))
     coming = {one.place for one in written if unit is not None and unit.will_make(one.folder)}
-    store = None if STATE in coming else _store_problem(config)
+    redis = check_redis(config) if is_redis(config.gateway.state) else RedisCheck()
+    store = redis.problem if STATE in coming else redis.problem or _store_problem(config)
     if isinstance(store, NotOurs):
         print(f"{place(STATE)}: [gateway] state: {store}", file=sys.stderr)
         return WRONG
-    unusable = [] if store is None else [Remark(STATE, f"[gateway] state: {store}")]
+    unusable = [Remark(STATE, f"[gateway] state: {line}") for line in (*([] if store is None else [store]),
+                                                                      *redis.warnings)]
     host = [remark for remark in host_remarks(config) if remark.path not in coming]
     shut = () if unit is None else sandbox_remarks(unit, written)
     every = (*remarks(config), *unusable, *host, *shut)
     found = sorted(((place(remark.path), remark) for remark in every), key=lambda one: _line(one[0]))
     for where, remark in found:
         print(f"warning: {where}: {remark}")
+    if redis.said is not None:
+        print(f"note: {redis.said}")
     folders = [] if unit is not None else sorted({one.folder for one in destination_folders(config)})
     if folders:
         print("note: as a service, the gateway may write to the folders of destinations only if systemctl edit "

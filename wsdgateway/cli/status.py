@@ -111,8 +111,8 @@ def _gateways(cluster: dict[str, Any] | None, now: datetime) -> list[RenderableT
         said = f"cannot be used: {redis['problem'] or 'no answer'}"
     else:
         said = "has not been tried yet" if redis["reachable"] is None else "answers"
-    about = ", ".join(f"{name} {redis[name]}" for name in ("version", "era") if redis[name] is not None)
-    return [table, Text(printable(f"Redis {redis['url']} {said}" + (f" ({about})" if about else ""))), ""]
+    version = "" if redis["version"] is None else f" (version {redis['version']})"
+    return [table, Text(printable(f"Redis {redis['url']} {said}{version}")), ""]
 
 
 def _jobs(found: list[dict[str, Any]]) -> Table:

@@ -1,12 +1,13 @@
 """Checks `[cluster]`, `[gateway] state` and `password_file` together, and completes what they leave out.
 
-The keys of the section are named as in `[[listen]]`, except `ca`: it is the authority of the other gateways, for both
-directions.
+`certificate` and `key` are as in `[[listen]]`. `ca` is the authority of the certificates of the other gateways; these
+prove to the listener by a secret that they belong to the cluster, and need no certificate for that.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
@@ -19,6 +20,7 @@ from wsdgateway.config.sections import Cluster, Config, Gateway
 from wsdgateway.config.wrong import Section, Wrong
 from wsdgateway.tls.files import BadFile, read_certificates
 from wsdgateway.tls.identity import BadIdentity, read_identity
+from wsdgateway.tls.trust import Trust
 
 _WILDCARDS = ("0.0.0.0", "::")
 _PASSWORD = "a file with one line, the password of the Redis server"
@@ -32,14 +34,19 @@ class PeerListener:
     endpoint: str
     certificate: str | None
     key: str | None
-    client_ca: str | None
+    client_ca: str | None = None
 
 
 def peer_listener(cluster: Cluster) -> PeerListener | None:
     """Returns the listener of the peer link; None without `endpoint`."""
     if cluster.endpoint is None:
         return None
-    return PeerListener(cluster.endpoint, cluster.certificate, cluster.key, cluster.ca)
+    return PeerListener(cluster.endpoint, cluster.certificate, cluster.key)
+
+
+def peer_trust(config: Config) -> Trust:
+    """Returns how the certificates of the other gateways are verified."""
+    return Trust(None if config.cluster.ca is None else config.folder / config.cluster.ca)
 
 
 def is_secure(cluster: Cluster) -> bool:
@@ -70,6 +77,13 @@ def redis_of(config: Config) -> RedisUrl | None:
     if config.gateway.password_file is None:
         return url
     return attrs.evolve(url, password=read_password(config.folder / config.gateway.password_file))
+
+
+def absolute_state(config: Config) -> str:
+    """Returns `[gateway] state`; in the URL of a Redis server, the file of `ca` has its whole path."""
+    state = config.gateway.state
+    ca = read_redis_url(state).ca if is_redis(state) else None
+    return state if ca is None else f"{state.partition('?')[0]}?ca={quote(str(config.folder / ca))}"
 
 
 def name_in_cluster(config: Config) -> str:
@@ -136,9 +150,14 @@ def _gateway(gateway: Gateway, folder: Path) -> Iterator[_Problem]:
 
 
 def _cluster(cluster: Cluster, folder: Path) -> Iterator[_Problem]:
+    if cluster.ca is not None:
+        try:
+            read_certificates(folder / cluster.ca)
+        except BadFile as bad:
+            yield "ca", cluster.ca, str(bad)
     listener = peer_listener(cluster)
     if listener is None:
-        for key in ("address", "certificate", "key", "ca"):
+        for key in ("address", "certificate", "key"):
             if getattr(cluster, key) is not None:
                 yield key, getattr(cluster, key), (
                     "left out, because it is valid only together with endpoint, where the other gateways reach this "
@@ -162,23 +181,17 @@ def _certified(cluster: Cluster, listener: Listening, folder: Path) -> Iterator[
                 yield key, getattr(cluster, key), "left out, because an ssl: endpoint names its files itself"
                 return
     elif cluster.certificate is None:
-        for key in ("key", "ca"):
-            if getattr(cluster, key) is not None:
-                yield key, getattr(cluster, key), (
-                    "left out, because it is valid only together with certificate, the file of this gateway's own "
-                    "certificate")
+        if cluster.key is not None:
+            yield "key", cluster.key, (
+                "left out, because it is valid only together with certificate, the file of this gateway's own "
+                "certificate")
         return
     files = identity_files(listener, folder)
     assert files is not None
     try:
         read_identity(files)
-        if cluster.ca is not None:
-            read_certificates(folder / cluster.ca)
     except BadIdentity as bad:
-        key = {"client_ca": "ca"}.get(bad.key, bad.key)
-        if is_ssl(listener.endpoint) and key != "ca":
+        if is_ssl(listener.endpoint):
             yield "endpoint", cluster.endpoint, str(bad)
         else:
-            yield key, getattr(cluster, key) or cluster.certificate, str(bad)
-    except BadFile as bad:
-        yield "ca", cluster.ca, str(bad)
+            yield bad.key, getattr(cluster, bad.key) or cluster.certificate, str(bad)

@@ -1,1 +1,1 @@
-"""The store for jobs, subscriptions and other data that outlive the process: in memory or in SQLite."""
+"""The store for jobs, subscriptions and other data that outlive the process: in memory, in SQLite, or on Redis."""

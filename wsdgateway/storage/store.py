@@ -1,7 +1,8 @@
 """The interface of the store, and its values: jobs, clients' subscriptions and subscriptions at scanners.
 
-`memory`, `sqlite` and `fallback` implement it; `opening` selects one. Status reads use tables in memory and never wait
-for a write to the store. `IClientSubscriptions` is the part that the code for clients' subscriptions uses.
+`memory`, `sqlite`, `fallback` and `redis.store` implement it; `opening` selects one. Status reads use tables in memory
+and never wait for a write to the store. `IClientSubscriptions` is the part that the code for clients' subscriptions
+uses.
 """
 
 import attrs

@@ -113,6 +113,17 @@ def test_nobody_takes_a_scanner_while_the_clock_of_the_server_is_not_trusted(gat
     assert gateway.later(4.0).machine.due(gateway.now) == [Acquire(0, False)]
 
 
+def test_a_scanner_that_was_acquired_when_the_clock_of_the_server_jumped_is_given_back(gateway):
+    gateway.answered()
+    assert gateway.machine.acquired(Acquired(1, 1e9), 1000.0, 1000.0, trusted_from=1004.0) == [Release(1), Check()]
+    assert not gateway.lease.holds()
+
+
+def test_an_owner_whose_lease_runs_asks_again_though_the_clock_of_the_server_jumped(owner):
+    assert owner.answered(trusted_from=1005.0) == [Acquire(1, True)]
+    assert owner.machine.acquired(Acquired(2, 1e9), owner.now, owner.now, trusted_from=1005.0) == [Regained()]
+
+
 def test_in_the_grace_a_follower_waits_until_it_is_over(gateway):
     assert gateway.answered(grace=5.0) == [Try(1005.0)]
     assert gateway.later(1.0).answered(grace=4.0) == [Try(1005.0)]
@@ -271,7 +282,7 @@ def test_a_wish_hands_the_scanner_over(owner):
     assert owner.renewed(gateways=(ME, OTHER), wishes=wishes) == [End(Why.HANDED_OVER)]
     assert (owner.state, owner.lease.holds()) == ("leaving", True)
     assert owner.later(1.0).renewed(gateways=(ME, OTHER), wishes=wishes) == []
-    assert owner.machine.ended() == [Release(1), Check()]
+    assert owner.machine.ended() == [Release(1, "print-other"), Check()]
     assert (owner.state, owner.lease.holds()) == ("following", False)
     assert owner.answered(gateways=(ME, OTHER), wishes=wishes) == [Try(owner.now + 2.0)]
 

@@ -12,6 +12,7 @@ from wsdgateway.net.cluster.passing import Passing, PassingContext
 from wsdgateway.net.cluster.peerlink import PeerLink
 from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
 from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.net.transport.tlsconnections import tls_factory
 
 SCANNER = "front-desk"
 SECRET = b"5ec4e7" * 8
@@ -68,7 +69,7 @@ class Clustered:
     """A gateway among others. `registration` is how the others know it; its peer link is at `peer_port`."""
 
     def __init__(self, reactor, service, name, *, secret=SECRET, section=None, trust=None, escl=False,
-                 answer_seconds=30.0):
+                 answer_seconds=30.0, identity=None):
         self.reactor, self.service, self.name, self.secret = reactor, service, name, secret
         self.leases = Leases(lambda: 0.0)
         self.lease = self.leases.of(SCANNER)
@@ -93,7 +94,9 @@ class Clustered:
         self.server = PeerServer(
             reactor, seconds=service.clock, wall=service.wall, limits=peer_limits(1048576), secret=lambda: self.secret,
             router=service.router, repeats=service.repeats, leases=self.leases, owners=self.owners)
-        self.listening = reactor.listenTCP(0, self.server, interface="127.0.0.1")
+        factory = self.server if identity is None else tls_factory(identity, self.server)
+        self.scheme = "http" if identity is None else "https"
+        self.listening = reactor.listenTCP(0, factory, interface="127.0.0.1")
         self.peer_port = self.listening.getHost().port
         self.section = section
 
@@ -103,7 +106,7 @@ class Clustered:
 
     @property
     def registration(self):
-        return Registration(f"id-{self.name}", self.name, f"http://127.0.0.1:{self.peer_port}", "")
+        return Registration(f"id-{self.name}", self.name, f"{self.scheme}://127.0.0.1:{self.peer_port}", "")
 
     def _serve_here(self, exchange, prefix, rest):
         resource = self.service.router.resource_of(SCANNER.encode(), prefix)

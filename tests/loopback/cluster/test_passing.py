@@ -288,6 +288,16 @@ async def test_the_scanner_has_as_many_connections_as_with_one_gateway(pair, dev
 
 
 @pytest_twisted.ensureDeferred
+async def test_the_scanner_has_the_rate_that_it_has_with_one_gateway(pair, device):
+    device.handle = lambda asked: asked.answer(b"<a/>")
+    owner, front = await pair(device.url, scanner={**OFF, "cache": False, "max_rate": 2.0, "max_connections": 10})
+    for gateway in (front, owner, front, owner):
+        assert (await ask(gateway.port, PATH, ELEMENTS))[0].status == 200
+    assert 1 <= owner.sample("wsdgateway_device_delayed_total") <= 3
+    assert front.sample("wsdgateway_device_delayed_total") == 0
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_fault_of_the_scanner_is_a_fault_here(pair, device):
     _, front = await pair(device.url, scanner=OFF)
     device.handle = lambda asked: asked.answer(fault("wscn:ServerErrorNotAcceptingJobs"), b"500 Internal")

@@ -5,7 +5,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import gatherResults
 
-from tests.loopback.cluster.gateways import SCANNER
+from tests.loopback.cluster.gateways import FOREVER, SCANNER
 from tests.loopback.exchanges.images import IMAGE
 from tests.messages import (
     ELEMENTS,
@@ -132,6 +132,32 @@ async def test_a_request_waits_for_an_owner_and_may_find_this_gateway(clustered,
     front.owners.owner = front.registration
     assert (await answered(client))[0].status == 200
     assert [(one.source, one.via) for one in front.entries()] == [("device", None)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_lease_that_does_not_hold_for_a_moment_delays_a_request(clustered, device):
+    """The process was stopped, and its next tick has not been answered."""
+    device.handle = lambda asked: asked.answer(status_response("7"))
+    owner = await clustered("owner", device.url, scanner=OFF)
+    owner.own()
+    owner.owners.owner = owner.registration
+    owner.lose()
+    client = await begun(owner.port, get_job_elements("7"))
+    await until(lambda: owner.held.count == 1)
+    owner.lease.valid_until = FOREVER
+    assert (await answered(client))[0].status == 200
+    assert [(one.source, one.via) for one in owner.entries()] == [("device", None)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_gateway_that_is_named_as_the_owner_and_is_not_waits(clustered, device, monkeypatch):
+    monkeypatch.setattr("wsdgateway.bridge.cluster.passing.HOLD_SECONDS", 0.1)
+    other, front = [await clustered(name, device.url) for name in ("other", "front")]
+    other.owners.owner = front.registration
+    front.owners.owner = other.registration
+    _, body = await ask(front.port, PATH, create_scan_job())
+    assert reason(body).endswith("Try again in a few seconds.")
+    assert device.requests == []
 
 
 @pytest_twisted.ensureDeferred
@@ -353,7 +379,9 @@ async def test_the_peer_link_answers_only_passed_requests(pair, device):
             (good.replace(b"192.0.2.7:5", b"192.0.2.8:5"), 403)):
         head, body = await ask(owner.peer_port, PATH, ELEMENTS, headers=headers)
         assert head.status == status, headers
-        assert status != 403 or not body or fault_of(read(body)) == "NotAllowed"
+        length = first(head.headers, b"wsdgateway-body")
+        assert (length is None) is (headers != good.replace(b"192.0.2.7:5", b"192.0.2.8:5"))
+        assert body == b"" if length is None else fault_of(read(body[:int(length)])) == "NotAllowed"
     assert len(device.requests) == 1
 
 

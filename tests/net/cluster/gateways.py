@@ -33,8 +33,13 @@ class Gateway:
             self.reactor, self.connection, self.leases,
             Composition(self._begin, self._end, self._regained, self._changed, self.history.append, self._fenced,
                         self.taken.append),
-            registration=self._registration, boot_time=cluster.clock.seconds, lease=LEASE, alone=alone,
+            registration=self.registration, boot_time=cluster.clock.seconds, lease=LEASE, alone=alone,
             stop_timeout=STOP_TIMEOUT)
+
+    def start(self):
+        """Start, and let the first tick be answered."""
+        self.coordinator.start()
+        self.cluster.advance(STEP)
 
     def owns(self, scanner="desk"):
         return scanner in self.served and self.leases.of(scanner).holds()
@@ -48,7 +53,7 @@ class Gateway:
         self.connection.state = "silent"
         self.served.clear()
 
-    def _registration(self):
+    def registration(self):
         return Registration(self.identifier, self.name, self.address, "1", dict(self.sections),
                             holds_address=self.holds_address)
 
@@ -91,7 +96,7 @@ class Cluster:
         gateway = Gateway(self, name, digests, **options)
         self.gateways.append(gateway)
         if start:
-            gateway.coordinator.start()
+            gateway.start()
         return gateway
 
     def advance(self, seconds):

@@ -41,11 +41,12 @@ class Variant:
     restarts: bool = True
     failovers: bool = False
     isolation: float = 0.0
+    jumps: bool = False
     promotion: float = 3.5
 
 
 VARIANTS = {
-    "single": Variant(),
+    "single": Variant(jumps=True),
     "sentinel": Variant(SENTINEL_GRACE, failovers=True, isolation=ISOLATED_WRITES),
     "plain lock": Variant(eras=False, failovers=True),
     "no grace": Variant(grace=0.0, failovers=True),
@@ -198,12 +199,13 @@ class World:
         self.now, self.violations, self.bells = 0.0, [], []
         self._events, self._order = [], itertools.count()
         self._server_speed = 1.0 + self.random.uniform(-DRIFT, DRIFT)
-        self.server = ClusterServer(lambda: 1e9 + self.now * self._server_speed, grace=variant.grace,
+        self._jumped, self._jumped_at = 0.0, float("-inf")
+        self.server = ClusterServer(lambda: 1e9 + self._jumped + self.now * self._server_speed, grace=variant.grace,
                                     eras=variant.eras)
         self.server.bells.append(self._ring)
         self._up_from = 0.0
         self._isolated, self._cut_off, self._isolated_from, self._healed_at = None, set(), 0.0, 0.0
-        self._disturbed_at = 0.0
+        self._disturbed_at = self._beside_since = 0.0
         self._lost_data_at = float("-inf")
         self._last = (0, None)  # token and process of the last valid owner, as the scanner saw them
         self._last_at = float("-inf")
@@ -236,6 +238,8 @@ class World:
 
     def kill(self, number, silent_for):
         """kill -9, and a new process some seconds later."""
+        if self.now - self._jumped_at < LEASE:
+            return
         self.processes[number].is_alive = False
         self.at(self.now + silent_for, lambda: self._replace(number))
         self.disturb(self.now + silent_for)
@@ -263,6 +267,16 @@ class World:
         self.server.failover(lag)
         self._went_away(max(promoted_after, self.variant.promotion), lost=True)
         self.disturb(self._healed_at)
+
+    def jump(self, seconds):
+        """The server's clock jumps forward.
+
+        A gateway that starts within a lease of that cannot notice it, which the model leaves out.
+        """
+        if all(process.is_alive and process.coordinator.view is not None for process in self.processes):
+            self._jumped += seconds
+            self._jumped_at = self.now
+            self.disturb()
 
     def wish(self, number):
         """An administrator moves the scanner."""
@@ -318,8 +332,10 @@ class World:
             self._violated("two owners")
         for owner in valid:
             self._judge_token(owner)
-        if len(holding) > 1 and len(valid) < len(holding) and self.is_calm(CALM):
-            self._violated("alone beside another")
+        if len(holding) < 2 or len(valid) == len(holding) or not self.is_calm(CALM):
+            self._beside_since = self.now
+        elif self.now - self._beside_since > TICK:
+            self._violated("alone beside another for longer than a tick")
 
     def _judge_token(self, owner):
         token, process = self._last
@@ -382,7 +398,7 @@ def happen(world, chance):
     """One random event."""
     variant, number = world.variant, chance.randrange(len(world.processes))
     kinds = ["stop", "stop", "lose", "kill", "wish"] + variant.restarts * ["restart"] + variant.failovers * ["failover"]
-    kinds += bool(variant.isolation) * ["isolate"]
+    kinds += bool(variant.isolation) * ["isolate"] + variant.jumps * ["jump"]
     kind = chance.choice(kinds)
     if kind == "stop":
         world.stop_process(number, chance.uniform(0.0, 9.0))
@@ -395,6 +411,8 @@ def happen(world, chance):
     elif kind == "restart":
         world.restart_server(chance.choice(("kept", "older", "empty")), chance.uniform(0.0, 20.0),
                              chance.uniform(0.0, 5.0))
+    elif kind == "jump":
+        world.jump(chance.uniform(0.0, 20.0))
     elif kind == "failover":
         world.fail_over(chance.uniform(0.0, 6.0), chance.uniform(0.0, 5.0))
     else:

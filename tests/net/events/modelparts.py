@@ -146,8 +146,7 @@ class NotificationExchange:
     """Exchange of a notification that the device sends."""
 
     client, peer = "192.0.2.20", "192.0.2.20:1"
-    gone, fault, tape, written, content_type = False, None, None, 0, b"application/soap+xml"
-    passed = None
+    gone, fault, tape, passed, written, content_type = False, None, None, None, 0, b"application/soap+xml"
 
     def __init__(self, body):
         self.request, self.body, self.status = self, body, None

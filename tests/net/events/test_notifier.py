@@ -9,7 +9,7 @@ from wsdgateway.bridge.events.fanout import Event
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.config.sections import Events
 from wsdgateway.net.events.deliveryrecord import NotRecorded
-from wsdgateway.net.events.notifier import Notifier
+from wsdgateway.net.events.notifier import UNOWNED_SECONDS, Notifier
 from wsdgateway.net.transport.errors import DeliveryError
 from wsdgateway.scan.operations import SCAN_AVAILABLE, action_of
 from wsdgateway.soap.addressing import EndpointReference
@@ -27,7 +27,8 @@ class Clients:
         self.notifier = Notifier(
             self.clock, scanner="s", seconds=self.clock.seconds,
             events=Events(client_queue=queue, client_retry=give_up_after), counts=self, send=self.send,
-            on_give_up=self.give_up, random=lambda: 1.0)
+            on_give_up=self.give_up, random=lambda: 1.0, holds=lambda: self.owned)
+        self.owned = True
 
     def send(self, sink, message):
         self.sent.append(int(message.partition(b"<")[0]))
@@ -239,3 +240,18 @@ def test_a_press_whose_subscription_ends_meanwhile_is_not_sent(clients, record):
     clients.notifier.close("a")
     assert clients.sent == []
     assert record.permits[0].called
+
+
+def test_nothing_is_delivered_while_another_gateway_owns_the_scanner(clients):
+    clients.post("a", 1, 2)
+    clients.owned = False
+    clients.answer(202)
+    clients.post("a", 3)
+    clients.clock.advance(3 * UNOWNED_SECONDS)
+    assert clients.sent == [1]
+    idle = clients.notifier.idle()
+    assert idle.called
+    clients.owned = True
+    clients.clock.advance(UNOWNED_SECONDS)
+    assert clients.sent == [1, 2]
+    assert clients.counts == {"delivered": 1, "retried": 0, "dropped": 0}

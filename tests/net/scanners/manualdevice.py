@@ -1,5 +1,6 @@
 """Device without a network: the test decides when it accepts connections, answers and refuses."""
 
+import attrs
 from twisted.internet import error as neterror
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -18,13 +19,16 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 class ManualDevice:
     """Device that accepts one connection at a time when told to, and closes it after one answer."""
 
-    def __init__(self, *, timeout=60.0, max_connections=1):
+    def __init__(self, *, timeout=60.0, max_connections=1, source=""):
         self.reactor = MemoryReactorClock()
+        self.owned = True
         self.recovered = []
         self.reachable = []
         self.client = DeviceClient(
-            self.reactor, scanner_options(max_connections=max_connections, timeout=timeout, idle_timeout=5.0),
-            seconds=self.reactor.seconds, rate_limit=RateLimit(0.0), on_recovered=self.recovered.append,
+            self.reactor, attrs.evolve(scanner_options(
+                max_connections=max_connections, timeout=timeout, idle_timeout=5.0), source=source),
+            holds=lambda: self.owned, seconds=self.reactor.seconds, rate_limit=RateLimit(0.0),
+            on_recovered=self.recovered.append,
             on_reachable=lambda: self.reachable.append(self.client.reachable))
         self.sent, self.failed, self.busy = [], [], []
         self.requests = {}

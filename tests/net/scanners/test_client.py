@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from tests.net.scanners.manualdevice import ManualDevice
 from wsdgateway.bridge.health.causes import SILENT
 from wsdgateway.net.scanners.circuitbreaker import THRESHOLD
-from wsdgateway.net.transport.errors import Busy, Unavailable, fault_for
+from wsdgateway.net.transport.errors import NOT_OWNED, Busy, NotOwned, Unavailable, fault_for
 from wsdgateway.scan.operations import RETRIEVE_IMAGE
 
 
@@ -181,3 +181,59 @@ def test_a_device_whose_requests_are_given_up_becomes_unreachable_after_the_usua
     device.reactor.advance(8.0)
     device.client.give_up(last, silent_since=-52.0)
     assert (device.client.reachable, device.client.contact.cause) == (False, SILENT)
+
+
+def test_nothing_is_sent_while_another_gateway_owns_the_scanner():
+    device = ManualDevice()
+    device.ask("connecting")
+    device.ask("waiting")
+    device.owned = False
+    device.ask("new")
+    device.connect()
+    assert device.sent == []
+    assert [(name, type(error)) for name, error in device.failed] == [
+        ("new", NotOwned), ("connecting", NotOwned), ("waiting", NotOwned)]
+    assert all(fault_for(error) is NOT_OWNED for _, error in device.failed)
+    assert device.client.reachable is None
+    assert not device.circuit_is_open
+
+
+def test_requests_that_wait_are_given_back_when_the_scanner_gets_another_owner():
+    device = ManualDevice()
+    for name in ("running", "a", "b"):
+        device.ask(name)
+    device.connect()
+    device.client.disowned()
+    assert [(name, type(error)) for name, error in device.failed] == [("a", NotOwned), ("b", NotOwned)]
+    device.answer()
+    assert device.sent == ["running"]
+
+
+@pytest.mark.parametrize(("source", "url", "bound"), [
+    ("", "http://198.51.100.20/", None), ("198.51.100.9", "http://198.51.100.20/", ("198.51.100.9", 0)),
+    ("2001:db8::9", "http://198.51.100.20/", None), ("198.51.100.9", "http://[2001:db8::1]/", None),
+    ("2001:db8::9", "http://[2001:db8::1]/", ("2001:db8::9", 0))])
+def test_the_address_that_the_device_is_spoken_to_from(source, url, bound):
+    device = ManualDevice(source=source)
+    device.ask("a", url=url)
+    assert device.reactor.tcpClients[0][4] == bound
+    device.client.stop()
+
+
+def test_what_breaking_off_leaves_is_an_image():
+    device = ManualDevice(max_connections=3)
+    device.ask("image", operation=RETRIEVE_IMAGE)
+    device.connect()
+    device.ask("job")
+    device.connect()
+    device.ask("connecting", operation=RETRIEVE_IMAGE)
+    device.ask("waiting")
+    device.client.break_off()
+    assert sorted(name for name, _ in device.failed) == ["connecting", "job", "waiting"]
+    assert all("another gateway" in str(error) for _, error in device.failed)
+    assert {name for name, error in device.failed if isinstance(error, NotOwned)} == {"connecting", "waiting"}
+    quiet = []
+    device.client.quiet().addCallback(quiet.append)
+    assert not quiet
+    device.busy[0].dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert device.requests["image"].answered.called and ("image", None) not in device.failed

@@ -13,13 +13,16 @@ __all__ = ("redis_server", "redis_servers")
 
 @pytest.fixture
 def make_client():
-    """Makes clients of a URL, and closes them after the test."""
+    """Makes clients of a URL, and closes them after the test.
+
+    Their deadline is long, because a loaded machine is no failure; tests of the deadline pass their own.
+    """
     from twisted.internet import reactor
 
     made = []
 
-    def make(url, password=None, **options):
-        made.append(RedisClient(reactor, parse(url, password), **options))
+    def make(url, password=None, deadline=30.0, **options):
+        made.append(RedisClient(reactor, parse(url, password), deadline=deadline, **options))
         return made[-1]
 
     yield make
@@ -29,13 +32,13 @@ def make_client():
 
 @pytest.fixture
 def gateways(redis_server):
-    """Makes gateways with a store on the server, until the test ends: `gateways(identifier)`."""
+    """Makes gateways with a store on the server, until the test ends: `gateways(identifier, deadline)`."""
     from twisted.internet import reactor
 
     made = []
 
-    def make(identifier="one"):
-        made.append(Gateway(reactor, redis_server, identifier))
+    def make(identifier="one", **options):
+        made.append(Gateway(reactor, redis_server, identifier, **options))
         return made[-1]
 
     yield make

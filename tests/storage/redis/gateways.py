@@ -11,12 +11,15 @@ WALL = 1.8e9
 
 
 class Gateway:
-    """A gateway by its identifier: its client, leases and store, which keeps three finished jobs."""
+    """A gateway by its identifier: its client, leases and store, which keeps three finished jobs.
 
-    def __init__(self, reactor, server, identifier="one", wall=WALL):
+    Its deadline is long, because a loaded machine is no failure; tests that stop the server give their own.
+    """
+
+    def __init__(self, reactor, server, identifier="one", deadline=30.0, wall=WALL):
         self.server = server
         self.identifier = identifier
-        self.client = RedisClient(reactor, parse(server.url))
+        self.client = RedisClient(reactor, parse(server.url), deadline=deadline)
         self.leases = Leases(lambda: 0.0)
         self.fenced = []
         self.store = RedisStore(reactor, self.client, self.leases, identifier, 3, lambda: wall)

@@ -106,12 +106,12 @@ async def test_sentinels_that_are_gone_are_passed_over(redis_servers, make_clien
     servers = await deferToThread(Replicated, redis_servers, requirepass="secret")
     servers.sentinels[0].kill()
     servers.sentinels[1].stop()
-    client = make_client(servers.url, "secret")
+    client = make_client(servers.url, "secret", deadline=5.0)
     assert await client.connection("store").run(run_id)
     await client.close()
     servers.sentinels[2].kill()
     with pytest.raises(NotNow, match=r"no Sentinel names the master: 127"):
-        await make_client(servers.url, "secret").connection("store").run(run_id)
+        await make_client(servers.url, "secret", deadline=5.0).connection("store").run(run_id)
     servers.sentinels[1].cont()
 
 

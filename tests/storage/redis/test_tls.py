@@ -5,7 +5,7 @@ import pytest_twisted
 
 from tests.certificates import Certified
 from tests.ports import free_port
-from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.coordination import DEADLINE, NotNow
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ async def test_other_certificates_are_refused(tmp_path, authority, redis_servers
 @pytest_twisted.ensureDeferred
 async def test_no_tls_on_either_side(tmp_path, authority, redis_servers, make_client):
     plain = redis_servers(port=free_port())
-    await problem(make_client(f"{plain.url.replace('redis:', 'rediss:')}?ca={authority.pem}"))
+    await problem(make_client(f"{plain.url.replace('redis:', 'rediss:')}?ca={authority.pem}", deadline=DEADLINE))
     secure = serve(redis_servers, Certified(tmp_path, "server", "127.0.0.1", issuer=authority))
-    await problem(make_client(secure.url.replace("rediss:", "redis:")))
+    await problem(make_client(secure.url.replace("rediss:", "redis:"), deadline=DEADLINE))
 
 
 @pytest_twisted.ensureDeferred

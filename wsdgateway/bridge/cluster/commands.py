@@ -26,9 +26,14 @@ class Acquire:
 
 @attrs.frozen
 class Release:
-    """Tell the server that the ownership by this token has ended."""
+    """Tell the server that the ownership by this token has ended.
+
+    `wish` is the name of the gateway for which it was given up, else empty: it is wished for once more, because the
+    first wish may have ended while requests ran.
+    """
 
     token: int
+    wish: str = ""
 
 
 @attrs.frozen

@@ -73,6 +73,7 @@ class Ownership:
         self.scanner, self.state, self.lease, self.reach = scanner, State.FOLLOWING, lease, Reach()
         self._me, self._seconds, self._may_be_alone = me, seconds, alone
         self._former: str | None = None
+        self._wish = ""
         self._newest = NO_TOKEN  # of all that this gateway has seen, so that tokens grow if the server loses its data
         self._free_since: float | None = None
         self._not_before = float("-inf")
@@ -94,7 +95,7 @@ class Ownership:
             self.lease.grant(self.lease.token, sent, self._seconds)
             if self.state in (_O, _A) and self._is_wanted_elsewhere(view, now):
                 return self._input("renewed") + self._input("leave", Why.HANDED_OVER)
-        elif event in ("grace", "reclaim") and self._may_be_alone and view.grace > 0.0:
+        elif event in ("grace", "reclaim") and self._may_be_alone and (view.grace > 0.0 or now < trusted_from):
             self.lease.go_on_alone(sent)
         elif event == "unknown":
             return self._input(event, view.owners[self.scanner].token)
@@ -120,9 +121,12 @@ class Ownership:
         self._forget_plan()
         return self._input("due")
 
-    def acquired(self, outcome: Acquired, sent: float, now: float) -> list[Command]:
+    def acquired(self, outcome: Acquired, sent: float, now: float,
+                 trusted_from: float = float("-inf")) -> list[Command]:
         """Handle that the server has made this gateway the owner."""
         self._settle(now)
+        if now < trusted_from and not self.lease.is_valid:
+            return self._input("outdated", outcome.token)
         is_next = outcome.token == self.lease.token + 1 and self.lease.holds()
         if self.state is _T or (self.state in (_O, _A) and is_next):
             self.lease.grant(outcome.token, sent, self._seconds)
@@ -195,7 +199,9 @@ class Ownership:
     def _is_wanted_elsewhere(self, view: View, now: float) -> bool:
         wished = wished_for(view, self.scanner)
         if wished is not None:
-            return wished.identifier != self._me
+            is_other = wished.identifier != self._me
+            self._wish = wished.name if is_other else ""
+            return is_other
         return self.reach.gives_up(view, self.scanner, self._me, now)
 
     def _plan(self, view: View, now: float, trusted_from: float) -> list[Command]:
@@ -205,7 +211,7 @@ class Ownership:
         if self._free_since is None or view.grace > 0.0:
             self._free_since = now + view.grace
         wait = delay(view, self.scanner, self._me, self._former)
-        self.try_at = max(self._free_since + wait, trusted_from, self._not_before)
+        self.try_at = max(max(self._free_since, trusted_from) + wait, self._not_before)
         return self.due(now) or [Try(self.try_at)]
 
     def _forget_plan(self) -> None:
@@ -255,7 +261,8 @@ class Ownership:
     def _give_back_own(self) -> list[Command]:
         self.lease.end()
         self.reach.ended()
-        return [Release(self.lease.token), Check()]
+        wish, self._wish = self._wish, ""
+        return [Release(self.lease.token, wish), Check()]
 
     def _give_back_and_lose(self, token: int) -> list[Command]:
         return [Release(token), *self._lose()]

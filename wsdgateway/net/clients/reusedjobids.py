@@ -9,6 +9,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from wsdgateway.storage.failedwrites import log_failed_write
+
 STORE_SECONDS = 5.0  # that an answer waits for the store
 
 
@@ -27,9 +29,9 @@ class ReusedJobIds:
         """Store that the scanner has assigned this JobId to another job. A failure or time-out is logged."""
         writing = self._last = self._write(self._scanner, job_id)
         writing.addTimeout(STORE_SECONDS, self._reactor)
-        writing.addErrback(lambda failure: self.log.failure(
-            "{scanner}: storing that the scanner has reused JobId {job_id} failed", failure, scanner=self._scanner,
-            job_id=job_id))
+        writing.addErrback(lambda failure: log_failed_write(
+            self.log, failure, "{scanner}: storing that the scanner has reused JobId {job_id} failed",
+            scanner=self._scanner, job_id=job_id))
         writing.addBoth(lambda _: self._written(writing))
 
     def _written(self, writing: Deferred[None]) -> None:

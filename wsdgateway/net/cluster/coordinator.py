@@ -59,7 +59,8 @@ class Coordinator:
         self._server = ServerWatch(boot_time)
         self._clock = ServerClock(lease)
         self._sections = SectionComparison()
-        self._tasks = Tasks("the cluster")
+        self._leaving: set[OwnedScanner] = set()
+        self._tasks, self._removals = Tasks("the cluster"), Tasks("scanners that are configured no more")
         self._timer: IDelayedCall | None = None
         self._is_ticking = False
         self._phase = "new"  # new ─► running ─► leaving ─► stopped
@@ -82,24 +83,36 @@ class Coordinator:
         for name in sections:
             if name not in self._scanners:
                 self._scanners[name] = self._owned_scanner(name)
-        for name in [name for name in self._scanners if name not in sections]:
-            self._tasks.run(self._remove(name))
+        for name in list(self._scanners):
+            if name not in sections:
+                self._removals.run(self._remove(name))
         self.check()
 
-    async def stop(self, hand_over: bool) -> None:
-        """End all ownerships, release the scanners, and end the registration.
+    async def hand_over(self) -> None:
+        """End all ownerships, and release the scanners, each of which another gateway takes at once.
 
-        With `hand_over` other gateways go on, and take each scanner as soon as it is released.
+        This gateway stays registered until `stop`, and knows the new owners meanwhile, but takes nothing any more.
         """
-        if self._phase != "running":
-            return
+        if self._phase == "running":
+            await self._end_all(Why.HANDED_OVER)
+
+    async def _end_all(self, why: Why) -> None:
         self._phase = "leaving"
         # Others must know that this gateway takes nothing any more before it releases anything.
         await self._tick_now()
-        why = Why.HANDED_OVER if hand_over else Why.STOPPED
         stopping = [Deferred.fromCoroutine(scanner.stop(why)) for scanner in self._scanners.values()]
         for stopped in stopping:
             await stopped
+
+    async def stop(self, hand_over: bool) -> None:
+        """End all ownerships that are left, release the scanners, and end the registration.
+
+        With `hand_over` other gateways go on, and take each scanner as soon as it is released.
+        """
+        if self._phase == "running":
+            await self._end_all(Why.HANDED_OVER if hand_over else Why.STOPPED)
+        if self._phase != "leaving":
+            return
         self._phase = "stopped"
         self._waits.stop()
         if self._timer is not None and self._timer.active():
@@ -134,7 +147,7 @@ class Coordinator:
         """
         owned = self._scanners.get(scanner)
         if owned is not None and owned.is_here:
-            return self._own_registration()
+            return self._registration()
         return self._known.owner(scanner)
 
     def wait_for_owner(self, scanner: str, seconds: float) -> Deferred[Registration | None]:
@@ -155,8 +168,8 @@ class Coordinator:
             await self._tick_now()
 
     def is_last(self) -> bool:
-        """True if no other gateway is registered, as far as this one knows."""
-        return not self._known.others()
+        """True if no other gateway is registered that goes on serving scanners, as far as this one knows."""
+        return not any(gateway.sections for gateway in self._known.others())
 
     # What others of this gateway report.
 
@@ -256,8 +269,8 @@ class Coordinator:
         self._sections.compare(own, view)
         changes = [owner.remaining + AFTER_LEASE for owner in view.owners.values()
                    if owner.identifier != self._identifier]
-        if view.grace > 0.0:
-            changes.append(view.grace + AFTER_GRACE)
+        # An owner that is alone asks before all others when the grace is over, or the server's clock is trusted again.
+        changes += [wait + AFTER_GRACE for wait in (view.grace, self._clock.trusted_from - now) if wait > 0.0]
         self._tick_at(min([sent + self._period, *(now + change for change in changes)]))
         for owned in list(self._scanners.values()):
             owned.carry_out(owned.machine.answered(view, sent, now, self._clock.trusted_from))
@@ -295,17 +308,22 @@ class Coordinator:
         machine = Ownership(name, self._identifier, self._leases.of(name), seconds=self._lease, alone=self._alone)
         return OwnedScanner(
             self._reactor, self._coordination, machine, attrs.evolve(self._composition, changed=self._changed),
-            identifier=self._identifier, lease=self._lease, boot_time=self._boot_time, stop_timeout=self._stop_timeout,
-            check=self.check, owner_name=self._known.owner_name)
+            self._clock, identifier=self._identifier, lease=self._lease, boot_time=self._boot_time,
+            stop_timeout=self._stop_timeout, check=self.check, owner_name=self._known.owner_name)
 
     async def _remove(self, name: str) -> None:
-        others = any(name in gateway.sections for gateway in self._known.others())
         owned = self._scanners[name]
+        if owned in self._leaving:
+            return
+        self._leaving.add(owned)
+        others = any(name in gateway.sections for gateway in self._known.others())
         await owned.stop(Why.HANDED_OVER if others else Why.STOPPED)
-        if self._scanners.get(name) is owned:
-            del self._scanners[name]
-            self._leases.forget(name)
-            self.adjust()  # it may have been configured again meanwhile
+        self._leaving.discard(owned)
+        del self._scanners[name]
+        self._leases.forget(name)
+        if self._phase == "running" and name in self._registration().sections:  # configured again meanwhile
+            self._scanners[name] = self._owned_scanner(name)
+            self.check()
 
     def _changed(self) -> None:
         self._waits.look()

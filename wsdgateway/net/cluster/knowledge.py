@@ -31,11 +31,17 @@ class Knowledge:
     def __init__(self, me: str, lease: float, boot_time: Callable[[], float], server: ServerWatch) -> None:
         self._me, self._lease, self._boot_time, self._server = me, lease, boot_time, server
         self._received = float("-inf")
+        # By scanner. In the grace after a restart of the server, the former owners: nobody else owns a scanner then.
+        self._owners: dict[str, Registration] = {}
         self.view: View | None = None
 
     def seen(self, view: View, now: float) -> bool:
         """Note the answer to a tick. True if gateways or owners have changed."""
         former, self.view, self._received = self.view, view, now
+        gateways = {gateway.identifier: gateway for gateway in view.gateways}
+        owners = {scanner: gateways[owner.identifier] for scanner, owner in view.owners.items()
+                  if owner.identifier in gateways}
+        self._owners = {**self._owners, **owners} if view.grace > 0.0 else owners
         return former is None or (former.gateways, _tokens(former)) != (view.gateways, _tokens(view))
 
     @property
@@ -48,10 +54,18 @@ class Knowledge:
         return [gateway for gateway in self.gateways if gateway.identifier != self._me]
 
     def owner(self, scanner: str) -> Registration | None:
-        """The other gateway that owns a scanner. While the server cannot be reached, its lease counts as renewed."""
-        owner = self._foreign_owner(scanner)
-        return None if owner is None else next(
-            (gateway for gateway in self.gateways if gateway.identifier == owner.identifier), None)
+        """The other gateway that owns a scanner, or owned it last and goes on.
+
+        While the server cannot be reached, its lease counts as renewed. In the grace after a restart of the server it
+        may go on alone; if it does not, it says so when it is asked.
+        """
+        gateway = self._owners.get(scanner)
+        if gateway is None or gateway.identifier == self._me:
+            return None
+        return gateway if self._is_grace() or self._foreign_owner(scanner) is not None else None
+
+    def _is_grace(self) -> bool:
+        return self.view is not None and self._boot_time() < self._received + self.view.grace
 
     def owner_name(self, scanner: str) -> str | None:
         """The name of the other gateway that owns a scanner."""
@@ -68,7 +82,7 @@ class Knowledge:
         told = (State.LEAVING if state in (State.ENDING, State.WITHDRAWING) else state).value
         owner = self._foreign_owner(machine.scanner)
         if owner is None:
-            return KnownOwnership(machine.scanner, told, None, NO_TOKEN, None)
+            return KnownOwnership(machine.scanner, told, self.owner_name(machine.scanner), NO_TOKEN, None)
         age = self._lease - owner.remaining + now - self._received
         return KnownOwnership(machine.scanner, told, self.owner_name(machine.scanner), owner.token, max(0.0, age))
 

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.cluster.commands import Acquire, Begin, Check, Command, End, Regained, Release, Try, Why
 from wsdgateway.bridge.cluster.ownership import Ownership, State
+from wsdgateway.bridge.cluster.serverclock import ServerClock
 from wsdgateway.bridge.cluster.values import NO_TOKEN, Acquired
 from wsdgateway.durations import in_words
 from wsdgateway.net.transport.tasks import Tasks
@@ -48,13 +49,13 @@ class OwnedScanner:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, coordination: ICoordination, machine: Ownership, composition: Composition, *,
-                 identifier: str, lease: float, boot_time: Callable[[], float], stop_timeout: float,
-                 check: Callable[[], None], owner_name: Callable[[str], str | None]) -> None:
+    def __init__(self, reactor: Any, coordination: ICoordination, machine: Ownership, composition: Composition,
+                 clock: ServerClock, *, identifier: str, lease: float, boot_time: Callable[[], float],
+                 stop_timeout: float, check: Callable[[], None], owner_name: Callable[[str], str | None]) -> None:
         self._reactor, self._coordination, self._machine = reactor, coordination, machine
         self._composition, self._identifier, self._lease = composition, identifier, lease
         self._boot_time, self._stop_timeout, self._check = boot_time, stop_timeout, check
-        self._owner_name = owner_name
+        self._owner_name, self._clock = owner_name, clock
         self._tasks = Tasks(f"{machine.scanner}: its ownership")
         self._trial: IDelayedCall | None = None
         self._steps: list[Begin | End] = []
@@ -84,7 +85,7 @@ class OwnedScanner:
             if isinstance(command, Acquire):
                 self._tasks.run(self._acquire(command))
             elif isinstance(command, Release):
-                self._tasks.run(self._release(command.token))
+                self._tasks.run(self._release(command))
             elif isinstance(command, (Begin, End)):
                 self._log_step(command)
                 self._steps.append(command)
@@ -114,14 +115,18 @@ class OwnedScanner:
         except NotNow:
             self.carry_out(machine.not_acquired(self._boot_time()))
             return
+        now = self._boot_time()
+        self._clock.observe(outcome.time, sent, now)
         if isinstance(outcome, Acquired):
-            self.carry_out(machine.acquired(outcome, sent, self._boot_time()))
+            self.carry_out(machine.acquired(outcome, sent, now, self._clock.trusted_from))
         else:
-            self.carry_out(machine.refused(outcome, self._boot_time()))
+            self.carry_out(machine.refused(outcome, now))
 
-    async def _release(self, token: int) -> None:
+    async def _release(self, command: Release) -> None:
         try:
-            await self._coordination.release(self._machine.scanner, self._identifier, token)
+            if command.wish:
+                await self._coordination.wish(self._machine.scanner, command.wish)
+            await self._coordination.release(self._machine.scanner, self._identifier, command.token)
         except NotNow as error:
             self.log.debug("{scanner}: not released, so it is free when its lease has run out: {error}",
                            scanner=self._machine.scanner, error=error)

@@ -109,6 +109,7 @@ class _Passing:
     owner: Registration | None = None
     waiting: Deferred[Any] | None = None
     is_left: bool = False
+    is_served: bool = False
 
 
 class Passing:
@@ -326,12 +327,10 @@ class Passing:
     def _follow(self, passing: _Passing, step: Hold | PassTo | GiveUp) -> None:
         """Do what was decided."""
         if isinstance(step, PassTo):
-            if step.owner.identifier == self._context.identifier:
-                if not self._is_served_here(passing):
-                    self._give_up(passing, "This gateway owns the scanner, and does not serve it yet. Try again in a "
-                                           "few seconds.")
-                return
-            self._pass_to(passing, step.owner)
+            if step.owner.identifier != self._context.identifier:
+                self._pass_to(passing, step.owner)
+            elif not self._is_served_here(passing):  # according to another gateway
+                self._follow(passing, self._course(passing).begin(None, self._accounting.now()))
         elif isinstance(step, GiveUp):
             self._give_up(passing, step.reason)
         else:
@@ -350,10 +349,13 @@ class Passing:
             owner = None
         finally:
             held.count -= 1
-            passing.exchange.on_gone = None
+            if not passing.is_served:
+                passing.exchange.on_gone = None
+        if passing.is_served:
+            return
         if passing.is_left or passing.exchange.gone:
             self._account_broken(passing)
-        elif not self._is_served_here(passing):
+        else:
             self._follow(passing, self._course(passing).found(owner))
 
     def _leave(self, passing: _Passing) -> None:
@@ -365,23 +367,32 @@ class Passing:
         return self._serve_here(passing.exchange, passing.prefix, passing.rest)
 
     async def _find(self, passing: _Passing, hold: Hold) -> Registration | None:
-        """Wait for an owner, or for another one than `hold.other_than`, which is tried again after a while."""
-        now = self._accounting.now
+        """Wait for an owner, or for another one than `hold.other_than`, which is tried again after a while.
+
+        Sets `is_served`, and returns None, if this gateway becomes the owner. It may be the owner for the others while
+        its lease does not hold, for example because its process was stopped; a tick decides soon.
+        """
+        now, owners = self._accounting.now, self._context.owners
         began, former = now(), hold.other_than
-        while former is not None and (left := began + hold.seconds - now()) > 0.0:
-            passing.waiting = deferLater(self._context.reactor, min(LOOK_SECONDS, left))
-            await passing.waiting
-            owner = self._context.owners.find(self._scanner)
+        while (left := began + hold.seconds - now()) > 0.0:
+            owner = owners.find(self._scanner)
             if owner is None:
-                break
-            if owner.identifier != former.identifier or now() - began >= AGAIN_SECONDS:
+                passing.waiting = owners.wait_for_owner(self._scanner, left)
+                owner = await passing.waiting
+            passing.exchange.on_gone = None
+            if not passing.is_left and self._is_served_here(passing):
+                passing.is_served = True
+                return None
+            passing.exchange.on_gone = partial(self._leave, passing)
+            if owner is None:
+                return None
+            is_former = former is not None and owner.identifier == former.identifier
+            if owner.identifier != self._context.identifier and (
+                    not is_former or now() - began >= AGAIN_SECONDS):
                 return owner
-        left = began + hold.seconds - now()
-        if left <= 0.0:
-            return None
-        passing.waiting = self._context.owners.wait_for_owner(self._scanner, left)
-        found: Registration | None = await passing.waiting
-        return found
+            passing.waiting = deferLater(self._context.reactor, LOOK_SECONDS)
+            await passing.waiting
+        return None
 
     def _give_up(self, passing: _Passing, reason: str) -> None:
         """Answer with the temporary fault, or with what stands for it in the client's protocol."""

@@ -10,7 +10,7 @@ stalls are limited in time.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
@@ -27,7 +27,7 @@ from wsdgateway.http.responses import Head
 from wsdgateway.http.urls import Address, address_of
 from wsdgateway.net.scanners.connection import DeviceConnection
 from wsdgateway.net.scanners.connector import CONNECT_ERRORS, endpoint_of, factory_for
-from wsdgateway.net.scanners.failures import text_of
+from wsdgateway.net.scanners.failures import Insecure, text_of
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.pool import ConnectionPool
 from wsdgateway.net.scanners.reply import Response
@@ -41,10 +41,22 @@ from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 CONNECT_SECONDS = 2.0  # until a connection to another gateway is open, handshake included
 ANSWER_SECONDS = 130.0  # until an answer begins: twice the default time-out of a scanner, and a margin
 STALL_SECONDS = 70.0  # between two pieces of an answer: the default idle time-out of a scanner, and a margin
+MARGIN_SECONDS = 10.0  # that an answer may take more than the owner's own time limits
 LOOK_SECONDS = 1.0  # between two looks at requests without an answer
 MAX_CONNECTIONS = 200  # to one other gateway
 MAX_WAITING = 400  # requests that wait for a connection to one gateway
 PASSED = Operation("passed", repeatable=True)  # may use an idle connection; `PeerLink` never sends it again
+
+
+def limits_for(sections: Iterable[ScannerConfig]) -> tuple[float, float]:
+    """The time limits that leave the owner those of these scanners: until an answer begins, and between its pieces."""
+    listed = list(sections)
+    return (max([ANSWER_SECONDS, *(2 * one.timeout + MARGIN_SECONDS for one in listed)]),
+            max([STALL_SECONDS, *(one.idle_timeout + MARGIN_SECONDS for one in listed)]))
+
+
+def _not_pointless() -> None:
+    """The check of a call that is over."""
 
 
 class NoRoom(Unavailable):
@@ -89,13 +101,20 @@ class PeerLink:
         self.seconds = seconds
         self.secret = secret
         self.post = writes or WriteScheduler(reactor)
-        self._answer_seconds = answer_seconds
-        self.options = ScannerOptions(
-            ScannerConfig("peer", max_connections=MAX_CONNECTIONS, idle_timeout=stall_seconds), trust=trust)
+        self._trust = trust
         self._peers: dict[str, _Peer] = {}
         self._calls: set[Call] = set()
         self._timer: IDelayedCall | None = None
         self._stopped = False
+        self.limit(answer_seconds, stall_seconds)
+
+    def limit(self, answer_seconds: float, stall_seconds: float) -> None:
+        """Change the time limits of future requests and answers."""
+        self._answer_seconds = answer_seconds
+        self.options = ScannerOptions(
+            ScannerConfig("peer", max_connections=MAX_CONNECTIONS, idle_timeout=stall_seconds), trust=self._trust)
+        for peer in self._peers.values():
+            peer.options = self.options
 
     def call(self, owner: Registration, head: bytes, body: bytes, is_pointless: Callable[[], str | None]) -> Call:
         """Send a request to a gateway. `owner` must have an address."""
@@ -132,6 +151,7 @@ class PeerLink:
 
     def _over(self, result: Any, call: Call) -> Any:
         self._calls.discard(call)
+        call.is_pointless = _not_pointless  # the former one refers to the call: a cycle
         return result
 
     def _look(self) -> None:
@@ -236,7 +256,10 @@ class _Peer:
         self._connecting.pop(request, None)
         if failure.check(*CONNECT_ERRORS) is None:
             self.log.failure("Connecting to the gateway at {host} failed", failure, host=request.address.host)
-        request.fail(Unavailable(f"{request.address.host}:{request.address.port}", text_of(failure.value)))
+        why = text_of(failure.value)
+        if isinstance(failure.value, Insecure):
+            why = f"{failure.value.cause.clause}; set [cluster] ca to the file of its authority"
+        request.fail(Unavailable(f"{request.address.host}:{request.address.port}", why))
         self._next()
 
     def _next(self) -> None:

@@ -7,6 +7,7 @@ from twisted.logger import Logger
 from wsdgateway.bridge.frontends.escl.keptoffer import MAX_ELEMENTS, KeptOffer
 from wsdgateway.metadata.messages import Labels
 from wsdgateway.net.escl.offer import OfferReader, read_offer
+from wsdgateway.storage.failedwrites import log_failed_write
 from wsdgateway.storage.store import IStore
 
 
@@ -76,12 +77,12 @@ class OfferKeeper:
         if new != one:
             self._kept[self._name] = new
             keeping = self._store.keep_escl_offer(new)
-            keeping.addErrback(lambda failure: self.log.failure(
-                "{scanner}: storing what it offers by eSCL failed", failure, scanner=self._name))
+            keeping.addErrback(lambda failure: log_failed_write(
+                self.log, failure, "{scanner}: storing what it offers by eSCL failed", scanner=self._name))
 
     def _forget(self) -> None:
         self._is_restored = self.is_expected = False
         self._kept.pop(self._name, None)
         forgetting = self._store.forget_escl_offer(self._name)
-        forgetting.addErrback(lambda failure: self.log.failure(
-            "{scanner}: deleting what it offered by eSCL failed", failure, scanner=self._name))
+        forgetting.addErrback(lambda failure: log_failed_write(
+            self.log, failure, "{scanner}: deleting what it offered by eSCL failed", scanner=self._name))

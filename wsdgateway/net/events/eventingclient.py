@@ -24,7 +24,7 @@ from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.scan.operations import RENEW, SUBSCRIBE, UNSUBSCRIBE, Operation
 from wsdgateway.soap.addressing import EndpointReference, is_placeless
 from wsdgateway.soap.seen import Seen
-from wsdgateway.storage.coordination import Fenced
+from wsdgateway.storage.failedwrites import log_failed_write
 from wsdgateway.storage.store import IStore
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")  # a URI's scheme. RFC 3986, section 3.1
@@ -143,9 +143,9 @@ class EventingClient:
         self._stored(self.store.release(self.scanner, identifier, notify_to))
 
     def _stored(self, storing: Deferred[None]) -> None:
-        storing.addErrback(lambda failure: failure.trap(Fenced) and None)  # the new owner writes it
-        storing.addErrback(lambda failure: self.log.failure(
-            "{scanner}: writing the subscription at the scanner to the store failed", failure, scanner=self.scanner))
+        storing.addErrback(lambda failure: log_failed_write(
+            self.log, failure, "{scanner}: writing the subscription at the scanner to the store failed",
+            scanner=self.scanner))
 
 
 def managed_at(manager: EndpointReference, scan: str) -> tuple[str, EndpointReference]:

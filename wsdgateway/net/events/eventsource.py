@@ -12,6 +12,7 @@ from uuid import UUID
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.decisions import Answer, Pass, Refuse, Reply
@@ -47,6 +48,7 @@ from wsdgateway.net.transport.errors import DeviceError, fault_for
 from wsdgateway.scan.destinations import write_tokens
 from wsdgateway.scan.operations import GET_STATUS, RENEW, SUBSCRIBE
 from wsdgateway.soap.faults import Refused, temporary_error
+from wsdgateway.storage.failedwrites import log_failed_write
 from wsdgateway.storage.store import IClientSubscriptions
 
 _NOT_STORED = "The gateway cannot write to its store at the moment; see its log, or try again in a minute."
@@ -172,7 +174,8 @@ class EventSource:
         try:
             await storing
         except Exception:  # a disk can fail in any way
-            self.log.failure("{scanner}: deleting a subscription from the store failed", scanner=self.scanner)
+            log_failed_write(self.log, Failure(), "{scanner}: deleting a subscription from the store failed",
+                             scanner=self.scanner)
 
     async def _register(self, subscription: Subscription,
                         is_gone: Callable[[], bool]) -> tuple[Subscription, str, str]:
@@ -206,7 +209,8 @@ class EventSource:
         try:
             await self.store.save(subscription, held)
         except Exception:  # a disk can fail in any way
-            self.log.failure("{scanner}: writing a subscription to the store failed", scanner=self.scanner)
+            log_failed_write(self.log, Failure(), "{scanner}: writing a subscription to the store failed",
+                             scanner=self.scanner)
             raise Refused(unable_to_process(_NOT_STORED)) from None
         self.subscribers.join(subscription)
 
@@ -223,7 +227,8 @@ class EventSource:
         try:
             await self.store.succeed(heir, self.panel.held_for(heir.identifier), former.identifier, left)
         except Exception:  # a disk can fail in any way
-            self.log.failure("{scanner}: writing a subscription to the store failed", scanner=self.scanner)
+            log_failed_write(self.log, Failure(), "{scanner}: writing a subscription to the store failed",
+                             scanner=self.scanner)
             current = self.subscriptions.get(heir.identifier)
             if current is not None:
                 self.panel.hand_over(heir.identifier, former.identifier)
@@ -244,7 +249,8 @@ class EventSource:
         try:
             await self.store.save(prolonged)
         except Exception:  # a disk can fail in any way
-            self.log.failure("{scanner}: writing a renewal to the store failed", scanner=self.scanner)
+            log_failed_write(self.log, Failure(), "{scanner}: writing a renewal to the store failed",
+                             scanner=self.scanner)
             current = self.subscriptions.find(subscription.identifier, self.now())
             if current is not None:
                 self.subscribers.change(attrs.evolve(current, expires_at=subscription.expires_at))
@@ -265,7 +271,8 @@ class EventSource:
         try:
             await self.subscribers.leave(subscription)
         except Exception:  # a failed write: the subscription has ended, but will be back after a restart
-            self.log.failure("{scanner}: deleting a subscription from the store failed", scanner=self.scanner)
+            log_failed_write(self.log, Failure(), "{scanner}: deleting a subscription from the store failed",
+                             scanner=self.scanner)
             raise Refused(unable_to_process(_NOT_STORED)) from None
         self.log.info("{scanner}: {client} unsubscribed, notifications to {address}", scanner=self.scanner,
                       client=request.client, address=subscription.notify_to.reference.address)

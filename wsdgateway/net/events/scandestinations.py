@@ -24,6 +24,7 @@ from wsdgateway.net.transport.serial import SerialQueue
 from wsdgateway.scan.destinations import read_tokens, write_responses
 from wsdgateway.scan.operations import SUBSCRIBE, Operation
 from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.storage.failedwrites import log_failed_write
 from wsdgateway.storage.store import IClientSubscriptions
 
 TOKEN_BYTES = 8
@@ -148,8 +149,8 @@ class ScanDestinations:
             return
         changed = attrs.evolve(subscription, tokens=paired(subscription.tokens, read_tokens(answer.body)))
         self._bridge.subscriptions.put(changed)
-        self._store.save(changed).addErrback(lambda failure: self.log.failure(
-            "{scanner}: writing new tokens to the store failed", failure, scanner=self._bridge.name))
+        self._store.save(changed).addErrback(lambda failure: log_failed_write(
+            self.log, failure, "{scanner}: writing new tokens to the store failed", scanner=self._bridge.name))
 
     def catch_up(self, identifier: str) -> None:
         """Completes a registration that has been stored; it may have been repeated during the write."""

@@ -30,7 +30,7 @@ from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import SUBSCRIBE, action_of
 from wsdgateway.soap.envelope import Envelope
-from wsdgateway.storage.coordination import Fenced
+from wsdgateway.storage.failedwrites import log_failed_write
 from wsdgateway.storage.store import IClientSubscriptions
 
 
@@ -173,9 +173,8 @@ class Subscribers:
                 identifier=subscription.urn, status=status, reason=reason, message_id=self._new_id()))
 
     def _forgotten(self, forgetting: Deferred[None]) -> None:
-        forgetting.addErrback(lambda failure: failure.trap(Fenced) and None)  # the new owner ends it
-        forgetting.addErrback(lambda failure: self.log.failure(
-            "{scanner}: deleting a subscription from the store failed", failure, scanner=self.scanner))
+        forgetting.addErrback(lambda failure: log_failed_write(
+            self.log, failure, "{scanner}: deleting a subscription from the store failed", scanner=self.scanner))
 
     def _gave_up(self, identifier: str) -> None:
         subscription = self._subscriptions.get(identifier)

@@ -40,6 +40,7 @@ from wsdgateway.net.scanjobs.waiting import first_of
 from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.storage.failedwrites import log_failed_write
 from wsdgateway.storage.spool import Spool, SpoolFile, SpoolReader
 from wsdgateway.storage.store import IStore
 
@@ -257,8 +258,8 @@ class ScanJobExecution:
 
     def _store_job(self, own: OwnJob) -> Deferred[None]:
         writing = self._store.begin_job(own)
-        return writing.addErrback(lambda failure: self.log.failure(
-            "{scanner}: storing JobId {job_id} failed", failure, scanner=own.scanner, job_id=own.job_id))
+        return writing.addErrback(lambda failure: log_failed_write(
+            self.log, failure, "{scanner}: storing JobId {job_id} failed", scanner=own.scanner, job_id=own.job_id))
 
     async def _created_time(self, job: ScanJob, job_id: str) -> str | None:
         """The job's JobCreatedTime, from an event if one has arrived."""
@@ -280,8 +281,8 @@ class ScanJobExecution:
         self._bridge.table.out_of_images(created.job_id)
         self._quotas.job_ended(self._bridge.name, created.job_id)
         forgetting = self._store.end_job(self._bridge.name, created.job_id)
-        forgetting.addErrback(lambda failure: self.log.failure(
-            "{scanner}: removing JobId {job_id} from the store failed", failure, scanner=self._bridge.name,
+        forgetting.addErrback(lambda failure: log_failed_write(
+            self.log, failure, "{scanner}: removing JobId {job_id} from the store failed", scanner=self._bridge.name,
             job_id=created.job_id))
 
     def _judge(self, command: Judge) -> None:

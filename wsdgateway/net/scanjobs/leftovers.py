@@ -15,7 +15,7 @@ from wsdgateway.bridge.scanjobs.scanjob import Refusal
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.net.scanjobs.jobrequests import JobRequests
 from wsdgateway.net.transport.tasks import Tasks
-from wsdgateway.storage.store import IStore
+from wsdgateway.storage.store import IStore, StoreError
 
 LIMIT_SECONDS = 120.0
 PAUSE_SECONDS = 5.0
@@ -56,4 +56,8 @@ class Leftovers:
             self.log.info("{scanner}: canceling job {job_id}, which the gateway had created before it was killed",
                           scanner=job.scanner, job_id=job.job_id)
             await self._requests.cancel(job.job_id, "", lambda request: None)
-        await self._store.end_job(job.scanner, job.job_id)
+        try:
+            await self._store.end_job(job.scanner, job.job_id)
+        except StoreError as error:
+            self.log.debug("{scanner}: job {job_id} stays in the store: {error}", scanner=job.scanner,
+                           job_id=job.job_id, error=str(error))

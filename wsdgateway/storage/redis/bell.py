@@ -11,7 +11,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from wsdgateway.storage.coordination import DEADLINE
 from wsdgateway.storage.redis import keys
 from wsdgateway.storage.redis.address import ServerAddress
 from wsdgateway.storage.redis.connecting import ERRORS, Server
@@ -21,12 +20,12 @@ PING_AFTER = 5.0  # seconds of silence; a server that does not answer the ping w
 
 
 class Bell:
-    """A thread that waits for rings, with a connection of its own."""
+    """A thread that waits for rings, with a connection of its own. `deadline` is that of an answer, in seconds."""
 
-    def __init__(self, reactor: Any, address: ServerAddress) -> None:
+    def __init__(self, reactor: Any, address: ServerAddress, deadline: float) -> None:
         self._reactor = reactor
-        self._server = Server(address)
-        self._has_sentinels = address.master_name is not None
+        self._deadline = deadline
+        self._server = Server(address, deadline)
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._rung: Callable[[bytes], None] | None = None
@@ -41,14 +40,14 @@ class Bell:
             self._thread.start()
 
     def close(self) -> Deferred[None]:
-        """Ends the thread; fires when it has ended, or after `DEADLINE` at the latest."""
+        """Ends the thread; fires when it has ended, or after the deadline at the latest."""
         if self._closing.is_set():
             return self._ended
         self._closing.set()
         if self._thread is None:
             self._ended.callback(None)
         else:
-            self._timer = self._reactor.callLater(DEADLINE, self._thread_ended)
+            self._timer = self._reactor.callLater(self._deadline, self._thread_ended)
             self._server.break_off()
         return self._ended
 
@@ -81,7 +80,7 @@ class Bell:
         subscription.subscribe(keys.BELL)
         has_been_pinged = True  # as good as a ping: the confirmation is awaited
         while not self._closing.is_set():
-            found = subscription.get_message(timeout=DEADLINE if has_been_pinged else PING_AFTER)
+            found = subscription.get_message(timeout=self._deadline if has_been_pinged else PING_AFTER)
             if found is None:
                 if has_been_pinged:
                     return

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from wsdgateway.storage.coordination import DEADLINE, NotNow
 from wsdgateway.storage.redis.address import ServerAddress
 from wsdgateway.storage.redis.bell import Bell
-from wsdgateway.storage.redis.connecting import ERRORS, Server, ends_connection, not_now
+from wsdgateway.storage.redis.connecting import ERRORS, Server, ends_connection, no_answer, not_now
 from wsdgateway.storage.store import StoreError
 
 MAX_WAITING = 1000  # commands of one connection that have no answer yet
@@ -40,13 +40,18 @@ class _Job(Generic[T]):
 
 
 class RedisConnection:
-    """A thread with a connection to the server. `observe` is called with the seconds that each command took."""
+    """A thread with a connection to the server. `observe` is called with the seconds that each command took.
 
-    def __init__(self, reactor: Any, address: ServerAddress, name: str, observe: Callable[[float], None]) -> None:
+    `deadline` is that of a command, in seconds.
+    """
+
+    def __init__(self, reactor: Any, address: ServerAddress, name: str, observe: Callable[[float], None],
+                 deadline: float) -> None:
         self._reactor = reactor
         self._address = address
         self._observe = observe
-        self._server = Server(address)
+        self._deadline = deadline
+        self._server = Server(address, deadline)
         self._name = name
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._unanswered: set[_Job[Any]] = set()
@@ -58,7 +63,7 @@ class RedisConnection:
     def run(self, command: Callable[[Any], T]) -> Deferred[T]:
         """Calls `command` with a `redis.Redis` in the thread, and returns its result.
 
-        The Deferred fails with `NotNow` if there is no answer within `DEADLINE`, if the server cannot serve, or if
+        The Deferred fails with `NotNow` if there is no answer within the deadline, if the server cannot serve, or if
         `MAX_WAITING` commands wait already; with any other exception that `command` raises. `command` may send
         several commands to the server, but must not keep the `redis.Redis`.
         """
@@ -68,7 +73,7 @@ class RedisConnection:
             return fail(NotNow(f"{self._address.text}: {MAX_WAITING} commands wait for an answer already"))
         job = _Job(command, self._reactor.seconds())
         self._unanswered.add(job)
-        job.timer = self._reactor.callLater(DEADLINE, self._deadline, job)
+        job.timer = self._reactor.callLater(self._deadline, self._pass_deadline, job)
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=f"redis-{self._name}", daemon=True)
             self._thread.start()
@@ -78,7 +83,7 @@ class RedisConnection:
     def close(self) -> Deferred[None]:
         """Runs what waits, within its deadline, and ends the thread and its connection.
 
-        Fires when they have ended, or after `DEADLINE` at the latest.
+        Fires when they have ended, or after the deadline at the latest.
         """
         if self._ended is None:
             self._ended = Deferred()
@@ -86,7 +91,7 @@ class RedisConnection:
             if self._thread is None:
                 self._ended.callback(None)
             else:
-                self._timer = self._reactor.callLater(DEADLINE, self._end_now)
+                self._timer = self._reactor.callLater(self._deadline, self._end_now)
         waiting: Deferred[None] = Deferred()
         self._ended.addCallback(lambda _: waiting.callback(None))
         return waiting
@@ -101,12 +106,12 @@ class RedisConnection:
             self._timer.cancel()
             self._end_now()
 
-    def _deadline(self, job: _Job[Any]) -> None:
+    def _pass_deadline(self, job: _Job[Any]) -> None:
         with self._lock:
             job.is_late = True
             if self._running is job:
                 self._server.break_off()
-        self._answer(job, Failure(NotNow(f"{self._address.text}: no answer within {DEADLINE:g} s")))
+        self._answer(job, Failure(no_answer(self._address, self._deadline)))
 
     def _answer(self, job: _Job[Any], result: Any) -> None:
         if job not in self._unanswered:
@@ -146,27 +151,31 @@ class RedisConnection:
         except ERRORS as error:
             if ends_connection(error):
                 self._server.disconnect()
-            return Failure(not_now(self._address, error))
+            return Failure(not_now(self._address, error, self._deadline))
         except BaseException:
             self._server.disconnect()
             return Failure()
 
 
 class RedisClient:
-    """The client of one server. Its connections and threads are made when they are used first."""
+    """The client of one server. Its connections and threads are made when they are used first.
 
-    def __init__(self, reactor: Any, address: ServerAddress,
-                 observe: Callable[[float], None] = lambda seconds: None) -> None:
+    `observe` is called with the seconds that each command took; `deadline` is that of a command, in seconds.
+    """
+
+    def __init__(self, reactor: Any, address: ServerAddress, observe: Callable[[float], None] = lambda seconds: None,
+                 deadline: float = DEADLINE) -> None:
         self.address = address
         self._reactor = reactor
-        self._observe = observe
+        self._observe, self._deadline = observe, deadline
         self._connections: dict[str, RedisConnection] = {}
-        self._bell = Bell(reactor, address)
+        self._bell = Bell(reactor, address, deadline)
 
     def connection(self, name: str) -> RedisConnection:
         """Returns the connection of that name, always the same object."""
         if name not in self._connections:
-            self._connections[name] = RedisConnection(self._reactor, self.address, name, self._observe)
+            self._connections[name] = RedisConnection(self._reactor, self.address, name, self._observe,
+                                                      self._deadline)
         return self._connections[name]
 
     def listen(self, rung: Callable[[bytes], None]) -> None:
@@ -174,6 +183,6 @@ class RedisClient:
         self._bell.listen(rung)
 
     def close(self) -> Deferred[None]:
-        """Closes all connections, within `DEADLINE`; no more commands can be run."""
+        """Closes all connections, within the deadline; no more commands can be run."""
         closing = [one.close() for one in self._connections.values()]
         return DeferredList([*closing, self._bell.close()]).addCallback(lambda _: None)

@@ -8,6 +8,7 @@ may take writes that will be lost, so that every connection begins with the ques
 import re
 import socket
 import struct
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -15,16 +16,19 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from wsdgateway.storage.coordination import DEADLINE, NotNow
+from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.redis.address import ServerAddress
 
 ERRORS = (redis.RedisError, OSError)  # what a server, or the way to it, can cause
-SENTINEL_DEADLINE = 0.3  # seconds for one Sentinel, so that another one can be asked within the deadline
+SENTINEL_PART = 0.3  # of the deadline for one Sentinel, so that another one can be asked in time
 
 _DROP = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 
 # Codes of error replies after which another server may be the master, or the connection is of no use.
 _OTHER_SERVER = re.compile(r"\b(?:READONLY|MASTERDOWN|NOREPLICAS|LOADING|UNBLOCKED)\b")
+
+
+_GUARD = threading.Lock()  # so that no socket is closed, and its number used again, while it is being shut down
 
 
 class _Tracked:
@@ -44,21 +48,22 @@ class _Tracked:
 
     def break_off(self) -> None:
         """Ends the connection; a thread that waits for it gets an error."""
-        if (watched := self.watched) is not None:
-            with suppress(OSError):
-                watched.shutdown(socket.SHUT_RDWR)
+        with _GUARD, suppress(OSError):
+            if self.watched is not None:
+                self.watched.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
         """Closes the connection. Only the thread that uses it may call this."""
         with suppress(Exception):
             self.disconnect()  # type: ignore[attr-defined]
-        watched, self.watched = self.watched, None
-        if watched is not None:
-            # Drops what the server has not acknowledged. Else the system would go on sending it, and after a break of
-            # the network a write that is late by seconds would replace a newer one from the next connection.
-            with suppress(OSError):
-                watched.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
-            watched.close()
+        with _GUARD:
+            if self.watched is not None:
+                # Drops what the server has not acknowledged. Else the system would go on sending it, and after a break
+                # of the network a write that is late by seconds would replace a newer one from the next connection.
+                with suppress(OSError):
+                    self.watched.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
+                self.watched.close()
+                self.watched = None
 
 
 class _Tcp(_Tracked, redis.Connection):
@@ -87,13 +92,16 @@ class _Pool(redis.ConnectionPool):
 
 
 class Server:
-    """One connection to the server, made at the first `redis`. Only one thread may use it, except `break_off`."""
+    """One connection to the server, made at the first `redis`. Only one thread may use it, except `break_off`.
 
-    def __init__(self, address: ServerAddress) -> None:
+    `deadline` is the longest silence of the server, in seconds.
+    """
+
+    def __init__(self, address: ServerAddress, deadline: float) -> None:
         self._address = address
+        self._deadline = deadline
         self._sentinels = list(address.hosts) if address.master_name else []
         self._open: list[Any] = []  # connections, those to Sentinels among them
-        self._connection: Any = None
         self._redis: Any = None
 
     def redis(self) -> Any:
@@ -104,10 +112,11 @@ class Server:
         if self._redis is not None and self._is_stale():
             self.disconnect()
         if self._redis is None:
-            host, port = self.master() if self._sentinels else (self._address.hosts or (("", 0),))[0]
-            self._redis = self._made(host, port)
-            if self._sentinels and self._redis.execute_command("ROLE")[0] != b"master":
-                raise redis.ConnectionError(f"{host}:{port}, which the Sentinel names, is no master yet")
+            try:
+                self._redis = self._connected()
+            except BaseException:
+                self.disconnect()
+                raise
         return self._redis
 
     def master(self) -> tuple[str, int]:
@@ -129,7 +138,7 @@ class Server:
 
     def disconnect(self) -> None:
         """Ends the connection."""
-        self._connection = self._redis = None
+        self._redis = None
         while self._open:
             self._open.pop().end()
 
@@ -140,22 +149,24 @@ class Server:
 
     def _is_stale(self) -> bool:
         try:
-            return bool(self._connection.can_read(0))
+            return bool(self._open[-1].can_read(0))
         except ERRORS:
             return True
 
-    def _made(self, host: str, port: int) -> Any:
-        address = self._address
-        login = {"db": address.database, "username": address.username, "password": address.password}
-        pool = self._pool(host, port, DEADLINE, login)
-        self._connection = pool.get_connection()
-        pool.release(self._connection)
-        return redis.Redis(connection_pool=pool)
+    def _connected(self) -> Any:
+        host, port = self.master() if self._sentinels else (self._address.hosts or (("", 0),))[0]
+        login = {"db": self._address.database, "username": self._address.username, "password": self._address.password}
+        made = redis.Redis(connection_pool=self._pool(host, port, self._deadline, login))
+        if not self._sentinels:
+            made.ping()
+        elif made.execute_command("ROLE")[0] != b"master":
+            raise redis.ConnectionError(f"{host}:{port}, which the Sentinel names, is no master yet")
+        return made
 
     def _ask(self, place: tuple[str, int]) -> Any:
         """The answer of one Sentinel. It gets the password only if it wants one: most have none of their own."""
         for login in ({}, {"username": self._address.username, "password": self._address.password}):
-            asked = redis.Redis(connection_pool=self._pool(*place, SENTINEL_DEADLINE, login))
+            asked = redis.Redis(connection_pool=self._pool(*place, SENTINEL_PART * self._deadline, login))
             try:
                 return asked.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", self._address.master_name)
             except redis.AuthenticationError:
@@ -186,13 +197,19 @@ def ends_connection(error: BaseException) -> bool:
     return not isinstance(error, redis.ResponseError) or bool(_OTHER_SERVER.search(str(error)))
 
 
-def not_now(address: ServerAddress, error: BaseException) -> NotNow:
+def no_answer(address: ServerAddress, deadline: float) -> NotNow:
+    """The error for callers after the deadline, in seconds."""
+    return NotNow(f"{address.text}: no answer within {deadline:g} s")
+
+
+def not_now(address: ServerAddress, error: BaseException, deadline: float) -> NotNow:
     """The error for callers: it names the server, and what to do where that is known."""
+    if isinstance(error, redis.TimeoutError):
+        return no_answer(address, deadline)
     text = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+    text = re.sub(r"Error -?\d+ connecting to \S+\. ([^;]*?)\.(?=;|$)", r"\1", text)  # the server has been named
     if isinstance(error, redis.AuthenticationError) or re.search(r"\b(?:NOAUTH|WRONGPASS)\b", text):
         text = f"the password or user is wrong: correct gateway.state or gateway.password_file ({text})"
     elif isinstance(error, redis.exceptions.NoPermissionError):
         text = f"the user lacks a right (ACL SETUSER): {text}"
-    elif isinstance(error, redis.TimeoutError):
-        text = f"no answer within {DEADLINE:g} s"
     return NotNow(f"{address.text}: {text}")

@@ -16,6 +16,8 @@ from wsdgateway.storage.redis.connecting import Server, not_now
 from wsdgateway.storage.redis.fencing import Command
 from wsdgateway.storage.store import Content, FinishedJob, NotOurs
 
+DEADLINE = 60.0  # seconds without an answer; nobody waits for the server meanwhile, and a store may be large
+
 
 @attrs.frozen
 class RedisPlace:
@@ -48,7 +50,7 @@ class RedisPlace:
     @contextmanager
     def _connected(self) -> Iterator[Any]:
         """Connects; errors of redis-py become `NotNow`. Raises `NotOurs` if a gateway uses the server."""
-        server = Server(self.address)
+        server = Server(self.address, DEADLINE)
         try:
             connected = server.redis()
             running = _running(connected)
@@ -57,7 +59,7 @@ class RedisPlace:
                               "another database")
             yield connected
         except (redis.RedisError, OSError) as error:
-            raise not_now(self.address, error) from None
+            raise not_now(self.address, error, DEADLINE) from None
         finally:
             server.disconnect()
 

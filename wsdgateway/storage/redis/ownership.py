@@ -36,13 +36,14 @@ def tick(redis: Any, registration: Registration, lease: float, grace: float, ren
     time, era, left, registrations, found, wished = answer
     places = tuple(names)
     owners, renewed = {}, set()
-    for place, token, identifier, rest, is_renewed in _in_rows(found, 5):
-        scanner = places[place]
+    for line in found.decode().split("\n") if found else ():
+        place, token, rest, is_renewed, identifier = line.split(" ", 4)
+        scanner = places[int(place)]
         if scanner in asked:
-            owners[scanner] = Owner(int(token), identifier.decode(), rest / 1000)
-        if is_renewed:
+            owners[scanner] = Owner(int(token), identifier, int(rest) / 1000)
+        if is_renewed == "1":
             renewed.add(scanner)
-    wishes = {scanner.decode(): gateway.decode() for scanner, gateway in _in_rows(wished, 2)}
+    wishes = {scanner.decode(): gateway.decode() for scanner, gateway in zip(wished[::2], wished[1::2], strict=True)}
     gateways = tuple(filter(None, map(_read, registrations)))
     return View(time / 1000, int(era), left / 1000, gateways, owners, frozenset(renewed),
                 {scanner: gateway for scanner, gateway in wishes.items() if scanner in asked})
@@ -88,10 +89,6 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _in_rows(flat: list[Any], width: int) -> Iterable[list[Any]]:
-    return (flat[first:first + width] for first in range(0, len(flat), width))
-
-
 @lru_cache(16)  # a registration seldom changes, and has a digest for each of some hundred scanners
 def _read(text: bytes) -> Registration | None:
     """The registration, which another version of the gateway may have written; None if it makes no sense."""
@@ -104,5 +101,5 @@ def _read(text: bytes) -> Registration | None:
 
 
 def _written(registration: Registration) -> str:
-    return json.dumps({**attrs.asdict(registration), "sections": dict(registration.sections),
+    return json.dumps({**attrs.asdict(registration, recurse=False), "sections": dict(registration.sections),
                        "unreachable": sorted(registration.unreachable)}, ensure_ascii=False, sort_keys=True)

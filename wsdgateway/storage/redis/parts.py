@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.cluster.lease import Leases
 from wsdgateway.storage.redis.address import parse, read_password
 from wsdgateway.storage.redis.client import RedisClient
 from wsdgateway.storage.redis.coordination import RedisCoordination
 from wsdgateway.storage.redis.events import RedisEvents
+from wsdgateway.storage.redis.inspecting import ServerFacts, read_facts
 from wsdgateway.storage.redis.store import RedisStore
 
 
@@ -22,6 +24,14 @@ class RedisParts:
     store: RedisStore
     coordination: RedisCoordination
     events: RedisEvents
+
+    def check(self) -> Deferred[ServerFacts]:
+        """Returns the version of the server, and warnings about its settings.
+
+        Fails with `StoreError` if the server must not be used, and with `NotNow` if it does not answer.
+        """
+        address = self.client.address
+        return self.client.connection("store").run(lambda redis: read_facts(redis, address))
 
 
 def make_parts(reactor: Any, url: str, password_file: Path | None, *, leases: Leases, identifier: str, history: int,

@@ -3,8 +3,8 @@
 -- ARGV: lease, grace, identifier, registration, prefix of the keys of registrations, then for each scanner the token by
 -- which this gateway owns it, or 0.
 -- Returns 'taken' if another gateway has the name; else 'view', the time, the era, the rest of the grace, the
--- registrations, the owners (place of the scanner, token, identifier, rest of the lease, 1 if just renewed), and the
--- wishes (scanner, gateway).
+-- registrations, a text with a line for each owner (place of the scanner, token, rest of the lease, 1 if just renewed,
+-- identifier), and the wishes (scanner, gateway). A list of some thousand items would take redis-py much longer to read.
 
 local FIRST_OWNER, FIRST_TOKEN = 6, 6
 local AT_ONCE = 1000  -- keys, since Lua's stack is bounded
@@ -53,9 +53,7 @@ for first = FIRST_OWNER, #KEYS, AT_ONCE do
       else
         rest = redis.call('PTTL', key)
       end
-      for _, item in ipairs({number, token, owner, rest, renewed}) do
-        owners[#owners + 1] = item
-      end
+      owners[#owners + 1] = table.concat({number, token, rest, renewed, owner}, ' ')
     end
   end
 end
@@ -72,4 +70,4 @@ for place = 1, #wished, 2 do
   end
 end
 
-return {'view', time, era, grace, registrations, owners, wishes}
+return {'view', time, era, grace, registrations, table.concat(owners, '\n'), wishes}

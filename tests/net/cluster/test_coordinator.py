@@ -1,0 +1,506 @@
+"""Tests of net.cluster.coordinator: two and three gateways on one server, by one clock."""
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from tests.net.cluster.gateways import LEASE, STOP_TIMEOUT, Cluster, Outcome
+from wsdgateway.net.cluster.coordinator import CannotMove
+from wsdgateway.net.cluster.ownerwaits import MAX_WAITING
+from wsdgateway.storage.coordination import NotNow
+
+TOOK = ["desk", "begin desk"]  # counted, and begun
+
+
+@pytest.fixture
+def cluster():
+    """A server after its first grace; two gateways never own a scanner at once."""
+    cluster = Cluster()
+    cluster.add("first", ())
+    cluster.advance(5.0)
+    yield cluster
+    assert cluster.overlaps == []
+
+
+@pytest.fixture
+def owner(cluster):
+    """The owner of the desk scanner."""
+    gateway = cluster.add("owner")
+    assert gateway.owns()
+    return gateway
+
+
+@pytest.fixture
+def follower(cluster, owner):
+    return cluster.add("follower")
+
+
+def lines(said, *words):
+    return [line for line in said if all(word in line for word in words)]
+
+
+def test_the_first_gateway_takes_all_scanners_at_once(cluster):
+    gateway = cluster.add("only", ("desk", "hall"))
+    assert gateway.served == {"desk", "hall"}
+    cluster.advance(60.0)
+    assert gateway.history == ["desk", "begin desk", "hall", "begin hall"]
+    assert [(known.state, known.owner, known.token) for known in gateway.coordinator.ownerships()] == [
+        ("owning", "only", 1), ("owning", "only", 1)]
+
+
+def test_a_tick_each_quarter_of_a_lease_for_all_scanners(cluster):
+    gateway = cluster.add("only", [f"scanner-{number}" for number in range(50)])
+    cluster.advance(0.5)
+    gateway.connection.commands.clear()
+    cluster.advance(10.0)
+    assert gateway.connection.commands == ["tick"] * 10
+
+
+def test_others_follow_and_know_the_owner(cluster, owner, follower):
+    cluster.advance(1.5)
+    assert follower.coordinator.find("desk").name == "owner"
+    assert owner.coordinator.find("desk").name == "owner"
+    known = follower.state()
+    assert (known.state, known.owner, known.token) == ("following", "owner", 1)
+    assert 0.0 <= known.lease_age <= 2.0
+
+
+def test_a_gateway_that_is_killed_loses_its_scanners_soon_after_its_lease(cluster, owner, follower, said):
+    cluster.advance(7.3)
+    owner.kill()
+    assert 2.5 < cluster.advance_until(lambda: follower.owns()) < LEASE + 0.5
+    assert follower.history == TOOK
+    assert lines(said, "desk: this gateway owns the scanner from now on", "token 2")
+
+
+def test_the_former_owner_is_told_apart_when_it_starts_again(cluster, owner):
+    cluster.advance(1.0)
+    owner.kill()
+    again = cluster.add("owner")
+    assert cluster.advance_until(lambda: again.owns()) < LEASE + 0.5
+    assert again.taken == []
+
+
+def test_stop_hands_over_at_once(cluster, owner, follower):
+    cluster.advance(2.3)
+    stopped = Outcome.of(owner.coordinator.stop(hand_over=True))
+    assert cluster.advance_until(lambda: follower.owns()) < 0.3
+    assert stopped.value is None
+    assert owner.history == [*TOOK, "end desk: handed over"]
+    cluster.advance(2.0)
+    assert [gateway.name for gateway in follower.coordinator.view.gateways] == ["first", "follower"]
+
+
+def test_stop_lets_requests_end_and_keeps_the_lease_meanwhile(cluster, owner, follower):
+    owner.ending = Deferred()
+    stopped = Outcome.of(owner.coordinator.stop(hand_over=True))
+    cluster.advance(STOP_TIMEOUT - 1.0)
+    assert stopped.value == "waiting"
+    assert owner.leases.of("desk").holds()
+    assert owner.coordinator.find("desk") is None  # requests wait for the next owner
+    owner.ending.callback(None)
+    assert cluster.advance_until(lambda: follower.owns()) < 0.3
+
+
+def test_stop_breaks_off_what_runs_too_long(cluster, owner, follower, said):
+    owner.ending = Deferred()
+    stopped = Outcome.of(owner.coordinator.stop(hand_over=True))
+    cluster.advance(STOP_TIMEOUT + 0.1)
+    assert stopped.value is None
+    assert follower.owns()
+    assert lines(said, "desk: requests still ran after 10 s")
+    owner.served.clear()
+
+
+def test_the_last_gateway_stops(cluster, owner):
+    cluster.gateways[0].kill()
+    cluster.advance(LEASE + 2.0)
+    assert owner.coordinator.is_last()
+    assert Outcome.of(owner.coordinator.stop(hand_over=False)).value is None
+    assert owner.history == [*TOOK, "end desk: stopped"]
+    assert cluster.server.owner("desk") is None
+    again = cluster.add("owner")
+    assert again.owns()
+
+
+def test_a_gateway_with_others_is_not_the_last(cluster, owner, follower):
+    cluster.advance(1.0)
+    assert not owner.coordinator.is_last()
+
+
+def test_stop_without_the_server_ends_within_its_deadlines(cluster, owner):
+    owner.connection.state = "silent"
+    stopped = Outcome.of(owner.coordinator.stop(hand_over=True))
+    cluster.advance(5.0)
+    assert stopped.value is None
+    assert not owner.leases.of("desk").holds()
+
+
+def test_a_process_that_was_stopped_finds_another_owner(cluster, owner, follower, said):
+    cluster.advance(2.0)
+    owner.is_running = False
+    assert cluster.advance_until(lambda: follower.owns()) < LEASE + 0.5
+    cluster.advance(1.0)
+    assert not owner.leases.of("desk").holds()
+    owner.is_running = True
+    cluster.advance(0.2)
+    assert owner.history == [*TOOK, "end desk: lost"]
+    assert owner.coordinator.find("desk").name == "follower"
+    assert lines(said, "desk: this gateway no longer owns the scanner", "follower owns it")
+
+
+def test_a_process_that_was_stopped_for_less_than_a_lease_goes_on(cluster, owner, follower):
+    cluster.advance(2.0)
+    owner.is_running = False
+    cluster.advance(LEASE - 1.1)
+    owner.is_running = True
+    cluster.advance(10.0)
+    assert owner.owns()
+    assert owner.history == TOOK
+
+
+@pytest.mark.parametrize("state", ["silent", "refusing"])
+def test_without_the_server_the_owner_goes_on_alone_without_a_break(cluster, owner, follower, state, said):
+    cluster.advance(2.3)
+    for gateway in cluster.gateways:
+        gateway.connection.state = state
+    for _ in range(600):
+        cluster.advance(0.1)
+        assert owner.owns()
+    assert owner.state().state == "alone"
+    assert owner.coordinator.redis_state.is_reachable is False
+    assert follower.coordinator.find("desk").name == "owner"  # requests are passed to it as before
+    for gateway in cluster.gateways:
+        gateway.connection.state = "up"
+    for _ in range(30):
+        cluster.advance(0.1)
+        assert owner.owns()
+    assert owner.history == [*TOOK, "regained desk"]
+    assert owner.state().state == "owning"
+    assert lines(said, "desk", "going on alone")
+    assert lines(said, "desk: no longer alone, after")
+    assert lines(said, "Redis does not answer")
+    assert lines(said, "Redis answers again after")
+
+
+def test_an_owner_that_may_not_be_alone_serves_again_with_the_server(cluster):
+    owner = cluster.add("owner", alone=False)
+    owner.connection.state = "silent"
+    cluster.advance(LEASE)
+    assert not owner.owns()
+    assert owner.coordinator.find("desk") is None
+    owner.connection.state = "up"
+    cluster.advance_until(lambda: owner.owns(), 3.0)
+
+
+@pytest.mark.parametrize("data", ["kept", "older", "empty"])
+def test_a_restart_of_the_server_leaves_the_scanner_with_its_owner(cluster, owner, follower, data):
+    cluster.advance(2.3)
+    cluster.server.restart(data)
+    for _ in range(100):
+        cluster.advance(0.1)
+        assert owner.owns()
+    assert owner.history == [*TOOK, "regained desk"]
+    assert owner.state().token == 2
+
+
+def test_a_long_outage_with_a_restart_leaves_the_scanner_with_its_owner(cluster, owner, follower):
+    for gateway in cluster.gateways:
+        gateway.connection.state = "refusing"
+    cluster.advance(20.0)
+    cluster.server.restart("empty")
+    for gateway in cluster.gateways:
+        gateway.connection.state = "up"
+    for _ in range(100):
+        cluster.advance(0.1)
+        assert owner.owns()
+    assert owner.history == [*TOOK, "regained desk"]
+
+
+@pytest.mark.parametrize("data", ["kept", "empty"])
+def test_requests_go_to_the_owner_during_an_outage_and_in_the_grace_after_it(cluster, owner, follower, data):
+    for gateway in cluster.gateways:
+        gateway.connection.state = "refusing"
+    cluster.advance(20.0)
+    cluster.server.restart(data)
+    for gateway in cluster.gateways:
+        gateway.connection.state = "up"
+    for _ in range(100):
+        cluster.advance(0.1)
+        assert follower.coordinator.find("desk").name == owner.name
+
+
+def test_the_owner_alone_is_cut_off_and_a_peer_tells_it(cluster, owner, follower):
+    cluster.advance(2.3)
+    owner.connection.state = "silent"
+    cluster.advance_until(lambda: follower.owns())
+    cluster.overlaps.clear()  # of two owners, one is alone until its peers tell it
+    assert owner.owns()
+    owner.coordinator.demote("desk", follower.state().token)
+    assert not owner.owns()
+    assert owner.history == [*TOOK, "end desk: lost"]
+    owner.coordinator.demote("unknown", 7)
+
+
+def test_the_bell_saves_waiting_for_the_next_tick_but_not_more_than_twenty_times_a_second(cluster, owner, follower):
+    cluster.advance(1.3)
+    follower.connection.commands.clear()
+    for _ in range(100):
+        cluster.server.wish("hall", "first")
+        cluster.advance(0.01)
+    assert 18 <= follower.connection.commands.count("tick") <= 21
+
+
+def test_a_takeover_works_without_a_bell(cluster, owner):
+    deaf = cluster.add("deaf", start=False)
+    cluster.server.bells.clear()
+    deaf.start()
+    cluster.advance(0.5)
+    Outcome.of(owner.coordinator.stop(hand_over=True))
+    assert cluster.advance_until(lambda: deaf.owns()) <= 1.1
+
+
+def test_move_hands_over_to_the_gateway_that_is_wished_for(cluster, owner, follower):
+    third = cluster.add("third", holds_address=True)
+    cluster.advance(1.0)
+    assert Outcome.of(follower.coordinator.move("desk", "follower")).value is None
+    assert cluster.advance_until(lambda: follower.owns()) < 0.3
+    cluster.advance(30.0)
+    assert (owner.owns(), follower.owns(), third.owns()) == (False, True, False)
+    assert owner.history == [*TOOK, "end desk: handed over"]
+
+
+def test_a_move_outlasts_requests_that_run_longer_than_the_wish(cluster, owner, follower):
+    cluster.add("third")
+    cluster.advance(1.0)
+    owner.ending = Deferred()
+    Outcome.of(owner.coordinator.move("desk", "follower"))
+    cluster.advance(STOP_TIMEOUT - 0.5)
+    cluster.server.wish("desk", "nobody")  # in place of the first one
+    owner.ending.callback(None)
+    assert cluster.advance_until(lambda: follower.owns()) < 0.3
+
+
+@pytest.mark.parametrize(("scanner", "gateway", "why"), [
+    ("attic", "follower", "attic: there is no scanner with this name"),
+    ("desk", "nobody", "nobody: must be the name of a running gateway: first, follower, owner"),
+    ("desk", "first", "desk: the gateway first is not configured for this scanner"),
+])
+def test_move_to_where_a_scanner_cannot_go(cluster, owner, follower, scanner, gateway, why):
+    cluster.advance(1.5)
+    outcome = Outcome.of(owner.coordinator.move(scanner, gateway)).value
+    assert isinstance(outcome, CannotMove)
+    assert str(outcome) == why
+
+
+def test_move_without_the_server(cluster, owner, follower):
+    cluster.advance(1.5)
+    owner.connection.state = "refusing"
+    assert isinstance(Outcome.of(owner.coordinator.move("desk", "follower")).value, NotNow)
+
+
+def test_a_scanner_that_cannot_be_reached_goes_to_another_gateway_once(cluster, owner, follower):
+    owner.coordinator.reached("desk", False)
+    cluster.advance(29.0)
+    assert owner.owns()
+    assert cluster.advance_until(lambda: follower.owns()) < 3.0
+    assert owner.history == [*TOOK, "end desk: handed over"]
+    follower.coordinator.reached("desk", False)
+    cluster.advance(120.0)
+    assert follower.owns()  # nobody reaches it
+
+
+def test_requests_wait_for_an_owner(cluster, owner, follower):
+    cluster.advance(1.5)
+    assert Outcome.of(follower.coordinator.wait_for_owner("desk", 6.0)).value.name == "owner"
+    owner.kill()
+    cluster.advance(LEASE - 1.2)
+    cluster.advance_until(lambda: follower.coordinator.find("desk") is None)
+    waiting = Outcome.of(follower.coordinator.wait_for_owner("desk", 6.0))
+    beside = Outcome.of(cluster.gateways[0].coordinator.wait_for_owner("desk", 0.01))
+    assert (waiting.value, beside.value) == ("waiting", "waiting")
+    cluster.advance(0.3)
+    assert waiting.value.name == "follower"
+    assert beside.value is None
+
+
+def test_requests_wait_until_the_scanner_is_served(cluster):
+    gateway = cluster.add("slow", start=False)
+    gateway.beginning = Deferred()
+    gateway.start()
+    waiting = Outcome.of(gateway.coordinator.wait_for_owner("desk", 6.0))
+    assert waiting.value == "waiting"
+    gateway.beginning.callback(None)
+    assert waiting.value.name == "slow"
+
+
+def test_only_so_many_requests_wait(cluster):
+    gateway = cluster.add("first-of-many", ())
+    waiting = [Outcome.of(gateway.coordinator.wait_for_owner("desk", 6.0)) for _ in range(MAX_WAITING)]
+    assert Outcome.of(gateway.coordinator.wait_for_owner("desk", 6.0)).value is None
+    cluster.advance(6.1)
+    assert {outcome.value for outcome in waiting} == {None}
+    assert Outcome.of(gateway.coordinator.wait_for_owner("desk", 6.0)).value == "waiting"
+    Outcome.of(gateway.coordinator.stop(hand_over=False))
+
+
+def test_a_request_that_is_given_up_makes_room(cluster):
+    gateway = cluster.add("first-of-many", ())
+    waiting = [gateway.coordinator.wait_for_owner("desk", 6.0) for _ in range(MAX_WAITING)]
+    for deferred in waiting:
+        deferred.addErrback(lambda failure: None)
+        deferred.cancel()
+    assert Outcome.of(gateway.coordinator.wait_for_owner("desk", 0.01)).value == "waiting"
+    cluster.advance(0.1)
+
+
+def test_data_that_cannot_be_read_leaves_the_scanner_to_others(cluster, said):
+    broken = cluster.add("broken", start=False)
+    broken.beginning = NotNow("the server does not answer")
+    broken.start()
+    other = cluster.add("other")
+    cluster.advance(1.0)
+    assert other.owns()
+    assert broken.history == ["desk"]
+    assert lines(said, "desk: its data cannot be read, so it is released: the server does not answer")
+
+
+@pytest.mark.logs_failure
+def test_a_composition_that_fails_releases_the_scanner_and_tries_again(cluster):
+    broken = cluster.add("broken", start=False)
+    broken.beginning = ValueError("a fault of the program")
+    broken.start()
+    assert cluster.server.owner("desk") is None
+    broken.beginning = None
+    assert 4.0 < cluster.advance_until(lambda: broken.owns()) < 6.5
+
+
+def test_an_ownership_that_is_lost_while_it_begins_is_ended_after_that(cluster):
+    gateway = cluster.add("slow", start=False)
+    gateway.beginning = Deferred()
+    gateway.start()
+    gateway.coordinator.demote("desk", 9)
+    assert gateway.history == ["desk"]
+    gateway.beginning.callback(None)
+    assert gateway.history[:3] == ["desk", "begin desk", "end desk: lost"]
+
+
+def test_a_fenced_write_is_counted_and_the_server_asked(cluster, owner):
+    cluster.advance(0.5)
+    owner.connection.commands.clear()
+    owner.coordinator.fenced("desk")
+    cluster.advance(0.1)
+    assert owner.history == [*TOOK, "fenced"]
+    assert owner.connection.commands == ["tick"]
+    assert owner.owns()
+
+
+def test_a_second_gateway_of_the_same_name_does_not_start(cluster, owner, said):
+    twin = cluster.add("owner")
+    assert lines(said, "[cluster] name: another gateway is registered as owner")
+    cluster.advance(LEASE + 0.9)
+    assert twin.taken == []
+    cluster.advance(1.5)
+    assert twin.taken[0].startswith("[cluster] name: must be unique")
+    assert owner.owns()
+
+
+def test_sections_that_differ_are_complained_of_once(cluster, owner, said):
+    other = cluster.add("other", {"desk": "2"})
+    cluster.advance(10.0)
+    complaints = lines(said, "desk: its section in the configuration differs between the gateways")
+    assert sorted(line.partition("gateways ")[2].partition(";")[0] for line in complaints) == [
+        "other and owner", "owner and other"]
+    assert owner.coordinator.differing_sections == {("desk", "other")}
+    other.sections["desk"] = "1"
+    cluster.advance(2.0)
+    assert owner.coordinator.differing_sections == frozenset()
+
+
+def test_a_configuration_that_is_read_again(cluster, owner, follower):
+    owner.sections["hall"] = "1"
+    owner.coordinator.adjust()
+    cluster.advance(0.5)
+    assert owner.served == {"desk", "hall"}
+    del owner.sections["desk"], owner.sections["hall"]
+    owner.coordinator.adjust()
+    cluster.advance(0.5)
+    assert owner.served == set()
+    assert owner.history[-2:] == ["end desk: handed over", "end hall: stopped"]
+    assert follower.owns()
+
+
+def test_a_scanner_that_is_configured_again_while_it_is_given_up(cluster, owner):
+    owner.ending = Deferred()
+    del owner.sections["desk"]
+    owner.coordinator.adjust()
+    owner.sections["desk"] = "1"
+    owner.coordinator.adjust()
+    owner.ending.callback(None)
+    cluster.advance(0.5)
+    assert owner.owns()
+    assert owner.history == [*TOOK, "end desk: stopped", *TOOK]
+
+
+def test_the_gateway_that_holds_the_address_takes_first(cluster):
+    owner = cluster.add("owner")
+    for name in ("a", "b", "c"):
+        cluster.add(name)
+    holder = cluster.add("holder", holds_address=True)
+    cluster.advance(2.0)
+    owner.kill()
+    cluster.advance_until(lambda: cluster.owner() is not None)
+    assert holder.owns()
+
+
+def test_answers_that_are_lost_delay_a_takeover_by_a_tick_only(cluster):
+    gateway = cluster.add("deaf", start=False)
+    gateway.connection.state = "deaf"
+    gateway.start()
+    cluster.advance(0.5)
+    gateway.connection.state = "up"
+    assert cluster.advance_until(lambda: gateway.owns()) < 3.0
+
+
+def test_three_gateways_each_take_their_share_and_that_of_one_that_is_killed(cluster):
+    scanners = [f"scanner-{number}" for number in range(12)]
+    gateways = [cluster.add(name, scanners, start=False) for name in ("a", "b", "c")]
+    for gateway in gateways:
+        cluster.server.tick(gateway.registration(), LEASE, {}, ())
+    for gateway in gateways:
+        gateway.start()
+    cluster.advance(2.0)
+    assert sorted(scanner for gateway in gateways for scanner in gateway.served) == sorted(scanners)
+    assert all(gateway.served for gateway in gateways)
+    gateways[0].kill()
+    cluster.advance(LEASE + 1.0)
+    assert sorted(scanner for gateway in gateways for scanner in gateway.served) == sorted(scanners)
+
+
+def test_no_command_is_sent_for_what_others_ask(cluster, owner, follower):
+    cluster.advance(1.0)
+    owner.connection.commands.clear()
+    for _ in range(100):
+        owner.coordinator.find("desk")
+        owner.coordinator.ownerships()
+        owner.coordinator.is_last()
+        owner.leases.of("desk").holds()
+    assert owner.connection.commands == []
+
+
+def test_what_changes_is_told(cluster, owner):
+    cluster.advance(5.0)
+    before = owner.changes
+    cluster.advance(5.0)
+    assert owner.changes == before
+    cluster.add("another")
+    cluster.advance(1.0)
+    assert owner.changes > before
+
+
+def test_a_slow_server(cluster):
+    gateways = [cluster.add(name, latency=0.2) for name in ("a", "b")]
+    cluster.advance_until(lambda: cluster.owner() is not None, 3.0)
+    for _ in range(200):
+        cluster.advance(0.1)
+        assert cluster.owner() is not None
+    assert sum(len(gateway.history) for gateway in gateways) == len(TOOK)
