@@ -37,7 +37,9 @@ from wsdgateway.net.cluster.passing import Passing
 from wsdgateway.net.cluster.passingcontext import PassingContext
 from wsdgateway.net.cluster.peerlink import PeerLink
 from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
+from wsdgateway.net.events.eventrecords import EventRecords
 from wsdgateway.net.repeatedrequests import RepeatedRequests
+from wsdgateway.net.scanners.jobintents import JobIntents
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.listener import Listener
@@ -97,8 +99,12 @@ class Cluster:
         self._calls = ((LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS),
                        (LoopingCall(self.end_abandoned), ABANDONED_SECONDS))
         self._abandoned = AbandonedScanners(reactor, shared.store, bridged, stored)
+        leases = shared.leases
+        self.records = EventRecords(reactor, shared.events, token=lambda name: leases.of(name).token,
+                                    on_fenced=lambda name: self.coordinator.fenced(name))
         self.owned = OwnedScanners(
-            reactor, shared.store, bridged, prepare=parts.prepare, stored=stored, abandoned=self._abandoned,
+            reactor, shared.store, bridged, self.records, prepare=parts.prepare, stored=stored,
+            abandoned=self._abandoned,
             stop_timeout=lambda: self._config.limits.stop_timeout)
         self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place,
                                             self._abandoned.names)
@@ -125,7 +131,12 @@ class Cluster:
         bridged, leases = self._bridged, self._shared.leases
         bridged.sharing = self
         bridged.context = attrs.evolve(
-            bridged.context, holds=lambda name: leases.of(name).holds, pass_on=self.pass_on)
+            bridged.context, holds=lambda name: leases.of(name).holds, pass_on=self.pass_on,
+            record_of=self.records.of, intents_of=self._intents_of)
+
+    def _intents_of(self, name: str) -> JobIntents:
+        lease = self._shared.leases.of(name)
+        return JobIntents(name, self._shared.events, token=lambda: lease.token, seconds=self._parts.seconds)
 
     def _accounting(self, name: str) -> Accounting:
         parts = self._parts

@@ -108,7 +108,8 @@ class BridgedScanners:
         self.on_added(scanner)
         self.on_known()
         if self._past_jobs is not None:
-            self._run(self._remember(scanner, self._past_jobs), f"Reading the finished jobs of {scanner.name}")
+            scanner.remembered = self._run(self._remember(scanner, self._past_jobs),
+                                           f"Reading the finished jobs of {scanner.name}")
         return scanner
 
     async def remember(self, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
