@@ -20,6 +20,7 @@ from wsdgateway.config.sections import Cluster, Config, Gateway
 from wsdgateway.config.wrong import Section, Wrong
 from wsdgateway.tls.files import BadFile, read_certificates
 from wsdgateway.tls.identity import BadIdentity, read_identity
+from wsdgateway.tls.trust import Trust
 
 _WILDCARDS = ("0.0.0.0", "::")
 _PASSWORD = "a file with one line, the password of the Redis server"
@@ -41,6 +42,11 @@ def peer_listener(cluster: Cluster) -> PeerListener | None:
     if cluster.endpoint is None:
         return None
     return PeerListener(cluster.endpoint, cluster.certificate, cluster.key)
+
+
+def peer_trust(config: Config) -> Trust:
+    """Returns how the certificates of the other gateways are verified."""
+    return Trust(None if config.cluster.ca is None else config.folder / config.cluster.ca)
 
 
 def is_secure(cluster: Cluster) -> bool:
