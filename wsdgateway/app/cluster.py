@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from wsdgateway.app.abandonedscanners import AbandonedScanners
 from wsdgateway.app.certificates import remark_on
 from wsdgateway.app.clusterregistration import OwnRegistration
 from wsdgateway.app.ownedscanners import OwnedScanners
@@ -46,6 +47,7 @@ from wsdgateway.storage.store import StoreError
 from wsdgateway.tls.identity import CurrentIdentity
 
 LOOK_SECONDS = 1.0  # between looks at the last answer of the server, and at what owned scanners answer
+ABANDONED_SECONDS = 60.0  # between looks for scanners that no gateway is configured for any more
 SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and assigned
 
 
@@ -92,11 +94,14 @@ class Cluster:
         self._last_view: View | None = None
         self._followed: dict[str, FollowedScanner] = {}
         self._is_started = self._is_checked = self._is_refused = False
-        self._calls = (LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS)
+        self._calls = ((LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS),
+                       (LoopingCall(self.end_abandoned), ABANDONED_SECONDS))
+        self._abandoned = AbandonedScanners(reactor, shared.store, bridged, stored)
         self.owned = OwnedScanners(
-            reactor, shared.store, bridged, prepare=parts.prepare, stored=stored,
+            reactor, shared.store, bridged, prepare=parts.prepare, stored=stored, abandoned=self._abandoned,
             stop_timeout=lambda: self._config.limits.stop_timeout)
-        self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place)
+        self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place,
+                                            self._abandoned.names)
         self.coordinator = Coordinator(
             reactor, shared.coordination, shared.leases, Composition(
                 self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
@@ -107,7 +112,7 @@ class Cluster:
                                       boot_time=shared.boot_time, version=lambda: self._server_version)
         shared.store.on_fenced = self.coordinator.fenced
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
-                             trust=peer_trust(config.cluster, config.folder))
+                             trust=peer_trust(config))
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
@@ -180,7 +185,7 @@ class Cluster:
         """Take part: own and follow scanners from now on."""
         if not (self._is_started or self._is_refused):
             self._is_started = True
-            self._registered = self.registration().sections
+            self._registered = self.registration.sections()
             self.coordinator.start()
             for call, seconds in self._calls:
                 call.clock = self._reactor
@@ -264,7 +269,7 @@ class Cluster:
 
     def adjust(self) -> None:
         """Register for the scanners that are known now."""
-        sections = self.registration().sections
+        sections = self.registration.sections()
         if self._is_started and sections != self._registered:
             self._registered = sections
             self.coordinator.adjust()
@@ -277,10 +282,21 @@ class Cluster:
         if view is not self._last_view and view is not None:
             self._last_view = view
             self._shared.store.offset = view.time - self._parts.wall()
+        self.adjust()
         for scanner in self._bridged.scanners:
             reachable = scanner.watch.health.reachable
             if reachable is not None:
                 self.coordinator.reached(scanner.name, reachable)
+
+    async def end_abandoned(self) -> None:
+        """End what scanners hold that no gateway is configured for any more; the second look that finds one does it."""
+        view = self.coordinator.view
+        try:
+            if view is not None:
+                await self._abandoned.look(view, self._shared.identifier)
+        except StoreError as error:
+            self.log.debug("the scanners in the store are not known: {error}", error=error)
+        self.adjust()
 
     async def _synchronize(self) -> None:
         try:

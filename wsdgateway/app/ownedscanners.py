@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from wsdgateway.app.abandonedscanners import AbandonedScanners
 from wsdgateway.app.scanners import LAST_EXCHANGE_SECONDS, NOT_BRIDGED, BridgedScanners
 from wsdgateway.app.storedstate import StoredState
 from wsdgateway.bridge.cluster.commands import Why
@@ -42,20 +43,22 @@ class ISharedStore(Protocol):
 class OwnedScanners:
     """The shared scanners that this gateway bridges because it owns them.
 
-    `prepare` is awaited before a scanner is made. `stop_timeout` returns the seconds for running exchanges at a
-    hand-over. `reasons` has the reason for subscribers of each scanner that was removed from the configuration.
+    `prepare` is awaited before a scanner is made. Of a scanner in `abandoned`, only what it holds is ended.
+    `stop_timeout` returns the seconds for running exchanges at a hand-over. `reasons` has the reason for subscribers of
+    each scanner that was removed from the configuration.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, store: ISharedStore, bridged: BridgedScanners, *,
-                 prepare: Callable[[], Awaitable[None]], stored: StoredState,
+                 prepare: Callable[[], Awaitable[None]], stored: StoredState, abandoned: AbandonedScanners,
                  stop_timeout: Callable[[], float]) -> None:
         self._reactor = reactor
         self._store = store
         self._bridged = bridged
         self._prepare = prepare
         self._stored = stored
+        self._abandoned = abandoned
         self._stop_timeout = stop_timeout
         self._begun: dict[str, object] = {}
         self._is_stopping = self._have_stopped = False
@@ -78,6 +81,9 @@ class OwnedScanners:
             await self._store.take(name)
         except Unreadable:
             pass  # logged by the store; the scanner starts without its subscriptions and jobs
+        if name in self._abandoned.names and not self._is_stopping:
+            await self._abandoned.end(name)
+            return
         await self._prepare()
         await self._stored.read_offers()
         if self._is_stopping:

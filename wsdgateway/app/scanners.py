@@ -276,6 +276,10 @@ class BridgedScanners:
         self._dismissed += gone
         return gone
 
+    def has_ended(self, scanner: BridgedScanner) -> None:
+        """Forget one of the scanners that `no_longer_bridged` has made, which has been stopped."""
+        self._dismissed.remove(scanner)
+
     def all_to_stop(self) -> list[BridgedScanner]:
         """All scanners to stop, including those that are no longer bridged."""
         return [*self.scanners, *self._dismissed]

@@ -8,6 +8,7 @@ from tests.loopback.scanners import Subscribed
 from tests.loopback.sharing.conftest import NAME, owner_of, serves
 from tests.messages import get_job_elements
 from tests.peers import Device, ask
+from tests.ports import free_port
 from tests.redisserver import RedisServer, skip_without_redis
 from tests.waiting import until
 from wsdgateway.app.service import GatewayService
@@ -87,6 +88,28 @@ async def test_subscriptions_of_a_scanner_that_nobody_bridges_are_ended(tmp_path
 
 
 @pytest_twisted.ensureDeferred
+async def test_subscriptions_of_a_scanner_that_was_removed_while_no_gateway_ran_are_ended(
+        tmp_path, fresh, running, device_with_events):
+    files = Files(tmp_path, fresh.url, running)
+    former = await files.start("one", section(NAME, device_with_events.device.url))
+    await until(lambda: serves(former) and former.scanners[0].bridge.table.listening)
+    held = fresh.command("HGETALL", f"wsdgateway:{{{NAME}}}:held")
+    await former.stopService()
+    with fresh.connect() as client:  # as if it had been killed
+        client.hset(f"wsdgateway:{{{NAME}}}:held", mapping=held)
+        client.sadd("wsdgateway:scanners", NAME)
+    unsubscribed = device_with_events.actions.count("Unsubscribe")
+    service = await files.start("two", "")
+    await until(lambda: service.cluster.coordinator.view is not None)
+    await service.cluster.end_abandoned()
+    await service.cluster.end_abandoned()
+    await until(lambda: device_with_events.actions.count("Unsubscribe") == unsubscribed + 1)
+    await until(lambda: fresh.command("EXISTS", f"wsdgateway:{{{NAME}}}:held") == 0)
+    await service.cluster.end_abandoned()
+    await until(lambda: service.cluster.state.ownerships() == [])
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_changed_address_replaces_the_scanner_of_the_owner(tmp_path, fresh, running, device_with_events,
                                                                     started):
     files = Files(tmp_path, fresh.url, running)
@@ -123,7 +146,7 @@ async def test_a_server_that_must_not_be_used_ends_the_start(tmp_path, running, 
     skip_without_redis()
     ended = []
     monkeypatch.setattr(reactor, "stop", lambda: ended.append(True))
-    server = RedisServer(tmp_path / "redis", cluster_enabled="yes")
+    server = RedisServer(tmp_path / "redis", cluster_enabled="yes", cluster_port=str(free_port()))
     server.start()
     try:
         files = Files(tmp_path, server.url, running)
