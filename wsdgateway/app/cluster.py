@@ -157,7 +157,7 @@ class Cluster:
         if self._is_checked:
             return
         try:
-            facts = await self._shared.check()
+            facts = await self._shared.check(self._config.cluster.lease)
         except NotNow as error:
             self.log.debug("the settings of the server are not known yet: {error}", error=error)
             return

@@ -30,8 +30,8 @@ class SharedServer:
     """The server as one run of a gateway uses it. `identifier` is that of this run.
 
     `leases` are the leases by which this gateway owns scanners. `close` ends the connections, after the store has been
-    closed. `check` returns its version and warnings about its settings (`storage.redis.inspecting.ServerFacts`),
-    and fails with `StoreError` if it must not be used.
+    closed. `check` is given the seconds of a lease, returns the server's version and warnings about its settings
+    (`storage.redis.inspecting.ServerFacts`), and fails with `StoreError` if it must not be used.
     `text` names the server, without a password; `place` is its host and port, None on a local socket.
     """
 
@@ -42,7 +42,7 @@ class SharedServer:
     boot_time: Callable[[], float]
     store: Any
     coordination: ICoordination
-    check: Callable[[], Deferred[Any]]
+    check: Callable[[float], Deferred[Any]]
     close: Callable[[], Deferred[None]]
 
 
