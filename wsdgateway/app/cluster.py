@@ -35,7 +35,7 @@ from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.ownedscanner import Composition
 from wsdgateway.net.cluster.passing import Passing
 from wsdgateway.net.cluster.passingcontext import PassingContext
-from wsdgateway.net.cluster.peerlink import PeerLink
+from wsdgateway.net.cluster.peerlink import PeerLink, limits_for
 from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
 from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.server.exchange import Exchange
@@ -113,6 +113,7 @@ class Cluster:
         shared.store.on_fenced = self.coordinator.fenced
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
                              trust=peer_trust(config))
+        self.link.limit(*limits_for(config.scanner))
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
@@ -266,6 +267,14 @@ class Cluster:
         """Give up a scanner that this gateway is no longer configured for."""
         self._followed.pop(name, None)
         self.owned.reasons[name] = reason
+
+    def configure(self, config: Config) -> None:
+        """Use another configuration, in which the keys of `[cluster]` are the same."""
+        self._config = config
+        self.coordinator.stop_timeout = config.limits.stop_timeout + END_SECONDS
+        self.link.limit(*limits_for(config.scanner))
+        if self._server is not None:
+            self._server.limits = peer_limits(config.limits.request_body)
 
     def adjust(self) -> None:
         """Register for the scanners that are known now."""
