@@ -42,7 +42,8 @@ class PeerLink:
     """The connections to all other gateways. `seconds` is a monotonic clock.
 
     `secret` returns the secret of the gateways in hexadecimal digits, empty until it is known. Their certificates are
-    verified by `trust`. `answer_seconds` and `stall_seconds` limit the wait for an answer and between its pieces; `limits` has both.
+    verified by `trust`. `answer_seconds` and `stall_seconds` limit the wait for an answer and between its pieces;
+    `limits` has both.
     """
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], secret: Callable[[], bytes],
