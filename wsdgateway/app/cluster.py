@@ -35,7 +35,7 @@ from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.ownedscanner import Composition
 from wsdgateway.net.cluster.passing import Passing
 from wsdgateway.net.cluster.passingcontext import PassingContext
-from wsdgateway.net.cluster.peerlink import PeerLink
+from wsdgateway.net.cluster.peerlink import PeerLink, limits_for
 from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
 from wsdgateway.net.events.eventrecords import EventRecords
 from wsdgateway.net.repeatedrequests import RepeatedRequests
@@ -118,7 +118,8 @@ class Cluster:
                                       boot_time=shared.boot_time, version=lambda: self._server_version)
         shared.store.on_fenced = self.coordinator.fenced
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
-                             trust=peer_trust(config.cluster, config.folder))
+                             trust=peer_trust(config))
+        self.link.limit(*limits_for(config.scanner))
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
@@ -168,7 +169,7 @@ class Cluster:
         if self._is_checked:
             return
         try:
-            facts = await self._shared.check()
+            facts = await self._shared.check(self._config.cluster.lease)
         except NotNow as error:
             self.log.debug("the settings of the server are not known yet: {error}", error=error)
             return
@@ -277,6 +278,14 @@ class Cluster:
         """Give up a scanner that this gateway is no longer configured for."""
         self._followed.pop(name, None)
         self.owned.reasons[name] = reason
+
+    def configure(self, config: Config) -> None:
+        """Use another configuration, in which the keys of `[cluster]` are the same."""
+        self._config = config
+        self.coordinator.stop_timeout = config.limits.stop_timeout + END_SECONDS
+        self.link.limit(*limits_for(config.scanner))
+        if self._server is not None:
+            self._server.limits = peer_limits(config.limits.request_body)
 
     def adjust(self) -> None:
         """Register for the scanners that are known now."""

@@ -156,6 +156,7 @@ class OwnedScanners:
         scanner.hand_off()
         await within(self._reactor, self._stop_timeout(), [
             scanner.device.quiet(), scanner.subscribers.idle(), Deferred.fromCoroutine(scanner.stop_own_jobs())])
+        scanner.device.disowned()  # what still waits is passed to the next owner
         if self._bridged.find(scanner.name) is scanner:
             self._leave(scanner)
         await self._records.end(scanner.name)
