@@ -20,7 +20,7 @@ class Open:
 def registration(known=None, *, server=None, bases=(), **sections):
     config = make_config({"gateway": {"name": "one"}, "listen": [{"endpoint": "tcp:5357"}], **sections}, "test.toml")
     made = OwnRegistration(None, config, "id-1", {} if known is None else known, server,
-                           lambda: bases)
+                           bases=lambda: bases)
     made.listener = Open()
     return made
 

@@ -119,7 +119,8 @@ class GatewayService(MultiService):
         self._quotas = Quotas(**client_quotas(config))
         self.repeats = RepeatedRequests(self._permission, self._quotas, self.metrics, log, seconds=seconds)
         refuses_bare = is_for_escl if config.escl is not None else lambda path: False
-        page = BrowserPage(lambda: self.scanners, self._permission, lambda: self._ports.admin_url(), manual())
+        page = BrowserPage(lambda: self.bridged.known.values(), self._permission, lambda: self._ports.admin_url(),
+                           manual())
         self.router = Router(accounting, self._quotas, self.repeats.clear, page.answer, refuses_bare)
         self._files = open_files()
         writes = WriteScheduler(reactor)
@@ -264,9 +265,11 @@ class GatewayService(MultiService):
 
     async def _load(self) -> None:
         """Restore the content of the store, then open the listeners."""
-        await self._instances.start()
         if self.cluster is not None:
             await self.cluster.load()
+            if self._is_ending:
+                return
+        await self._instances.start()
         await self._stored_state.load()
         await self.escl_ports.load()
         if self.running:
@@ -358,6 +361,8 @@ class GatewayService(MultiService):
         if "cache" in changes.sections:
             limiting = self.store.limit(config.cache.history)
             limiting.addErrback(lambda failure: self.logger.failure("Deleting old jobs from the store failed", failure))
+        if self.cluster is not None:
+            self.cluster.configure(config)
         self.bridged.apply(changes, self.discovery.configure)
         self.escl_ports.configure(config)
         self.announcements.configure(config)

@@ -2,7 +2,7 @@
 
 import attrs
 
-from wsdgateway.config.cluster import redis_of
+from wsdgateway.config.cluster import absolute_state, redis_of
 from wsdgateway.config.sections import Config
 from wsdgateway.storage.opening import require_redis
 from wsdgateway.storage.store import NotOurs, StoreError
@@ -32,11 +32,9 @@ def check_redis(config: Config) -> RedisCheck:
 
     url = redis_of(config)
     assert url is not None
-    address = parse(config.gateway.state, url.password)
-    if address.ca is not None:
-        address = attrs.evolve(address, ca=str(config.folder / address.ca))
+    address = parse(absolute_state(config), url.password)
     try:
-        facts = inspect_server(address)
+        facts = inspect_server(address, config.cluster.lease)
     except NotNow as away:
         return RedisCheck(problem=away)
     except StoreError as unusable:

@@ -11,13 +11,15 @@ from wsdgateway.net.server.exchange import Exchange
 
 
 class Scanner(Protocol):
-    """The property of a bridged scanner that the page uses."""
+    """The property of a scanner that the page uses."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The name in its address."""
 
 
 class BrowserPage:
-    """The page for browsers. It names the scanners that directed discovery would return.
+    """The page for browsers. It names the `scanners` at the addresses of this gateway.
 
     `admin` returns the URL of the admin site, None while it has none; only clients on this host are told. `manual` is
     the URL of the manual, if it has one.
