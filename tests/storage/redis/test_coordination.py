@@ -85,7 +85,7 @@ async def test_a_tick_is_one_round_trip_and_writes_the_registration_only_if_it_h
     assert calls["evalsha"] == 1
     assert calls["set"] == 1  # the name
     assert set(calls) <= {"evalsha", "set", "get", "pexpire", "time", "info", "hmget", "hgetall", "sadd", "smembers",
-                          "mget", "type", "config|resetstat", "client|setinfo"}
+                          "mget", "type", "pttl", "config|resetstat", "client|setinfo"}
 
 
 @pytest_twisted.ensureDeferred
@@ -237,6 +237,20 @@ async def test_damaged_data_does_not_end_the_cluster(redis_server, gateway, dama
     assert isinstance(got, Acquired)
     assert (await b.tick(B, LEASE, {"desk": got.token}, ["desk"])).renewed == {"desk"}
     await b.leave("b")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_would_never_expire_gets_a_lease(redis_server, gateway):
+    a, b = gateway(), gateway()
+    await owned(a, redis_server)
+    for key in (keys.owner("desk"), keys.gateway("a"), keys.name(A.name)):
+        redis_server.command("PERSIST", key)
+    view = await b.tick(B, LEASE, {}, ["desk"])
+    assert view.owners["desk"].remaining == LEASE
+    with pytest.raises(NameTaken):
+        await b.tick(Registration("c", A.name, "", "1"), LEASE, {}, ())
+    for key in (keys.owner("desk"), keys.gateway("a"), keys.name(A.name)):
+        assert 0 < redis_server.command("PTTL", key) <= LEASE * 1000
 
 
 @pytest.mark.parametrize("damage", [("SET", keys.PEER_SECRET, "x" * 1000), ("SET", keys.PEER_SECRET, ""),

@@ -20,7 +20,7 @@ if grace > 0 then
 end
 if not is_free then
   if token then
-    return {'refused', time, grace, token, owner, redis.call('PTTL', KEYS[2])}
+    return {'refused', time, grace, token, owner, rest_of(KEYS[2], tonumber(ARGV[1]))}
   end
   return {'refused', time, grace}
 end

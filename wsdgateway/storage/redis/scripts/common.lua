@@ -21,6 +21,16 @@ local function expect(key, kind)
   end
 end
 
+-- The rest of a lease. A key that would never expire gets a lease, since nobody would ever take what it stands for.
+local function rest_of(key, lease)
+  local rest = redis.call('PTTL', key)
+  if rest == -1 then
+    redis.call('PEXPIRE', key, lease)
+    rest = lease
+  end
+  return rest
+end
+
 -- True for a number that the scripts have written. Larger ones are not exact in Lua.
 local function is_number(text)
   return text and string.find(text, '^%d+$') and #text <= 15

@@ -21,6 +21,7 @@ local identifier = ARGV[3]
 
 local named = redis.call('GET', KEYS[5])
 if named and named ~= identifier then
+  rest_of(KEYS[5], lease)
   return {'taken'}
 end
 redis.call('SET', KEYS[5], identifier, 'PX', lease)
@@ -39,6 +40,7 @@ for _, gateway in ipairs(gateways) do
   expect(ARGV[5] .. gateway, 'string')
   local registration = redis.call('GET', ARGV[5] .. gateway)
   if registration then
+    rest_of(ARGV[5] .. gateway, lease)
     registrations[#registrations + 1] = registration
   else
     redis.call('SREM', KEYS[2], gateway)
@@ -57,7 +59,7 @@ for first = FIRST_OWNER, #KEYS, AT_ONCE do
         redis.call('PEXPIRE', key, lease)
         renewed = 1
       else
-        rest = redis.call('PTTL', key)
+        rest = rest_of(key, lease)
       end
       owners[#owners + 1] = table.concat({number, token, rest, renewed, owner}, ' ')
     end
