@@ -4,24 +4,25 @@
 the bridging, and `net.cluster.passing` passes on the requests for the other scanners.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from wsdgateway.app.abandonedscanners import AbandonedScanners
 from wsdgateway.app.certificates import remark_on
 from wsdgateway.app.clusterregistration import OwnRegistration
 from wsdgateway.app.ownedscanners import OwnedScanners
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
+from wsdgateway.bridge.cluster.bases import other_bases
 from wsdgateway.bridge.cluster.values import View
 from wsdgateway.clustermetrics import ClusterMetrics
-from wsdgateway.config.cluster import peer_listener
+from wsdgateway.config.cluster import peer_listener, peer_trust
 from wsdgateway.config.endpoints import identity_files, plain_endpoint
 from wsdgateway.config.sections import Config
 from wsdgateway.exchangelog.log import ExchangeLog
@@ -30,23 +31,29 @@ from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.coordinator import Coordinator
+from wsdgateway.net.cluster.elsewhere import Elsewhere
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.inquiry import ask_over
 from wsdgateway.net.cluster.ownedscanner import Composition
-from wsdgateway.net.cluster.passing import Passing, PassingContext
-from wsdgateway.net.cluster.peerlink import PeerLink
+from wsdgateway.net.cluster.passing import Passing
+from wsdgateway.net.cluster.passingcontext import PassingContext
+from wsdgateway.net.cluster.peerlink import PeerLink, limits_for
 from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
+from wsdgateway.net.events.eventrecords import EventRecords
 from wsdgateway.net.repeatedrequests import RepeatedRequests
+from wsdgateway.net.scanners.jobintents import JobIntents
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.net.transport.interfaces import Address, read_interfaces
 from wsdgateway.net.transport.listener import Listener
+from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import StoreError
 from wsdgateway.tls.identity import CurrentIdentity
-from wsdgateway.tls.trust import Trust
 
 LOOK_SECONDS = 1.0  # between looks at the last answer of the server, and at what owned scanners answer
+ABANDONED_SECONDS = 60.0  # between looks for scanners that no gateway is configured for any more
 SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and assigned
 
 
@@ -54,13 +61,16 @@ SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and ass
 class ClusterParts:
     """The parts of the gateway that the cluster uses.
 
-    `prepare` is awaited before a scanner is taken over. `synchronize` reads what all gateways share. `tried` is called
-    after each attempt to open `[cluster] endpoint`, `cannot_stay` with the reason why the gateway must stop.
+    `directory` answers discovery requests for all scanners. `bases` returns the base URLs for clients that no other
+    gateway has. `prepare` is awaited with the name of a scanner before it is taken over. `synchronize` reads what all
+    gateways share. `tried` is called after each attempt to open `[cluster] endpoint`, `cannot_stay` with the reason why
+    the gateway must stop.
     """
 
     metrics: Metrics
     counts: ClusterMetrics
     router: Router
+    directory: Resource
     repeats: RepeatedRequests
     general: Accounting
     log: ExchangeLog
@@ -68,7 +78,8 @@ class ClusterParts:
     new_id: Callable[[], str]
     seconds: Callable[[], float]
     wall: Callable[[], float]
-    prepare: Callable[[], Awaitable[None]]
+    bases: Callable[[], Iterable[str]]
+    prepare: Callable[[str], Awaitable[None]]
     synchronize: Callable[[], Awaitable[None]]
     tried: Callable[[], None]
     cannot_stay: Callable[[str], None]
@@ -89,18 +100,26 @@ class Cluster:
         self._parts = parts
         self._server_version: str | None = None
         self._secret = b""
-        self._secret_era: int | None = None
         self._last_view: View | None = None
         self._followed: dict[str, FollowedScanner] = {}
         self._is_started = self._is_checked = self._is_refused = False
-        self._calls = (LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS)
+        self._throttle = LogThrottle()
+        self._calls = tuple((LoopingCall(self._try, work), seconds) for work, seconds in (
+            (self._synchronize, SYNC_SECONDS), (self._look_at_scanners, LOOK_SECONDS),
+            (self.end_abandoned, ABANDONED_SECONDS)))
+        self._abandoned = AbandonedScanners(reactor, shared.store, bridged, stored)
+        leases = shared.leases
+        self.records = EventRecords(reactor, shared.events, token=lambda name: leases.of(name).token,
+                                    on_fenced=lambda name: self.coordinator.fenced(name))
         self.owned = OwnedScanners(
-            reactor, shared.store, bridged, prepare=parts.prepare, stored=stored,
-            stop_timeout=lambda: self._config.limits.stop_timeout, gateways=self._count_gateways)
-        self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place)
-        ca = config.cluster.ca
+            reactor, shared.store, bridged, self.records, prepare=parts.prepare, stored=stored,
+            abandoned=self._abandoned, stop_timeout=lambda: self._config.limits.stop_timeout,
+            gateways=self._count_gateways)
+        self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place,
+                                            self._abandoned.names, parts.bases)
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
-                             trust=Trust(None if ca is None else config.folder / ca))
+                             trust=peer_trust(config))
+        self.link.limit(*limits_for(config.scanner))
         self.coordinator = Coordinator(
             reactor, shared.coordination, shared.leases, Composition(
                 self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
@@ -111,6 +130,9 @@ class Cluster:
         self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
                                       boot_time=shared.boot_time, version=lambda: self._server_version)
         shared.store.on_fenced = self.coordinator.fenced
+        self.elsewhere = Elsewhere(
+            self.link, self.coordinator, identifier=shared.identifier, name=self.registration.name,
+            scanners=lambda: bridged.known, seconds=parts.seconds)
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
@@ -123,7 +145,12 @@ class Cluster:
         bridged, leases = self._bridged, self._shared.leases
         bridged.sharing = self
         bridged.context = attrs.evolve(
-            bridged.context, holds=lambda name: leases.of(name).holds, pass_on=self.pass_on)
+            bridged.context, holds=lambda name: leases.of(name).holds, pass_on=self.pass_on,
+            record_of=self.records.of, intents_of=self._intents_of)
+
+    def _intents_of(self, name: str) -> JobIntents:
+        lease = self._shared.leases.of(name)
+        return JobIntents(name, self._shared.events, token=lambda: lease.token, seconds=self._parts.seconds)
 
     def _accounting(self, name: str) -> Accounting:
         parts = self._parts
@@ -133,14 +160,13 @@ class Cluster:
         section, parts, shared = peer_listener(self._config.cluster), self._parts, self._shared
         if section is None:
             return None
-        # The other gateways show the secret, so their certificates are not asked for.
-        files = identity_files(attrs.evolve(section, client_ca=None), self._config.folder)
+        files = identity_files(section, self._config.folder)
         identity = None if files is None else CurrentIdentity(files)
         remark_on(self.log, f"[cluster] {section.endpoint}", identity, parts.wall())
         server = self._server = PeerServer(
             self._reactor, seconds=parts.seconds, wall=parts.wall, limits=peer_limits(self._config.limits.request_body),
             secret=lambda: self._secret, router=parts.router, repeats=parts.repeats, leases=shared.leases,
-            owners=self.coordinator, writes=parts.writes)
+            owners=self.coordinator, writes=parts.writes, directory=parts.directory)
         return Listener(self._reactor, plain_endpoint(section), server, parts.tried, identity, gives_up=True)
 
     # Start and stop.
@@ -156,7 +182,7 @@ class Cluster:
         if self._is_checked:
             return
         try:
-            facts = await self._shared.check()
+            facts = await self._shared.check(self._config.cluster.lease)
         except NotNow as error:
             self.log.debug("the settings of the server are not known yet: {error}", error=error)
             return
@@ -170,26 +196,29 @@ class Cluster:
             self.log.warn("{warning}", warning=warning)
 
     async def _learn_secret(self) -> None:
-        """Read the secret, which a server that has lost its data gets back."""
-        view = self.coordinator.view
-        era = None if view is None else view.era
-        if not self._secret or era != self._secret_era:
-            try:
-                self._secret = (await self._shared.coordination.peer_secret()).hex().encode()
-                self._secret_era = era
-            except NotNow as error:
-                self.log.debug("the secret of the gateways is not known: {error}", error=error)
+        """Read the secret, which a server that has lost it gets back."""
+        try:
+            self._secret = (await self._shared.coordination.peer_secret()).hex().encode()
+        except NotNow as error:
+            self.log.debug("the secret of the gateways is not known: {error}", error=error)
 
     def start(self) -> None:
         """Take part: own and follow scanners from now on."""
         if not (self._is_started or self._is_refused):
             self._is_started = True
-            self._registered = self.registration().sections
+            self._registered = self.registration.sections()
             self.coordinator.start()
             for call, seconds in self._calls:
                 call.clock = self._reactor
-                running: Deferred[Any] = call.start(seconds)
-                running.addErrback(lambda failure: self.log.failure("Reading what gateways share failed", failure))
+                call.start(seconds)
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what is done again and again; a failure does not end that."""
+        try:
+            await work()
+        except Exception:
+            if self._throttle.allows(work, self._parts.seconds()):
+                self.log.failure("Reading what gateways share failed; it is tried again (logged at most once a minute)")
 
     async def stop_owning(self) -> bool:
         """Hand over all scanners, if another gateway is registered; returns whether that was done.
@@ -221,6 +250,24 @@ class Cluster:
     def held(self) -> int:
         """The number of requests that wait for an owner."""
         return self._passing.held.count
+
+    # For discovery.
+
+    def other_bases(self, name: str, base: str, addresses: Iterable[Address] | None) -> Iterable[str]:
+        """The bases at which clients of `base` reach a scanner at other gateways, which pass their requests on.
+
+        `addresses` are those of the interface of `base`, or None: those of all interfaces. Empty if gateways share
+        `base`, and if others could not pass requests on to this gateway.
+        """
+        living, shared = self.coordinator.living, {listen.advertise for listen in self._config.listen}
+        if base in shared or len(living) < 2 or not self.registration.is_reached:
+            return ()
+        try:
+            here = [address for one in read_interfaces().values() for address in one.addresses
+                    ] if addresses is None else addresses
+        except OSError:
+            return ()
+        return other_bases(base, here, living, name)
 
     # For the bridged scanners.
 
@@ -270,9 +317,17 @@ class Cluster:
         self._followed.pop(name, None)
         self.owned.reasons[name] = reason
 
+    def configure(self, config: Config) -> None:
+        """Use another configuration, in which the keys of `[cluster]` are the same."""
+        self._config = config
+        self.coordinator.stop_timeout = config.limits.stop_timeout + END_SECONDS
+        self.link.limit(*limits_for(config.scanner))
+        if self._server is not None:
+            self._server.limits = peer_limits(config.limits.request_body)
+
     def adjust(self) -> None:
         """Register for the scanners that are known now."""
-        sections = self.registration().sections
+        sections = self.registration.sections()
         if self._is_started and sections != self._registered:
             self._registered = sections
             self.coordinator.adjust()
@@ -289,10 +344,24 @@ class Cluster:
         if view is not self._last_view and view is not None:
             self._last_view = view
             self._shared.store.offset = view.time - self._parts.wall()
+        self.adjust()
         for scanner in self._bridged.scanners:
             reachable = scanner.watch.health.reachable
             if reachable is not None:
                 self.coordinator.reached(scanner.name, reachable)
+
+    async def _look_at_scanners(self) -> None:
+        self._look()
+
+    async def end_abandoned(self) -> None:
+        """End what scanners hold that no gateway is configured for any more; the second look that finds one does it."""
+        view = self.coordinator.view
+        try:
+            if view is not None:
+                await self._abandoned.look(view, self._shared.identifier)
+        except StoreError as error:
+            self.log.debug("the scanners in the store are not known: {error}", error=error)
+        self.adjust()
 
     async def _synchronize(self) -> None:
         try:

@@ -11,11 +11,13 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from wsdgateway.app.abandonedscanners import AbandonedScanners
 from wsdgateway.app.scanners import LAST_EXCHANGE_SECONDS, NOT_BRIDGED, BridgedScanners
 from wsdgateway.app.storedstate import StoredState
 from wsdgateway.bridge.cluster.alone import Alone
 from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.net.bridgedscanner import BridgedScanner
+from wsdgateway.net.events.eventrecords import EventRecords
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import Content, Unreadable
@@ -46,21 +48,25 @@ class ISharedStore(Protocol):
 class OwnedScanners:
     """The shared scanners that this gateway bridges because it owns them.
 
-    `prepare` is awaited before a scanner is made. `stop_timeout` returns the seconds for running exchanges at a
-    hand-over. `reasons` has the reason for subscribers of each scanner that was removed from the configuration.
-    `gateways` returns how many gateways were registered when the shared server last answered.
+    `records` keeps the records of their events for the next owner. `prepare` is awaited with a scanner's name before it
+    is made. Of a scanner in `abandoned`, only what it holds is ended.
+    `stop_timeout` returns the seconds for running exchanges at a hand-over. `reasons` has the reason for subscribers of
+    each scanner that was removed from the configuration. `gateways` returns how many gateways were registered when the
+    shared server last answered.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, store: ISharedStore, bridged: BridgedScanners, *,
-                 prepare: Callable[[], Awaitable[None]], stored: StoredState,
+    def __init__(self, reactor: Any, store: ISharedStore, bridged: BridgedScanners, records: EventRecords, *,
+                 prepare: Callable[[str], Awaitable[None]], stored: StoredState, abandoned: AbandonedScanners,
                  stop_timeout: Callable[[], float], gateways: Callable[[], int]) -> None:
         self._reactor = reactor
         self._store = store
         self._bridged = bridged
+        self._records = records
         self._prepare = prepare
         self._stored = stored
+        self._abandoned = abandoned
         self._stop_timeout = stop_timeout
         self._gateways = gateways
         self._begun: dict[str, object] = {}
@@ -98,9 +104,15 @@ class OwnedScanners:
             await self._store.take(name)
         except Unreadable:
             pass  # logged by the store; the scanner starts without its subscriptions and jobs
-        await self._prepare()
 
     async def _make(self, name: str, mark: object, alone: Alone | None) -> None:
+        if name in self._abandoned.names and not self._is_stopping:
+            if alone is None:
+                await self._abandoned.end(name)
+            return
+        if alone is None:
+            await self._records.begin(name)
+            await self._prepare(name)
         await self._stored.read_offers()
         if self._is_stopping:
             raise NotNow("the gateway is stopping")
@@ -108,7 +120,10 @@ class OwnedScanners:
         if section is None or self._begun.get(name) is not mark:
             return  # it was removed, or the ownership has ended meanwhile
         scanner = self._bridged.make(section)
-        if alone is not None:
+        await scanner.remembered
+        if alone is None:
+            scanner.take_over()
+        else:
             scanner.serve_alone(alone)
         await self._stored.restore(scanner)
         self._bridged.start_one(scanner, taken_over=True)
@@ -124,6 +139,7 @@ class OwnedScanners:
             if scanner is not None:
                 self._leave(scanner)
             self._store.drop(name)
+            self._records.drop(name)
 
     def alone(self, name: str, is_alone: bool) -> None:
         """Note that the lease of a scanner that is bridged has run out without the shared server, or is back."""
@@ -133,6 +149,7 @@ class OwnedScanners:
 
     def regained(self, name: str) -> None:
         """Write the data of a scanner again, since the server may have lost it."""
+        self._records.regained(name)
         writing = self._store.rewrite(name)
         writing.addErrback(lambda failure: self.log.failure("{scanner}: writing its data failed", failure,
                                                             scanner=name))
@@ -144,14 +161,17 @@ class OwnedScanners:
         scanner = self._bridged.find(name)
         if scanner is None or self._have_stopped:
             self._store.drop(name)
+            await self._records.end(name)
         elif why is Why.LOST:
             self._leave(scanner)
             scanner.device.break_off()
             self._store.drop(name)
+            self._records.drop(name)
         elif why is Why.HANDED_OVER:
             await self._hand_over(scanner)
         else:
             await self._bridged.dismiss(scanner, reason, seconds=self._stop_timeout())
+            await self._records.end(name)
             await self._store.remove(name)
 
     def stop(self) -> None:
@@ -169,8 +189,10 @@ class OwnedScanners:
         scanner.hand_off()
         await within(self._reactor, self._stop_timeout(), [
             scanner.device.quiet(), scanner.subscribers.idle(), Deferred.fromCoroutine(scanner.stop_own_jobs())])
+        scanner.device.disowned()  # what still waits is passed to the next owner
         if self._bridged.find(scanner.name) is scanner:
             self._leave(scanner)
+        await self._records.end(scanner.name)
         self._store.drop(scanner.name)
 
     def _leave(self, scanner: BridgedScanner) -> None:

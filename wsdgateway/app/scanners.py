@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from wsdgateway.app.sharing import Alone, Sharing
 from wsdgateway.config.changes import Changes
+from wsdgateway.config.cluster import name_in_cluster
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.bridgedscanner import BridgedScanner
@@ -108,7 +109,8 @@ class BridgedScanners:
         self.on_added(scanner)
         self.on_known()
         if self._past_jobs is not None:
-            self._run(self._remember(scanner, self._past_jobs), f"Reading the finished jobs of {scanner.name}")
+            scanner.remembered = self._run(self._remember(scanner, self._past_jobs),
+                                           f"Reading the finished jobs of {scanner.name}")
         return scanner
 
     async def remember(self, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
@@ -276,6 +278,10 @@ class BridgedScanners:
         self._dismissed += gone
         return gone
 
+    def has_ended(self, scanner: BridgedScanner) -> None:
+        """Forget one of the scanners that `no_longer_bridged` has made, which has been stopped."""
+        self._dismissed.remove(scanner)
+
     def all_to_stop(self) -> list[BridgedScanner]:
         """All scanners to stop, including those that are no longer bridged."""
         return [*self.scanners, *self._dismissed]
@@ -288,6 +294,17 @@ class BridgedScanners:
             suffix=config.discovery.suffix,
             authorities=frozenset(
                 urlsplit(listen.advertise).netloc.lower() for listen in config.listen if listen.advertise),
-            served=" ".join(f"{listen.endpoint} {listen.advertise}" + (
-                " TLS" if listen.certificate else "") for listen in config.listen),
+            served=self._served(config),
             source=config.cluster.source or "")
+
+    def _served(self, config: Config) -> str:
+        """The addresses for clients, as far as they are known, whose change makes another MetadataVersion.
+
+        If several gateways share the scanner, they are the same at the next owner, unless none of them is shared.
+        """
+        shared = [listen for listen in config.listen if listen.advertise] if self.sharing.passes_on else []
+        if shared:
+            return " ".join(sorted({f"{listen.advertise}" for listen in shared}))
+        own = " ".join(f"{listen.endpoint} {listen.advertise}" + (
+            " TLS" if listen.certificate else "") for listen in config.listen)
+        return f"{name_in_cluster(config)} {own}" if self.sharing.passes_on else own

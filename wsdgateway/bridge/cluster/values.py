@@ -10,6 +10,7 @@ import attrs
 
 NO_TOKEN = 0
 CLAIM = -1  # in place of a token: the gateway is about to serve a scanner without ever having owned it
+MAX_BASES = 16
 
 
 @attrs.frozen
@@ -21,7 +22,8 @@ class Registration:
     section. It has tried to reach those in `unreachable`, and failed. `holds_address` is true while the address at
     which scanners notify the gateways, if they share one, is on this host. It goes on serving the scanners in `alone`
     without a lease, because the server could not be reached, each by the token of the ownership that it had, or
-    `NO_TOKEN` if it had none.
+    `NO_TOKEN` if it had none. `bases` are the base URLs at which its clients reach it, at most `MAX_BASES`, without
+    those that all gateways share.
     """
 
     identifier: str
@@ -32,6 +34,7 @@ class Registration:
     unreachable: frozenset[str] = frozenset()
     holds_address: bool = False
     alone: Mapping[str, int] = attrs.field(factory=dict)
+    bases: tuple[str, ...] = ()
 
 
 @attrs.frozen

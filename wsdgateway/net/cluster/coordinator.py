@@ -55,7 +55,7 @@ class Coordinator:
                  stop_timeout: float, ask: Ask | None = None) -> None:
         self._reactor, self._coordination, self._leases = reactor, coordination, leases
         self._composition, self._registration, self._boot_time = composition, registration, boot_time
-        self._lease, self._alone, self._stop_timeout = lease, alone, stop_timeout
+        self._lease, self._alone, self.stop_timeout = lease, alone, stop_timeout
         self._identifier = registration().identifier
         self._scanners: dict[str, OwnedScanner] = {}
         self._waits = OwnerWaits(reactor, self.find)
@@ -176,6 +176,11 @@ class Coordinator:
         return (f"The gateways share their scanners through a Redis server, which cannot be reached: {state.cause}. "
                 "Try again in a minute.")
 
+    @property
+    def living(self) -> tuple[Registration, ...]:
+        """The gateways that were registered within the last lease, as far as this one knows."""
+        return self._known.living
+
     def wait_for_owner(self, scanner: str, seconds: float) -> Deferred[Registration | None]:
         """Fires with what `find` returns as soon as that is not None; with None after `seconds`.
 
@@ -278,14 +283,21 @@ class Coordinator:
             self._tick_at(sent + self._period)
             self._handle_name_taken(own.name)
         except NotNow as error:
-            self._tick_at(sent + min(self._period, LONGEST_RETRY))
-            if self._server.failed(str(error)):
-                self._composition.changed()
-            for owned in list(self._scanners.values()):
-                owned.carry_out(owned.machine.unanswered(sent))
-            self._tasks.run(self._ask_others())
+            self._handle_failure(str(error), sent)
+        except Exception as error:  # the next tick must be sent whatever happens
+            if self._server.state.is_reachable is not False:
+                self.log.failure("The answer of Redis to a tick cannot be used")
+            self._handle_failure(f"its answer cannot be used: {error!r}", sent)
         else:
             self._handle_view(view, own, sent)
+
+    def _handle_failure(self, cause: str, sent: float) -> None:
+        self._tick_at(sent + min(self._period, LONGEST_RETRY))
+        if self._server.failed(cause):
+            self._composition.changed()
+        for owned in list(self._scanners.values()):
+            owned.carry_out(owned.machine.unanswered(sent))
+        self._tasks.run(self._ask_others())
 
     async def _ask_others(self) -> None:
         """Ask the other gateways what they serve, if that must be known because the server is away."""
@@ -358,7 +370,7 @@ class Coordinator:
         return OwnedScanner(
             self._reactor, self._coordination, machine, attrs.evolve(self._composition, changed=self._changed),
             self._clock, identifier=self._identifier, lease=self._lease, boot_time=self._boot_time,
-            stop_timeout=self._stop_timeout, check=self.check, owner_name=self._known.owner_name)
+            stop_timeout=lambda: self.stop_timeout, check=self.check, owner_name=self._known.owner_name)
 
     async def _remove(self, name: str) -> None:
         owned = self._scanners[name]

@@ -14,10 +14,11 @@ from ipaddress import ip_network
 from typing import Any
 
 import attrs
+from OpenSSL import SSL
 from twisted.logger import Logger
 
 from wsdgateway.bridge.access.permission import plain_address
-from wsdgateway.bridge.access.quotas import Quotas
+from wsdgateway.bridge.access.quotas import Quotas, client_of
 from wsdgateway.bridge.cluster.lease import Leases
 from wsdgateway.bridge.cluster.peerfields import (
     CLIENT,
@@ -31,15 +32,19 @@ from wsdgateway.bridge.cluster.peerfields import (
     write_record,
 )
 from wsdgateway.bridge.cluster.serving import ASKED, read_serving, write_serving
+from wsdgateway.bridge.cluster.values import NO_TOKEN
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.http.messages import first
 from wsdgateway.http.requests import Refusal
+from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
+from wsdgateway.net.cluster.elsewhere import ALL
 from wsdgateway.net.cluster.owners import Owners
 from wsdgateway.net.cluster.passedexchange import PassedExchange, fields_of, misdirect
 from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.server.exchange import Exchange, Repetition
+from wsdgateway.net.server.handshakes import explain
 from wsdgateway.net.server.protocols import Connection, Limits
 from wsdgateway.net.server.server import HTTPServer
 from wsdgateway.net.transport.logthrottle import LogThrottle
@@ -64,14 +69,15 @@ class PeerServer(HTTPServer):
     """Serves the requests that other gateways pass on. `seconds` is a monotonic clock, `wall` the time since 1970.
 
     `secret` returns the secret of the gateways in hexadecimal digits, empty until it is known; until then every request
-    is refused. Requests go to the resources of `router` while `leases` say that this gateway owns the scanner.
+    is refused. Requests go to the resources of `router` while `leases` say that this gateway owns the scanner. Those
+    for all scanners that it owns go to `directory`.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], wall: Callable[[], float], limits: Limits,
                  secret: Callable[[], bytes], router: Router, repeats: RepeatedRequests, leases: Leases,
-                 owners: Owners, writes: WriteScheduler | None = None) -> None:
+                 owners: Owners, writes: WriteScheduler | None = None, directory: Resource | None = None) -> None:
         super().__init__(
             reactor, seconds=seconds, wall=wall, limits=limits, respond=self._respond, refused=self._refused,
             base=lambda host, port: "", log=ExchangeLog(),
@@ -82,6 +88,7 @@ class PeerServer(HTTPServer):
         self._repeats = repeats
         self._leases = leases
         self._owners = owners
+        self._directory = directory
         self._throttle = LogThrottle()
 
     def _respond(self, exchange: Exchange) -> None:
@@ -100,6 +107,10 @@ class PeerServer(HTTPServer):
         except ValueError as problem:
             exchange.give(_BAD)
             self._complain(exchange.client, str(problem))
+            return
+        if passed.scanner == ALL and self._directory is not None and not passed.unread:
+            inner = self._inner(exchange, passed, client, peer, lambda: NO_TOKEN, is_exempt=False)
+            self._router.serve_admitted(inner, (self._directory, rest))
             return
         lease = self._leases.of(passed.scanner) if passed.scanner in self._leases else None
         resource = self._router.resource_of(passed.scanner.encode(), passed.prefix.encode())
@@ -162,6 +173,10 @@ class PeerServer(HTTPServer):
 
     def answer_at_once(self, raw: bytes, host: str, port: int) -> None:
         """Return None: the connections between gateways are kept."""
+
+    def not_secured(self, connection: Connection, error: SSL.Error) -> None:
+        """Log that a TLS handshake has failed."""
+        self._complain(client_of(connection.client), explain(error, "[cluster] ca"))
 
     def _refused(self, connection: Connection, refusal: Refusal) -> None:
         self._complain(connection.client, f"{refusal.status}, {refusal.reason}")
