@@ -263,6 +263,12 @@ class Cluster:
             return ()
         return other_bases(base, here, living, name)
 
+    def is_known_elsewhere(self, name: str) -> bool:
+        """True if another gateway is configured for a scanner, or if that is not known."""
+        view = self.coordinator.view
+        return view is None or any(name in gateway.sections for gateway in view.gateways
+                                   if gateway.identifier != self._shared.identifier)
+
     # For the bridged scanners.
 
     def resources(self, name: str) -> Mapping[bytes, Resource]:

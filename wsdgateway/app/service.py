@@ -305,9 +305,13 @@ class GatewayService(MultiService):
                 self.discovery.changed(scanner.name)
 
     def _left(self, scanner: BridgedScanner) -> None:
-        """Announce a scanner no longer, which another gateway owns from now on."""
-        self.discovery.left(scanner)
-        self.announcements.leave(scanner.name)
+        """Announce a scanner no longer, which another gateway owns from now on, if one is configured for it."""
+        if self.cluster is not None and self.cluster.is_known_elsewhere(scanner.name):
+            self.discovery.left(scanner)
+            self.announcements.leave(scanner.name)
+        else:
+            self.discovery.removed(scanner)
+            self.announcements.changed()
 
     def _speaks(self, name: str) -> bool:
         """True for the gateway itself, and for a scanner that no other gateway owns."""
