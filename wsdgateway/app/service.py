@@ -317,7 +317,7 @@ class GatewayService(MultiService):
         """True for the gateway itself, and for a scanner that no other gateway owns."""
         return self.shared is None or name == GATEWAY or self.shared.leases.of(name).holds()
 
-    def _other_bases(self, name: str, base: str, addresses: Iterable[Address] | None = None) -> Iterable[str]:
+    def _other_bases(self, name: str, base: str, addresses: tuple[Address, ...] | None = None) -> Iterable[str]:
         return () if self.cluster is None else self.cluster.other_bases(name, base, addresses)
 
     def _scanners_changed(self) -> None:
