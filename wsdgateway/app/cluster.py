@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -46,6 +45,7 @@ from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.interfaces import Address, read_interfaces
 from wsdgateway.net.transport.listener import Listener
+from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import StoreError
@@ -100,15 +100,16 @@ class Cluster:
         self._parts = parts
         self._server_version: str | None = None
         self._secret = b""
-        self._secret_era: int | None = None
         self._last_view: View | None = None
         # The bases of other gateways, by the base and the addresses for which they were found.
         self._living: tuple[Registration, ...] = ()
         self._near: dict[tuple[str, tuple[Address, ...] | None], list[tuple[str, Registration]]] = {}
         self._followed: dict[str, FollowedScanner] = {}
         self._is_started = self._is_checked = self._is_refused = False
-        self._calls = ((LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS),
-                       (LoopingCall(self.end_abandoned), ABANDONED_SECONDS))
+        self._throttle = LogThrottle()
+        self._calls = tuple((LoopingCall(self._try, work), seconds) for work, seconds in (
+            (self._synchronize, SYNC_SECONDS), (self._look_at_scanners, LOOK_SECONDS),
+            (self.end_abandoned, ABANDONED_SECONDS)))
         self._abandoned = AbandonedScanners(reactor, shared.store, bridged, stored)
         leases = shared.leases
         self.records = EventRecords(reactor, shared.events, token=lambda name: leases.of(name).token,
@@ -197,15 +198,11 @@ class Cluster:
             self.log.warn("{warning}", warning=warning)
 
     async def _learn_secret(self) -> None:
-        """Read the secret, which a server that has lost its data gets back."""
-        view = self.coordinator.view
-        era = None if view is None else view.era
-        if not self._secret or era != self._secret_era:
-            try:
-                self._secret = (await self._shared.coordination.peer_secret()).hex().encode()
-                self._secret_era = era
-            except NotNow as error:
-                self.log.debug("the secret of the gateways is not known: {error}", error=error)
+        """Read the secret, which a server that has lost it gets back."""
+        try:
+            self._secret = (await self._shared.coordination.peer_secret()).hex().encode()
+        except NotNow as error:
+            self.log.debug("the secret of the gateways is not known: {error}", error=error)
 
     def start(self) -> None:
         """Take part: own and follow scanners from now on."""
@@ -215,8 +212,15 @@ class Cluster:
             self.coordinator.start()
             for call, seconds in self._calls:
                 call.clock = self._reactor
-                running: Deferred[Any] = call.start(seconds)
-                running.addErrback(lambda failure: self.log.failure("Reading what gateways share failed", failure))
+                call.start(seconds)
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what is done again and again; a failure does not end that."""
+        try:
+            await work()
+        except Exception:
+            if self._throttle.allows(work, self._parts.seconds()):
+                self.log.failure("Reading what gateways share failed; it is tried again (logged at most once a minute)")
 
     async def stop_owning(self) -> bool:
         """Hand over all scanners, if another gateway is registered; returns whether that was done.
@@ -356,6 +360,9 @@ class Cluster:
             reachable = scanner.watch.health.reachable
             if reachable is not None:
                 self.coordinator.reached(scanner.name, reachable)
+
+    async def _look_at_scanners(self) -> None:
+        self._look()
 
     async def end_abandoned(self) -> None:
         """End what scanners hold that no gateway is configured for any more; the second look that finds one does it."""

@@ -113,7 +113,9 @@ class OwnedScanner:
         try:
             outcome = await self._coordination.acquire(machine.scanner, self._identifier, self._lease, command.mine,
                                                        command.still_valid)
-        except NotNow:
+        except Exception as error:
+            if not isinstance(error, NotNow):  # asked again, as if there had been no answer
+                self.log.failure("{scanner}: the answer of Redis cannot be used", scanner=machine.scanner)
             self.carry_out(machine.not_acquired(self._boot_time()))
             return
         now = self._boot_time()
