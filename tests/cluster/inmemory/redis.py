@@ -314,4 +314,4 @@ def shared_server(host, server, identifier, reach, wall):
     return SharedServer(
         identifier, leases, URL, ("192.0.2.9", 6379), host.seconds,
         RedisStore(host, client, leases, identifier, HISTORY, wall), Coordination(server, host, identifier, reach),
-        RedisEvents(client, identifier), lambda: succeed(_Facts()), lambda: succeed(None))
+        RedisEvents(client, identifier), lambda lease: succeed(_Facts()), lambda: succeed(None))
