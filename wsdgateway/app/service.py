@@ -66,7 +66,7 @@ from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.program import VERSION, manual
 from wsdgateway.storage.opening import open_store
-from wsdgateway.storage.store import IStore
+from wsdgateway.storage.store import IStore, Unreadable
 
 STOP_MARGIN = 10.0  # seconds by which the time for a stop that systemd is told exceeds the gateway's own limits
 
@@ -270,8 +270,11 @@ class GatewayService(MultiService):
 
     async def _prepare_takeover(self) -> None:
         """Get ready for a scanner whose former owner may have announced it, and assigned its eSCL port."""
-        await self._sequences.begin_instance()
-        await self.escl_ports.refresh()
+        try:
+            await self._sequences.begin_instance()
+            await self.escl_ports.refresh()
+        except Unreadable as error:  # like the scanner's own data: it is served all the same
+            self.logger.error("What the gateways share cannot be read: {error}", error=str(error))
 
     async def _synchronize(self) -> None:
         """Read what other gateways have adopted, and the ports that they have assigned."""
