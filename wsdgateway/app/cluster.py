@@ -4,7 +4,7 @@
 the bridging, and `net.cluster.passing` passes on the requests for the other scanners.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from wsdgateway.app.ownedscanners import OwnedScanners
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
+from wsdgateway.bridge.cluster.bases import other_bases
 from wsdgateway.bridge.cluster.values import View
 from wsdgateway.clustermetrics import ClusterMetrics
 from wsdgateway.config.cluster import peer_listener, peer_trust
@@ -30,17 +31,19 @@ from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.coordinator import Coordinator
+from wsdgateway.net.cluster.elsewhere import Elsewhere
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.ownedscanner import Composition
 from wsdgateway.net.cluster.passing import Passing
 from wsdgateway.net.cluster.passingcontext import PassingContext
-from wsdgateway.net.cluster.peerlink import PeerLink
+from wsdgateway.net.cluster.peerlink import PeerLink, limits_for
 from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
 from wsdgateway.net.events.eventrecords import EventRecords
 from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.scanners.jobintents import JobIntents
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.net.transport.interfaces import Address, read_interfaces
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.writebatching import WriteScheduler
@@ -57,13 +60,16 @@ SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and ass
 class ClusterParts:
     """The parts of the gateway that the cluster uses.
 
-    `prepare` is awaited before a scanner is taken over. `synchronize` reads what all gateways share. `tried` is called
-    after each attempt to open `[cluster] endpoint`, `cannot_stay` with the reason why the gateway must stop.
+    `directory` answers discovery requests for all scanners. `bases` returns the base URLs for clients that no other
+    gateway has. `prepare` is awaited with the name of a scanner before it is taken over. `synchronize` reads what all
+    gateways share. `tried` is called after each attempt to open `[cluster] endpoint`, `cannot_stay` with the reason why
+    the gateway must stop.
     """
 
     metrics: Metrics
     counts: ClusterMetrics
     router: Router
+    directory: Resource
     repeats: RepeatedRequests
     general: Accounting
     log: ExchangeLog
@@ -71,7 +77,8 @@ class ClusterParts:
     new_id: Callable[[], str]
     seconds: Callable[[], float]
     wall: Callable[[], float]
-    prepare: Callable[[], Awaitable[None]]
+    bases: Callable[[], Iterable[str]]
+    prepare: Callable[[str], Awaitable[None]]
     synchronize: Callable[[], Awaitable[None]]
     tried: Callable[[], None]
     cannot_stay: Callable[[str], None]
@@ -108,7 +115,7 @@ class Cluster:
             abandoned=self._abandoned,
             stop_timeout=lambda: self._config.limits.stop_timeout)
         self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place,
-                                            self._abandoned.names)
+                                            self._abandoned.names, parts.bases)
         self.coordinator = Coordinator(
             reactor, shared.coordination, shared.leases, Composition(
                 self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
@@ -119,7 +126,11 @@ class Cluster:
                                       boot_time=shared.boot_time, version=lambda: self._server_version)
         shared.store.on_fenced = self.coordinator.fenced
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
-                             trust=peer_trust(config.cluster, config.folder))
+                             trust=peer_trust(config))
+        self.link.limit(*limits_for(config.scanner))
+        self.elsewhere = Elsewhere(
+            self.link, self.coordinator, identifier=shared.identifier, name=self.registration.name,
+            scanners=lambda: bridged.known, seconds=parts.seconds)
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
@@ -153,7 +164,7 @@ class Cluster:
         server = self._server = PeerServer(
             self._reactor, seconds=parts.seconds, wall=parts.wall, limits=peer_limits(self._config.limits.request_body),
             secret=lambda: self._secret, router=parts.router, repeats=parts.repeats, leases=shared.leases,
-            owners=self.coordinator, writes=parts.writes)
+            owners=self.coordinator, writes=parts.writes, directory=parts.directory)
         return Listener(self._reactor, plain_endpoint(section), server, parts.tried, identity, gives_up=True)
 
     # Start and stop.
@@ -169,7 +180,7 @@ class Cluster:
         if self._is_checked:
             return
         try:
-            facts = await self._shared.check()
+            facts = await self._shared.check(self._config.cluster.lease)
         except NotNow as error:
             self.log.debug("the settings of the server are not known yet: {error}", error=error)
             return
@@ -238,6 +249,24 @@ class Cluster:
         """The number of requests that wait for an owner."""
         return self._passing.held.count
 
+    # For discovery.
+
+    def other_bases(self, name: str, base: str, addresses: Iterable[Address] | None) -> Iterable[str]:
+        """The bases at which clients of `base` reach a scanner at other gateways, which pass their requests on.
+
+        `addresses` are those of the interface of `base`, or None: those of all interfaces. Empty if gateways share
+        `base`, and if others could not pass requests on to this gateway.
+        """
+        living, shared = self.coordinator.living, {listen.advertise for listen in self._config.listen}
+        if base in shared or len(living) < 2 or not self.registration.is_reached:
+            return ()
+        try:
+            here = [address for one in read_interfaces().values() for address in one.addresses
+                    ] if addresses is None else addresses
+        except OSError:
+            return ()
+        return other_bases(base, here, living, name)
+
     # For the bridged scanners.
 
     def resources(self, name: str) -> Mapping[bytes, Resource]:
@@ -281,6 +310,14 @@ class Cluster:
         """Give up a scanner that this gateway is no longer configured for."""
         self._followed.pop(name, None)
         self.owned.reasons[name] = reason
+
+    def configure(self, config: Config) -> None:
+        """Use another configuration, in which the keys of `[cluster]` are the same."""
+        self._config = config
+        self.coordinator.stop_timeout = config.limits.stop_timeout + END_SECONDS
+        self.link.limit(*limits_for(config.scanner))
+        if self._server is not None:
+            self._server.limits = peer_limits(config.limits.request_body)
 
     def adjust(self) -> None:
         """Register for the scanners that are known now."""

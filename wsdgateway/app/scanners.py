@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from wsdgateway.app.sharing import Alone, Sharing
 from wsdgateway.config.changes import Changes
+from wsdgateway.config.cluster import name_in_cluster
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.bridgedscanner import BridgedScanner
@@ -300,6 +301,17 @@ class BridgedScanners:
             suffix=config.discovery.suffix,
             authorities=frozenset(
                 urlsplit(listen.advertise).netloc.lower() for listen in config.listen if listen.advertise),
-            served=" ".join(f"{listen.endpoint} {listen.advertise}" + (
-                " TLS" if listen.certificate else "") for listen in config.listen),
+            served=self._served(config),
             source=config.cluster.source or "")
+
+    def _served(self, config: Config) -> str:
+        """The addresses for clients, as far as they are known, whose change makes another MetadataVersion.
+
+        If several gateways share the scanner, they are the same at the next owner, unless none of them is shared.
+        """
+        shared = [listen for listen in config.listen if listen.advertise] if self.sharing.passes_on else []
+        if shared:
+            return " ".join(sorted({f"{listen.advertise}" for listen in shared}))
+        own = " ".join(f"{listen.endpoint} {listen.advertise}" + (
+            " TLS" if listen.certificate else "") for listen in config.listen)
+        return f"{name_in_cluster(config)} {own}" if self.sharing.passes_on else own

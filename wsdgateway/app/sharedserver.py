@@ -30,9 +30,10 @@ class SharedServer:
     """The server as one run of a gateway uses it. `identifier` is that of this run.
 
     `leases` are the leases by which this gateway owns scanners. `events` has what `storage.sharedevents` describes.
-    `close` ends the connections, after the store has been closed. `check` returns its version and warnings about its
-    settings (`storage.redis.inspecting.ServerFacts`), and fails with `StoreError` if it must not be used. `text` names
-    the server, without a password; `place` is its host and port, None on a local socket.
+    `close` ends the connections, after the store has been closed. `check` is given the seconds of a lease, returns the
+    server's version and warnings about its settings (`storage.redis.inspecting.ServerFacts`), and fails with
+    `StoreError` if it must not be used. `text` names the server, without a password; `place` is its host and port, None
+    on a local socket.
     """
 
     identifier: str
@@ -43,7 +44,7 @@ class SharedServer:
     store: Any
     coordination: ICoordination
     events: Any
-    check: Callable[[], Deferred[Any]]
+    check: Callable[[float], Deferred[Any]]
     close: Callable[[], Deferred[None]]
 
 

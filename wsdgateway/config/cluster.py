@@ -45,10 +45,11 @@ def peer_listener(cluster: Cluster) -> PeerListener | None:
     return PeerListener(cluster.endpoint, cluster.certificate, cluster.key, cluster.ca if is_secure(cluster) else None)
 
 
-def peer_trust(cluster: Cluster, folder: Path) -> Trust:
+def peer_trust(config: Config) -> Trust:
     """Returns how the other gateways are verified, and which certificate they are shown."""
-    listener = peer_listener(cluster)
-    return Trust(None if cluster.ca is None else folder / cluster.ca,
+    section, folder = config.cluster, config.folder
+    listener = peer_listener(section)
+    return Trust(None if section.ca is None else folder / section.ca,
                  own=None if listener is None else identity_files(listener, folder))
 
 

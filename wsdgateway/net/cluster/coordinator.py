@@ -52,7 +52,7 @@ class Coordinator:
                  stop_timeout: float) -> None:
         self._reactor, self._coordination, self._leases = reactor, coordination, leases
         self._composition, self._registration, self._boot_time = composition, registration, boot_time
-        self._lease, self._alone, self._stop_timeout = lease, alone, stop_timeout
+        self._lease, self._alone, self.stop_timeout = lease, alone, stop_timeout
         self._identifier = registration().identifier
         self._scanners: dict[str, OwnedScanner] = {}
         self._waits = OwnerWaits(reactor, self.find)
@@ -149,6 +149,11 @@ class Coordinator:
         if owned is not None and owned.is_here:
             return self._registration()
         return self._known.owner(scanner)
+
+    @property
+    def living(self) -> tuple[Registration, ...]:
+        """The gateways that were registered within the last lease, as far as this one knows."""
+        return self._known.living
 
     def wait_for_owner(self, scanner: str, seconds: float) -> Deferred[Registration | None]:
         """Fires with what `find` returns as soon as that is not None; with None after `seconds`.
@@ -316,7 +321,7 @@ class Coordinator:
         return OwnedScanner(
             self._reactor, self._coordination, machine, attrs.evolve(self._composition, changed=self._changed),
             self._clock, identifier=self._identifier, lease=self._lease, boot_time=self._boot_time,
-            stop_timeout=self._stop_timeout, check=self.check, owner_name=self._known.owner_name)
+            stop_timeout=lambda: self.stop_timeout, check=self.check, owner_name=self._known.owner_name)
 
     async def _remove(self, name: str) -> None:
         owned = self._scanners[name]

@@ -42,7 +42,8 @@ class PeerLink:
     """The connections to all other gateways. `seconds` is a monotonic clock.
 
     `secret` returns the secret of the gateways in hexadecimal digits, empty until it is known. Their certificates are
-    verified by `trust`. `answer_seconds` and `stall_seconds` limit the wait for an answer and between its pieces.
+    verified by `trust`. `answer_seconds` and `stall_seconds` limit the wait for an answer and between its pieces;
+    `limits` has both.
     """
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], secret: Callable[[], bytes],
@@ -61,7 +62,7 @@ class PeerLink:
 
     def limit(self, answer_seconds: float, stall_seconds: float) -> None:
         """Change the time limits of future requests and answers."""
-        self._answer_seconds = answer_seconds
+        self.limits = answer_seconds, stall_seconds
         self.options = ScannerOptions(
             ScannerConfig("peer", max_connections=MAX_CONNECTIONS, idle_timeout=stall_seconds), trust=self._trust)
         for peer in self._peers.values():
@@ -108,10 +109,10 @@ class PeerLink:
     def _look(self) -> None:
         """End the requests without an answer that have none to expect."""
         self._timer = None
-        now = self.seconds()
+        now, (longest, _) = self.seconds(), self.limits
         for call in list(self._calls):
-            if now - call.began >= self._answer_seconds:
-                self._end(call, f"no answer within {self._answer_seconds:g} s")
+            if now - call.began >= longest:
+                self._end(call, f"no answer within {longest:g} s")
                 continue
             why = call.is_pointless()
             call.doubts = 0 if why is None else call.doubts + 1

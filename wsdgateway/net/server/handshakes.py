@@ -9,10 +9,11 @@ from twisted.logger import Logger
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.tls.trust import words_of
 
+CLIENT_CA = "[[listen]] client_ca"
 # Parts of OpenSSL's messages, and their meaning for a listener.
 _MEANINGS = {
-    "did not return a certificate": "it presented no certificate, which {setting} requires",
-    "certificate verify failed": "its certificate was not issued by an authority in {setting}, or has "
+    "did not return a certificate": "it presented no certificate, which [[listen]] client_ca requires",
+    "certificate verify failed": "its certificate was not issued by an authority in [[listen]] client_ca, or has "
                                  "expired",
     "alert unknown ca": "it does not know the authority of the gateway's certificate",
     "alert bad certificate": "it rejects the gateway's certificate",
@@ -22,7 +23,7 @@ _MEANINGS = {
 }
 
 
-def explain(error: SSL.Error, setting: str = "[[listen]] client_ca") -> str:
+def explain(error: SSL.Error, setting: str = CLIENT_CA) -> str:
     """Describe why a client's handshake failed: OpenSSL's message, and its meaning if that is known.
 
     `setting` is the key of the configuration that names the authority of clients.
@@ -30,7 +31,7 @@ def explain(error: SSL.Error, setting: str = "[[listen]] client_ca") -> str:
     words = ", ".join(words_of(error))
     meaning = next((meaning for part, meaning in _MEANINGS.items() if part in words), None)
     return f"TLS handshake failed ({words or 'no reason given'})" + (
-        f": {meaning.format(setting=setting)}" if meaning else "")
+        f": {meaning.replace(CLIENT_CA, setting)}" if meaning else "")
 
 
 class Handshakes:

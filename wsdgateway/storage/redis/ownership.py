@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 from redis.exceptions import ResponseError
 
-from wsdgateway.bridge.cluster.values import NO_TOKEN, Acquired, Owner, Refused, Registration, View
+from wsdgateway.bridge.cluster.values import MAX_BASES, NO_TOKEN, Acquired, Owner, Refused, Registration, View
 from wsdgateway.storage.coordination import NameTaken
 from wsdgateway.storage.redis import keys
 from wsdgateway.storage.redis.luascript import LuaScript
@@ -108,7 +108,8 @@ def _read(text: bytes) -> Registration | None:
     try:
         made = json.loads(text)
         known = {field.name: made[field.name] for field in attrs.fields(Registration) if field.name in made}
-        registration = Registration(**{**known, "unreachable": frozenset(known.get("unreachable", ()))})
+        registration = Registration(**{**known, "unreachable": frozenset(known.get("unreachable", ())),
+                                       "bases": tuple(map(str, known.get("bases", ())))[:MAX_BASES]})
     except (ValueError, TypeError, RecursionError):
         return None
     return registration if _makes_sense(registration) else None

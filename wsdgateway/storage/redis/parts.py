@@ -25,13 +25,13 @@ class RedisParts:
     coordination: RedisCoordination
     events: RedisEvents
 
-    def check(self) -> Deferred[ServerFacts]:
-        """Returns the version of the server, and warnings about its settings.
+    def check(self, lease: float) -> Deferred[ServerFacts]:
+        """Returns the version of the server, and warnings about its settings; `lease` is in seconds.
 
         Fails with `StoreError` if the server must not be used, and with `NotNow` if it does not answer.
         """
         address = self.client.address
-        return self.client.connection("store").run(lambda redis: read_facts(redis, address))
+        return self.client.connection("store").run(lambda redis: read_facts(redis, address, lease))
 
 
 def make_parts(reactor: Any, url: str, password_file: Path | None, *, leases: Leases, identifier: str, history: int,
