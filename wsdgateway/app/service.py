@@ -69,7 +69,7 @@ from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.program import VERSION, manual
 from wsdgateway.storage.opening import open_store
-from wsdgateway.storage.store import IStore
+from wsdgateway.storage.store import IStore, Unreadable
 
 STOP_MARGIN = 10.0  # seconds by which the time for a stop that systemd is told exceeds the gateway's own limits
 
@@ -284,9 +284,12 @@ class GatewayService(MultiService):
 
     async def _prepare_takeover(self, name: str) -> None:
         """Get ready for a scanner whose former owner may have announced it, and assigned its eSCL port."""
-        await self._draw_instance()
-        self._instances.begin(name)
-        await self._refresh_ports()
+        try:
+            await self._draw_instance()
+            self._instances.begin(name)
+            await self._refresh_ports()
+        except Unreadable as error:  # like the scanner's own data: it is served all the same
+            self.logger.error("What the gateways share cannot be read: {error}", error=str(error))
 
     async def _synchronize(self) -> None:
         """Read what other gateways have adopted, and the ports that they have assigned."""
