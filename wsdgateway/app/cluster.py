@@ -19,8 +19,8 @@ from wsdgateway.app.ownedscanners import OwnedScanners
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
-from wsdgateway.bridge.cluster.bases import other_bases
-from wsdgateway.bridge.cluster.values import View
+from wsdgateway.bridge.cluster.bases import near_bases, other_bases
+from wsdgateway.bridge.cluster.values import Registration, View
 from wsdgateway.clustermetrics import ClusterMetrics
 from wsdgateway.config.cluster import peer_listener, peer_trust
 from wsdgateway.config.endpoints import identity_files, plain_endpoint
@@ -54,6 +54,7 @@ from wsdgateway.tls.identity import CurrentIdentity
 
 LOOK_SECONDS = 1.0  # between looks at the last answer of the server, and at what owned scanners answer
 ABANDONED_SECONDS = 60.0  # between looks for scanners that no gateway is configured for any more
+MAX_NEAR = 64  # base URLs of clients for which those of other gateways are kept, until the next tick
 SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and assigned
 
 
@@ -101,6 +102,9 @@ class Cluster:
         self._server_version: str | None = None
         self._secret = b""
         self._last_view: View | None = None
+        # The bases of other gateways, by the base and the addresses for which they were found.
+        self._living: tuple[Registration, ...] = ()
+        self._near: dict[tuple[str, tuple[Address, ...] | None], list[tuple[str, Registration]]] = {}
         self._followed: dict[str, FollowedScanner] = {}
         self._is_started = self._is_checked = self._is_refused = False
         self._throttle = LogThrottle()
@@ -253,21 +257,38 @@ class Cluster:
 
     # For discovery.
 
-    def other_bases(self, name: str, base: str, addresses: Iterable[Address] | None) -> Iterable[str]:
+    def other_bases(self, name: str, base: str, addresses: tuple[Address, ...] | None) -> Iterable[str]:
         """The bases at which clients of `base` reach a scanner at other gateways, which pass their requests on.
 
         `addresses` are those of the interface of `base`, or None: those of all interfaces. Empty if gateways share
         `base`, and if others could not pass requests on to this gateway.
         """
-        living, shared = self.coordinator.living, {listen.advertise for listen in self._config.listen}
-        if base in shared or len(living) < 2 or not self.registration.is_reached:
+        living = self.coordinator.living
+        if len(living) < 2 or not self.registration.is_reached:
             return ()
+        if living is not self._living or len(self._near) >= MAX_NEAR:
+            self._living, self._near = living, {}
+        near = self._near.get((base, addresses))
+        if near is None:
+            near = self._near[base, addresses] = self._find_near(base, addresses, living)
+        return other_bases(near, name)
+
+    def _find_near(self, base: str, addresses: tuple[Address, ...] | None, gateways: tuple[Registration, ...]
+                   ) -> list[tuple[str, Registration]]:
+        if any(base == listen.advertise for listen in self._config.listen):
+            return []
         try:
-            here = [address for one in read_interfaces().values() for address in one.addresses
-                    ] if addresses is None else addresses
+            here = tuple(address for one in read_interfaces().values() for address in one.addresses
+                         ) if addresses is None else addresses
         except OSError:
-            return ()
-        return other_bases(base, here, living, name)
+            return []
+        return near_bases(base, here, gateways)
+
+    def is_known_elsewhere(self, name: str) -> bool:
+        """True if another gateway is configured for a scanner, or if that is not known."""
+        view = self.coordinator.view
+        return view is None or any(name in gateway.sections for gateway in view.gateways
+                                   if gateway.identifier != self._shared.identifier)
 
     # For the bridged scanners.
 

@@ -46,7 +46,7 @@ class DiscoveryService(Service):
                  others: Callable[[str, str, Link], Iterable[str]]) -> None:
         self._config = config
         self._scanners = bridged.scanners
-        bridged.on_added, bridged.on_removed = self._added, self._removed
+        bridged.on_added, bridged.on_removed = self._added, self.removed
         bridged.on_started = self._started
         self._known = bridged.known
         self.may_adopt: Callable[[], bool] = lambda: True
@@ -78,7 +78,7 @@ class DiscoveryService(Service):
         if sighting is not None and STAND_IN not in sighting.types:
             scanner.monitor.sighted(News(sighting))
 
-    def _removed(self, scanner: BridgedScanner) -> None:
+    def removed(self, scanner: BridgedScanner) -> None:
         """Withdraw a scanner that is no longer bridged, or that another object replaces."""
         self.adopted.removed(scanner.name)
         self.targets.remove(scanner.name)

@@ -25,6 +25,7 @@ from wsdgateway.net.destinations.shared import SharedDestinations
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.storage.store import StoreError
 
 LAST_EXCHANGE_SECONDS = 300.0  # for an image that is still being relayed from a scanner that is removed
 NOT_BRIDGED = "The gateway no longer bridges this scanner."
@@ -123,7 +124,13 @@ class BridgedScanners:
                 self.log.failure("{scanner}: reading the finished jobs from the store failed", scanner=scanner.name)
 
     async def _remember(self, scanner: BridgedScanner, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
-        scanner.remember(await past_jobs(scanner.name))
+        try:
+            found = await past_jobs(scanner.name)
+        except StoreError as error:
+            self.log.error("{scanner}: its finished jobs cannot be read: {error}", scanner=scanner.name,
+                           error=str(error))
+            return
+        scanner.remember(found)
 
     def remove(self, name: str, reason: str) -> None:
         """Remove a scanner; if this gateway bridges it, its subscribers are told the reason.

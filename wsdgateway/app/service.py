@@ -69,7 +69,7 @@ from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.program import VERSION, manual
 from wsdgateway.storage.opening import open_store
-from wsdgateway.storage.store import IStore
+from wsdgateway.storage.store import IStore, Unreadable
 
 STOP_MARGIN = 10.0  # seconds by which the time for a stop that systemd is told exceeds the gateway's own limits
 
@@ -286,9 +286,12 @@ class GatewayService(MultiService):
 
     async def _prepare_takeover(self, name: str) -> None:
         """Get ready for a scanner whose former owner may have announced it, and assigned its eSCL port."""
-        await self._draw_instance()
-        self._instances.begin(name)
-        await self._refresh_ports()
+        try:
+            await self._draw_instance()
+            self._instances.begin(name)
+            await self._refresh_ports()
+        except Unreadable as error:  # like the scanner's own data: it is served all the same
+            self.logger.error("What the gateways share cannot be read: {error}", error=str(error))
 
     async def _synchronize(self) -> None:
         """Read what other gateways have adopted, and the ports that they have assigned."""
@@ -307,15 +310,19 @@ class GatewayService(MultiService):
                 self.discovery.changed(scanner.name)
 
     def _left(self, scanner: BridgedScanner) -> None:
-        """Announce a scanner no longer, which another gateway owns from now on."""
-        self.discovery.left(scanner)
-        self.announcements.leave(scanner.name)
+        """Announce a scanner no longer, which another gateway owns from now on, if one is configured for it."""
+        if self.cluster is not None and self.cluster.is_known_elsewhere(scanner.name):
+            self.discovery.left(scanner)
+            self.announcements.leave(scanner.name)
+        else:
+            self.discovery.removed(scanner)
+            self.announcements.changed()
 
     def _speaks(self, name: str) -> bool:
         """True for the gateway itself, and for a scanner that no other gateway owns."""
         return self.shared is None or name == GATEWAY or self.shared.leases.of(name).holds()
 
-    def _other_bases(self, name: str, base: str, addresses: Iterable[Address] | None = None) -> Iterable[str]:
+    def _other_bases(self, name: str, base: str, addresses: tuple[Address, ...] | None = None) -> Iterable[str]:
         return () if self.cluster is None else self.cluster.other_bases(name, base, addresses)
 
     def _scanners_changed(self) -> None:

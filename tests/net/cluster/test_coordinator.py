@@ -7,6 +7,7 @@ from tests.net.cluster.gateways import LEASE, STOP_TIMEOUT, Cluster, Outcome
 from wsdgateway.net.cluster.coordinator import CannotMove
 from wsdgateway.net.cluster.ownerwaits import MAX_WAITING
 from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.store import Unreadable
 
 TOOK = ["desk", "begin desk"]  # counted, and begun
 
@@ -619,3 +620,10 @@ def test_an_answer_that_cannot_be_used_does_not_end_the_ticks(cluster, owner, co
         cluster.advance(10.0)
         assert not gateway.owns()
     assert cluster.advance_until(gateway.owns) < LEASE
+
+
+def test_a_value_that_cannot_be_read_is_one_line(cluster, said):
+    broken = cluster.add("broken", start=False)
+    broken.beginning = Unreadable("a value of wsdgateway:x cannot be read")
+    broken.start()
+    assert lines(said, "desk: its data cannot be read, so it is released: a value of wsdgateway:x cannot be read")

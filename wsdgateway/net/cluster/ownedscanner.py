@@ -15,6 +15,7 @@ from wsdgateway.bridge.cluster.values import NO_TOKEN, Acquired
 from wsdgateway.durations import in_words
 from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.storage.coordination import ICoordination, NotNow
+from wsdgateway.storage.store import StoreError
 
 _MOMENT = 0.001  # seconds: a timer that comes a little too early is not set again without a pause
 
@@ -159,9 +160,9 @@ class OwnedScanner:
         scanner, composition = self._machine.scanner, self._composition
         try:
             await ((composition.begin_alone if alone else None) or composition.begin)(scanner)
-        except NotNow as error:
+        except StoreError as error:
             self.log.warn("{scanner}: its data cannot be read, so it is released: {error}", scanner=scanner,
-                          error=error)
+                          error=str(error))
         except Exception:
             self.log.failure("{scanner}: cannot be served, so it is released", scanner=scanner)
         else:

@@ -103,13 +103,13 @@ class PeerServer(HTTPServer):
         try:
             passed = read_passed(first(headers, PASSED.lower()) or b"")
             client, peer = _client(first(headers, CLIENT.lower()) or b"")
-            rest = passed.rest.encode("latin-1")
+            method, host, rest = [text.encode("latin-1") for text in (passed.method, passed.host, passed.rest)]
         except ValueError as problem:
             exchange.give(_BAD)
             self._complain(exchange.client, str(problem))
             return
         if passed.scanner == ALL and self._directory is not None and not passed.unread:
-            inner = self._inner(exchange, passed, client, peer, lambda: NO_TOKEN, is_exempt=False)
+            inner = self._inner(exchange, passed, (method, host), client, peer, lambda: NO_TOKEN, is_exempt=False)
             self._router.serve_admitted(inner, (self._directory, rest))
             return
         lease = self._leases.of(passed.scanner) if passed.scanner in self._leases else None
@@ -121,7 +121,7 @@ class PeerServer(HTTPServer):
             resource.unread(rest, client)
             exchange.give(_TAKEN)
             return
-        inner = self._inner(exchange, passed, client, peer, lambda: lease.token,
+        inner = self._inner(exchange, passed, (method, host), client, peer, lambda: lease.token,
                             is_exempt=resource.is_exempt(rest, client))
         self._router.serve_admitted(inner, (resource, rest))
 
@@ -135,11 +135,11 @@ class PeerServer(HTTPServer):
             return
         exchange.give(HTTPAnswer(200, write_serving(self._owners.questioned(asking))))
 
-    def _inner(self, exchange: Exchange, passed: Passed, client: str, peer: str, token: Callable[[], int], *,
-               is_exempt: bool) -> PassedExchange:
+    def _inner(self, exchange: Exchange, passed: Passed, line: tuple[bytes, bytes], client: str, peer: str,
+               token: Callable[[], int], *, is_exempt: bool) -> PassedExchange:
         outer = exchange.request
         request = attrs.evolve(
-            outer, method=passed.method.encode("latin-1"), host=passed.host.encode("latin-1"), http10=False,
+            outer, method=line[0], host=line[1], http10=False,
             headers=[field for field in outer.headers if not field[0].lower().startswith(PREFIX)])
         cut = _cut(exchange.raw)
         return PassedExchange(exchange, request, b"" if cut is None else cut[0], passed, client, peer, token=token,
@@ -191,7 +191,7 @@ def _client(value: bytes) -> tuple[str, str]:
     """The client's IP address, and the same with its port. Raises `BadFields`."""
     peer = value.decode("latin-1")
     host, colon, port = peer.rpartition(":")
-    if not colon or not port.isdigit() or len(port) > 5:
+    if not colon or not (port.isascii() and port.isdigit()) or len(port) > 5:
         raise BadFields("the client that it names must be an address and a port")
     host = host.removeprefix("[").removesuffix("]")
     if host and plain_address(host) is None:  # a client of a local socket has none
