@@ -93,7 +93,7 @@ GOOD = {
     "a Renew that cannot be answered now": History(
         answers=(renewed(3, 4, "ServerErrorTemporaryError"),), subscriptions=(Subscription("s", 1),)),
     "connections one after the other": History(
-        max_connections=1, connections=(Connection(1, 3), Connection(2.5, 5), Connection(4.1, 6))),
+        max_connections=1, connections=(Connection(1, 3), Connection(2.7, 5), Connection(4.6, 6))),
     "a connection of a gateway that was stopped": History(
         max_connections=1, connections=(Connection(1, 9, "a"), Connection(5, 10, "b")), pauses=(Pause("a", 2, 8),)),
     "a second's worth of requests at once": History(max_rate=4.0, asked=tuple(
@@ -144,6 +144,8 @@ BAD = {
         deliveries=(delivered(2.2, "Pending"), delivered(7.0, "Pending", message_id="urn:2")))),
     "too many connections": ("max_connections", History(
         max_connections=1, connections=(Connection(1, 9, "a"), Connection(5, 10, "b")))),
+    "too many requests at once, however short": ("max_connections", History(max_connections=1, asked=(
+        Asked(1.0, 1.02, "a", "GetJobElements"), Asked(1.01, 1.03, "b", "GetJobElements")))),
     "a connection that outlives the stop of its gateway": ("max_connections", History(
         max_connections=1, connections=(Connection(1, 20, "a"), Connection(5, 20, "b")), pauses=(Pause("a", 2, 8),))),
     "too many requests": ("max_rate", History(max_rate=2.0, asked=tuple(
