@@ -1,11 +1,11 @@
 """Failures of two print servers with keepalived and Redis: for how long clients are without an answer.
 
 Two gateways, keepalived, and Redis with Sentinel on three hosts run in network namespaces, with the files of
-`config/cluster`. Clients read the status of a job fifty times a second, each read with a connection of its own: at the
-shared address, and at the addresses of the server that fails (A) and of the other one (B). Each failure is made
-several times. The columns tell the longest time between two good answers from the failure on (the whole time of the
-measurement if there was none), and the number of answers that were a fault, of connections that were refused or reset,
-and of reads without an answer for ten seconds. The last column has the requests at the scanner that concern its events.
+`config/cluster`. Clients read the status of a job ten times a second, each read with a connection of its own, whether the former one
+was answered or not: at the shared address, and at the addresses of the server that fails (A) and of the other one (B).
+Each failure is made several times. The columns tell the longest time between two good answers from the failure on (the
+whole time of the measurement if there was none), and the number of reads that got a fault, whose connection was refused
+or reset, and that had no answer for ten seconds. The last column has the requests at the scanner that concern its events.
 
 Run it as root. Names of failures as arguments choose among them.
 """
@@ -66,6 +66,13 @@ class Failures:
     def terminated(self, owner: str, other: str) -> None:
         """The owner's gateway stops (SIGTERM)"""
         self.lab.signal(owner, "gateway", signal.SIGTERM)
+        time.sleep(WATCHED_SECONDS)
+
+    def in_order(self, owner: str, other: str) -> None:
+        """The owner's keepalived stops, then its gateway (`systemctl stop` with the drop-in)"""
+        for name in ("keepalived", "gateway"):
+            self.lab.signal(owner, name, signal.SIGTERM)
+            self.lab.wait_for_end(owner, name)
         time.sleep(WATCHED_SECONDS)
 
     def stopped(self, owner: str, other: str) -> None:
@@ -151,7 +158,7 @@ class Failures:
         time.sleep(WATCHED_SECONDS)
 
 
-WITH_SENTINEL = ("killed", "terminated", "stopped", "follower", "host", "sentinel", "host_with_master")
+WITH_SENTINEL = ("killed", "terminated", "in_order", "stopped", "follower", "host", "sentinel", "host_with_master")
 WITH_ONE_SERVER = ("redis_2", "redis_30", "redis_empty", "no_redis", "servers_link", "only_scanner", "no_peer")
 
 

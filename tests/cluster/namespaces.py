@@ -48,10 +48,10 @@ class Namespaces:
             self.run(SWITCH, "ip", "address", "add", f"{address.rpartition('.')[0]}.1/24", "dev", link)
             self.run(SWITCH, "ip", "link", "set", link, "up")
 
-    def run(self, place, *command, check=True):
+    def run(self, place, *command, check=True, **environment):
         """Runs a command in a namespace to its end. Returns its output."""
         done = subprocess.run(["ip", "netns", "exec", self._names[place], *command], check=False, capture_output=True,
-                              text=True, timeout=60, cwd=self.folder)
+                              text=True, timeout=60, cwd=self.folder, env={**os.environ, **environment})
         if check and done.returncode:
             raise AssertionError(f"{command} in {place}: {done.stdout}{done.stderr}")
         return done.stdout

@@ -39,7 +39,7 @@ PATH = "/front-desk/scan"
 CONFIG = Path(ROOT, "config", "cluster")
 PASSWORD = "A-LONG-PASSWORD"
 ANSWER_SECONDS = 10.0
-PAUSE_SECONDS = 0.02  # between two reads of a client
+READ_SECONDS = 0.1  # from the begin of one read to that of the next, whether it was answered or not
 GOOD, FAULT, REFUSED, SILENT = "good", "fault", "refused", "silent"
 
 
@@ -155,19 +155,18 @@ class PrintServers(Namespaces):
         self.boot(host)
 
     def settle(self, seconds=90.0):
-        """Waits until one gateway owns the scanner and has the shared address, and the other one follows."""
-        def settled():
-            owner, follower = self.owner, self.follower
-            return owner and follower and self.holder == owner and self._redis_answers()
+        """Waits until one gateway owns the scanner and the other one follows, and has the owner where the addresses are."""
+        until(lambda: all(map(self.redis_answers, SERVERS)) and self.holder and self.owner and self.follower, seconds,
+              pause=0.1)
+        if self.owner != self.holder:
+            self.run(self.owner, sys.executable, "-m", "wsdgateway", "cluster", "move", "front-desk", self.holder,
+                     f"http://127.0.0.1:{ADMIN}", PYTHONPATH=ROOT)
+            until(lambda: self.owner == self.holder and self.follower, seconds, pause=0.1)
 
-        until(settled, seconds, pause=0.1)
-
-    def _redis_answers(self):
-        return all(self.describe(server).get("redis", {}).get("reachable") for server in SERVERS)
-
-    def describe(self, server):
-        """Returns what a gateway tells of the cluster; empty while it does not answer."""
-        return json.loads(self.ask(server, f"127.0.0.1:{ADMIN}/api/cluster") or "{}")
+    def redis_answers(self, server):
+        """True if a gateway says that Redis answers it."""
+        described = json.loads(self.ask(server, f"127.0.0.1:{ADMIN}/api/cluster") or "{}")
+        return described.get("redis", {}).get("reachable") is True
 
     def ask(self, place, url, method="GET"):
         """Returns the answer of a site, empty if there is none."""
@@ -242,9 +241,9 @@ class PrintServers(Namespaces):
 
     @contextmanager
     def reading(self, job_id, *addresses):
-        """A client that reads a job's status all the time, at several addresses at once. Gives the reads of each."""
+        """Clients that read a job's status ten times a second, at each of the addresses. Gives the reads of each."""
         stop, reads = threading.Event(), {address: [] for address in addresses}
-        threads = [threading.Thread(target=self._read, args=(job_id, address, stop, reads[address]))
+        threads = [threading.Thread(target=self._read_and_read, args=(job_id, address, stop, reads[address]))
                    for address in addresses]
         for thread in threads:
             thread.start()
@@ -255,18 +254,27 @@ class PrintServers(Namespaces):
             for thread in threads:
                 thread.join()
 
-    def _read(self, job_id, address, stop, reads):
-        self.enter(CLIENT)
-        message = get_job_elements(job_id)
-        while not stop.wait(PAUSE_SECONDS):
-            begin = time.monotonic()
-            try:
-                outcome = GOOD if fault_in_answer(*_post(address, message, ANSWER_SECONDS)) is None else FAULT
-            except TimeoutError:
-                outcome = SILENT
-            except (OSError, http.client.HTTPException):
-                outcome = REFUSED
-            reads.append(Read(begin, time.monotonic(), outcome))
+    def _read_and_read(self, job_id, address, stop, reads):
+        self.enter(CLIENT)  # and so are the threads that this one starts
+        message, started, next_one = get_job_elements(job_id), [], time.monotonic()
+        while not stop.wait(max(0.0, next_one - time.monotonic())):
+            next_one += READ_SECONDS
+            started = [one for one in started if one.is_alive()]
+            started.append(threading.Thread(target=_read_once, args=(address, message, reads)))
+            started[-1].start()
+        for one in started:
+            one.join()
+
+
+def _read_once(address, message, reads):
+    begin = time.monotonic()
+    try:
+        outcome = GOOD if fault_in_answer(*_post(address, message, ANSWER_SECONDS)) is None else FAULT
+    except TimeoutError:
+        outcome = SILENT
+    except (OSError, http.client.HTTPException):
+        outcome = REFUSED
+    reads.append(Read(begin, time.monotonic(), outcome))
 
 
 def _post(address, message, seconds):
