@@ -155,7 +155,7 @@ class PrintServers(Namespaces):
         self.boot(host)
 
     def settle(self, seconds=90.0):
-        """Waits until one gateway owns the scanner and the other one follows, and has the owner where the addresses are."""
+        """Waits until one gateway owns the scanner and the other one follows. Has the owner where the addresses are."""
         until(lambda: all(map(self.redis_answers, SERVERS)) and self.holder and self.owner and self.follower, seconds,
               pause=0.1)
         if self.owner != self.holder:

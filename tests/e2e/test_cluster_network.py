@@ -1,4 +1,4 @@
-"""The manual's two print servers, with keepalived and Sentinel on the files of `config/cluster`, in network namespaces."""
+"""Two print servers with keepalived and Sentinel, on the files of `config/cluster`, in network namespaces."""
 
 import signal
 
