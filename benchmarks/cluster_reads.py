@@ -28,6 +28,7 @@ from peers import (
     running,
     wrk,
 )
+from status_reads import processor_time_per_read
 from table import WARM_UP_SECONDS, Line, Target, interleaved, ratios, show
 
 RATE, CONNECTIONS = 500.0, 8
@@ -37,12 +38,13 @@ NO_EVENTS = 'events = "off"'
 
 @dataclass(frozen=True)
 class Programs:
-    """The ports of the gateways, and the process of Redis."""
+    """The ports of the gateways, their process ids by port, and the process of Redis."""
 
     owner: int
     other: int
     single: int
     again: int
+    pids: dict[int, int]
     redis: subprocess.Popen[bytes]
 
 
@@ -58,15 +60,17 @@ def gateways() -> Iterator[Programs]:
             ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", "", "--dir", temporary], redis,
             LOAD_CORE))
         stack.callback(server.send_signal, signal.SIGCONT)
+        pids = {}
         for number in range(2):
-            stack.enter_context(gateway(
+            pids[ports[number]] = stack.enter_context(gateway(
                 folder / str(number), ports[number], scan,
                 f'[cluster]\nname = "gw-{number}"\nendpoint = "tcp:{free_port()}:interface=127.0.0.1"\n', NO_EVENTS,
-                admin=admins[number], state=f"redis://127.0.0.1:{redis}/0"))
+                admin=admins[number], state=f"redis://127.0.0.1:{redis}/0")).pid
         for number in range(2, 4):
-            stack.enter_context(gateway(folder / str(number), ports[number], scan, scanner=NO_EVENTS))
+            pids[ports[number]] = stack.enter_context(
+                gateway(folder / str(number), ports[number], scan, scanner=NO_EVENTS)).pid
         owner = _owner(admins)
-        yield Programs(ports[owner], ports[1 - owner], ports[2], ports[3], server)
+        yield Programs(ports[owner], ports[1 - owner], ports[2], ports[3], pids, server)
 
 
 def _owner(admins: list[int]) -> int:
@@ -107,6 +111,18 @@ def throughput(programs: Programs, rounds: int, seconds: int) -> list[Line]:
              "single gateway", found["single"], noise, Target("≥", 0.98)),
         Line("status reads passed on, both gateways on one core", "load's core", "/s", found["passed on"], "owner",
              found["owner"])]
+
+
+def processor_time(programs: Programs, rounds: int, seconds: int) -> list[Line]:
+    """The processor time of the gateway for a status read, which other load on the machine changes least."""
+    def read(port: int) -> float:
+        return processor_time_per_read(port, programs.pids[port], Load(seconds))
+
+    found = interleaved("processor time", rounds, {
+        "owner": lambda: read(programs.owner), "single": lambda: read(programs.single),
+        "single again": lambda: read(programs.again)})
+    return [Line("status reads at the owner", "load's core", "µs of processor time", found["owner"], "single gateway",
+                 found["single"], ratios(found["single again"], found["single"]), Target("≤", 1.02))]
 
 
 def latency(programs: Programs, rounds: int, seconds: int) -> list[Line]:
@@ -152,6 +168,7 @@ def main() -> None:
     options = parser.parse_args()
     with gateways() as programs:
         show([*throughput(programs, options.rounds, options.seconds),
+              *processor_time(programs, options.rounds, options.seconds),
               *latency(programs, options.rounds, options.seconds)])
 
 

@@ -42,7 +42,7 @@ def take_over(lab: Any, job_id: str, end: Callable[[Any], None]) -> dict[str, fl
             if entry.is_good:
                 answered.append(entry.end)
 
-    reader = threading.Thread(target=read_and_read)
+    reader = threading.Thread(target=read_and_read, daemon=True)
     reader.start()
     until(lambda: len(answered) > 20)
     before = time.monotonic()

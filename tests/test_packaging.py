@@ -19,13 +19,23 @@ SCRIPTS = [*(PACKAGING / name for name in ("build-deb", "test-deb", "check-deb")
            *(DEBIAN / f"wsdgateway.{name}" for name in ("postinst", "prerm", "postrm"))]
 
 
-def requirements():
-    """Returns the least version of each package that the program requires, by its name in Debian."""
+def required(section, key):
+    """Returns the least version of each package in a list of `setup.cfg`, by its name in Debian."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    lines = setup["options"]["install_requires"].split("\n")
-    pairs = (line.split(" >= ") for line in lines if line)
+    pairs = (line.split(" >= ") for line in setup[section][key].split("\n") if line)
     return {f"python3-{NAMES.get(name, name.lower())}": least for name, least in pairs}
+
+
+def requirements():
+    """Returns the least version of each package that the program requires, by its name in Debian."""
+    return required("options", "install_requires")
+
+
+def given(field):
+    """Returns the least version of each Python package in a field of the package's control file."""
+    [block] = re.findall(rf"^{field}:\n((?:[ #].*\n)+)", (DEBIAN / "control").read_text(), re.MULTILINE)
+    return dict(re.findall(r"^ (python3-[a-z0-9.-]+) \(>= ([0-9.]+)\),$", block, re.MULTILINE))
 
 
 def bundled():
@@ -35,11 +45,17 @@ def bundled():
 
 @pytest.mark.parametrize("field", ["Build-Depends", "Depends"])
 def test_the_package_depends_on_what_the_program_requires(field):
-    [block] = re.findall(rf"^{field}:\n((?:[ #].*\n)+)", (DEBIAN / "control").read_text(), re.MULTILINE)
-    given = dict(re.findall(r"^ (python3-[a-z0-9.-]+) \(>= ([0-9.]+)\),$", block, re.MULTILINE))
+    depends = given(field)
     # Twisted requires this one; the program does not import it.
-    del given["python3-incremental"]
-    assert given == {name: least for name, least in requirements().items() if name not in bundled()}
+    del depends["python3-incremental"]
+    assert depends == {name: least for name, least in requirements().items() if name not in bundled()}
+
+
+def test_the_package_suggests_what_several_gateways_need_and_the_image_has_it():
+    assert given("Suggests") == required("options.extras_require", "redis")
+    [last] = re.findall(r"apt-get install -y --no-install-recommends (.+?) \\\n", (
+        PACKAGING / "Containerfile").read_text())
+    assert set(required("options.extras_require", "redis")) <= set(last.split())
 
 
 def test_what_is_bundled_is_required():

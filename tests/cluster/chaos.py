@@ -29,9 +29,9 @@ QUIET_SECONDS = (2.0, 6.0)  # between two failures
 SETTLING_SECONDS = 60.0  # for the gateways to work again after the last failure
 RETRY_SECONDS = 1.0
 MOST_PAGES = 3
-# What several gateways do not promise yet: events are not kept over a takeover, and a Subscribe that is granted while
-# Redis is away is in the memory of one gateway.
-NOT_YET = ("event lost", "JobEndStateEvent missed", "subscription lost")
+# What several gateways do not promise yet: events are not kept over a takeover, so they are lost, or made once more
+# with another MessageID; and a Subscribe that is granted while Redis is away is in the memory of one gateway.
+NOT_YET = ("event lost", "JobEndStateEvent missed", "MessageID", "subscription lost")
 
 
 def restart_if_ended(gateway):

@@ -11,6 +11,7 @@ from wsdgateway.config.cluster import (
     needs_route,
     peer_address,
     peer_listener,
+    peer_trust,
     read_password,
     redis_of,
 )
@@ -19,6 +20,8 @@ from wsdgateway.config.remarks import remarks
 from wsdgateway.config.secretfile import MAX_FILE
 from wsdgateway.storage.redis.address import parse
 from wsdgateway.tls.files import BadFile
+from wsdgateway.tls.identity import IdentityFiles
+from wsdgateway.tls.trust import Trust
 
 REDIS = "redis://redis.example.org:6379/0"
 ENDPOINT = "tcp:5360:interface=192.0.2.5"
@@ -120,13 +123,18 @@ def test_an_ipv6_route_is_in_brackets():
 def test_the_endpoint_with_tls(tmp_path):
     own, authority = Certified(tmp_path, "server"), Certified(tmp_path, "gateways")
     files = {"certificate": own.pem.name, "key": own.key.name, "ca": authority.pem.name}
-    cluster = configured(tmp_path, endpoint=ENDPOINT, **files).cluster
+    config = configured(tmp_path, endpoint=ENDPOINT, **files)
+    cluster = config.cluster
     assert is_secure(cluster)
     assert peer_address(cluster, 5360, "") == "https://192.0.2.5:5360"
     listener = peer_listener(cluster)
     assert (listener.endpoint, listener.certificate) == (ENDPOINT, files["certificate"])
-    assert listener.client_ca is None  # the other gateways show the secret, and no certificate
-    assert configured(tmp_path, ca=files["ca"]).cluster.ca == files["ca"]
+    assert listener.client_ca == files["ca"]
+    assert peer_trust(config) == Trust(
+        authority.pem, own=IdentityFiles(own.pem, own.key, authority.pem))
+    without = configured(tmp_path, endpoint=ENDPOINT, ca=files["ca"])  # it reaches the others by TLS
+    assert peer_listener(without.cluster).client_ca is None
+    assert peer_trust(without) == Trust(authority.pem)
     ssl = f"ssl:5360:interface=192.0.2.5:privateKey={own.key.name}:certKey={own.pem.name}"
     assert is_secure(configured(tmp_path, endpoint=ssl, ca=files["ca"]).cluster)
     assert peer_listener(configured().cluster) is None

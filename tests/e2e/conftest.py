@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster import chaos
+from tests.cluster.checker import check
+from tests.cluster.lab import Lab
+from tests.cluster.lab import until as polled
 from tests.e2e.site import Listener, Site
+from tests.redisserver import skip_without_redis
 
 ROOT = Path(__file__).parent.parent.parent
 USER, GROUP = "nobody", "nogroup"  # for tests in which an ordinary user runs the gateway
@@ -174,3 +179,35 @@ def until():
         raise AssertionError("the condition was not met within the time limit")
 
     return wait
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Starts gateways on one Redis: `cluster(gateways=2, …)`. At the end the history must be as promised."""
+    skip_without_redis()
+    made = []
+
+    def start(**more):
+        made.append(Lab(tmp_path, **more))
+        lab = made[0].start()
+        polled(lambda: lab.owner)
+        return lab
+
+    yield start
+    histories = [lab.history() for lab in made]  # the end of everything at once is not judged
+    logs = "".join(lab.end() for lab in made)
+    assert "Traceback" not in logs, logs
+    for history in histories:
+        verdict = check(history)
+        assert not chaos.broken_promises(verdict), f"{verdict}\n{logs[-5000:]}"
+
+
+@pytest.fixture
+def two(cluster):
+    """Two gateways: the laboratory, the owner of the scanner, the other one, and a client."""
+    lab = cluster()
+    owner = lab.owner
+    [other] = lab.others(owner)
+    polled(lambda: other.metric("wsdgateway_cluster_scanners", state="following") == 1)
+    lab.address.holder = owner
+    return lab, owner, other, lab.client()

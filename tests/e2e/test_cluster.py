@@ -1,4 +1,4 @@
-"""Several gateways on one Redis as processes: what clients and the scanner see when one of them, or Redis, fails."""
+"""Several gateways on one Redis as processes: requests that are passed on, and takeovers."""
 
 import signal
 import subprocess
@@ -6,93 +6,23 @@ import sys
 import threading
 import time
 
-import pytest
-
 from tests.cluster import chaos
-from tests.cluster.checker import check, missed_ends
+from tests.cluster.checker import check
 from tests.cluster.clients import Creation
-from tests.cluster.lab import Lab, until
+from tests.cluster.lab import until
+from tests.e2e.clusters import (
+    PANEL,
+    check_takeover,
+    no_ends_missed,
+    picture,
+    read_until,
+    read_until_answered,
+    reading,
+    scan,
+)
 from tests.redisserver import skip_without_redis
 
-TAKEOVER_SECONDS = 30.0  # a takeover takes five; a loaded machine may take longer
-PANEL = {"events": ("ScanAvailableEvent",), "destinations": (("ctx", "Scan to me"),)}
-READS = 300
-MUCH = {"resolution": 300}  # a page of over a megabyte in many pieces
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """Starts gateways on one Redis: `cluster(gateways=2, …)`. At the end the history must be as promised."""
-    skip_without_redis()
-    made = []
-
-    def start(**more):
-        made.append(Lab(tmp_path, **more))
-        lab = made[0].start()
-        until(lambda: lab.owner)
-        return lab
-
-    yield start
-    histories = [lab.history() for lab in made]  # the end of everything at once is not judged
-    logs = "".join(lab.end() for lab in made)
-    assert "Traceback" not in logs, logs
-    for history in histories:
-        verdict = check(history)
-        assert not chaos.broken_promises(verdict), f"{verdict}\n{logs[-5000:]}"
-
-
-@pytest.fixture
-def two(cluster):
-    """Two gateways: the laboratory, the owner of the scanner, the other one, and a client."""
-    lab = cluster()
-    owner = lab.owner
-    [other] = lab.others(owner)
-    until(lambda: other.metric("wsdgateway_cluster_scanners", state="following") == 1)
-    lab.address.holder = owner
-    return lab, owner, other, lab.client()
-
-
-def read_until(client, gateway, job_id, state):
-    """Reads the status of a job until it has that state, of which the scanner may tell a moment later."""
-    def has_state():
-        status = client.read(gateway.name, job_id).status
-        return status is not None and status.state == state
-
-    until(has_state, TAKEOVER_SECONDS)
-
-
-def read_until_answered(client, gateway, job_id, seconds=TAKEOVER_SECONDS):
-    """Reads the status of a job until it is answered."""
-    return until(lambda: client.read(gateway.name, job_id).status, seconds)
-
-
-def scan(client, gateways, **wanted):
-    """Makes a job with one page, each request at the next gateway. Returns its JobId and the image's answer."""
-    names = [one.name for one in gateways] * 2
-    job, entry = client.create(names[0], Creation.new(**wanted))
-    assert job is not None, entry
-    body, entry = client.retrieve(names[1], job)
-    assert entry.is_good, entry
-    return job.job_id, body
-
-
-def picture(answer):
-    """Returns the image in an answer to RetrieveImage: the rest has a MessageID of its own."""
-    assert answer.rstrip().endswith(b"--"), "the answer is complete"
-    return answer[answer.index(b"\xff\xd8"):]
-
-
-def scan_again(client, gateways):
-    """Scans once more: a job that a failure left over may keep the scanner busy for a moment."""
-    def attempt():
-        job, _ = client.create(gateways[0].name, Creation.new())
-        return job if job is not None and client.retrieve(gateways[-1].name, job)[1].is_good else None
-
-    return until(attempt, pause=0.2).job_id
-
-
-def no_ends_missed(lab):
-    return not missed_ends(lab.history())
+MUCH = {"resolution": 300}  # a page of over a hundred kilobytes in many pieces
 
 
 # Passing on.
@@ -174,15 +104,18 @@ def test_one_connection_to_the_scanner_for_clients_at_both_gateways(cluster):
     readers = [threading.Thread(target=read_and_read, args=(number,)) for number in range(4)]
     for one in readers:
         one.start()
-    client = lab.client()
-    for _ in range(3):
-        scan(client, lab.gateways)
-    stop.set()
-    for one in readers:
-        one.join()
+    try:
+        client = lab.client()
+        for _ in range(3):
+            scan(client, lab.gateways)
+    finally:
+        stop.set()
+        for one in readers:
+            one.join()
     assert not failures, failures[:3]
     counts = check(lab.history()).counts
-    assert counts["connections at once"] == counts["requests at once"] == 1
+    assert counts["requests at once"] == 1
+    assert counts["connections at once"] <= 1  # 0 if none of them lasted long enough to be counted
 
 
 def test_idle_gateways_ask_the_scanner_nothing(two):
@@ -205,18 +138,6 @@ def test_idle_gateways_ask_the_scanner_nothing(two):
 
 
 # Takeovers.
-
-
-def check_takeover(lab, survivor, client, job, subscriptions):
-    """Checks that the survivor serves the job and the subscriptions."""
-    assert read_until_answered(client, survivor, job.job_id).state == "Pending"
-    until(lambda: survivor.is_owner)
-    assert survivor.metric("wsdgateway_takeovers_total", scanner="front-desk") >= 1
-    assert client.retrieve(survivor.name, job)[1].is_good
-    read_until(client, survivor, job.job_id, "Completed")
-    for one in subscriptions:
-        assert client.renew(survivor.name, one).is_good
-    until(lambda: no_ends_missed(lab))
 
 
 def test_a_killed_owner_is_followed_by_the_other_gateway(two):
@@ -264,22 +185,11 @@ def test_sigterm_hands_over_without_a_fault(two):
     lab, owner, other, client = two
     made = client.subscribe(other.name, lab.sinks)[0]
     job, _ = client.create(owner.name, Creation.new())
-    stop, answers = threading.Event(), []
-
-    def read_and_read():
-        mine = lab.client("127.0.1.1")
-        while not stop.is_set():
-            answers.append(mine.read(other.name, job.job_id))
-
-    reader = threading.Thread(target=read_and_read)
-    reader.start()
-    until(lambda: len(answers) > 10)
-    before = time.monotonic()
-    owner.terminate()
-    lab.address.holder = other
-    check_takeover(lab, other, client, job, [made])
-    stop.set()
-    reader.join()
+    with reading(lab, other, job.job_id) as answers:
+        before = time.monotonic()
+        owner.terminate()
+        lab.address.holder = other
+        check_takeover(lab, other, client, job, [made])
     assert owner.status in (0, -signal.SIGTERM)
     assert not [one for one in answers if not one.is_good]
     assert lab.recorder.count("Subscribe", before) == 0
@@ -329,99 +239,6 @@ def test_a_gateway_whose_name_is_taken_does_not_start(two):
     last = other.said()
     assert owner.name in last and "must be" in last
     assert scan(client, [owner])
-
-
-# Redis.
-
-
-def reading(lab, gateway, job_id):
-    """Reads a job's status all the time, in a thread. Returns the answers, and the function that ends it."""
-    stop, answers = threading.Event(), []
-
-    def read_and_read():
-        client = lab.client("127.0.1.1")
-        while not stop.is_set():
-            answers.append(client.read(gateway.name, job_id))
-
-    reader = threading.Thread(target=read_and_read)
-    reader.start()
-
-    def end():
-        stop.set()
-        reader.join()
-        return answers
-
-    return answers, end
-
-
-@pytest.mark.parametrize("how", ["kept", "empty", "loading"])
-def test_redis_is_restarted(two, how):
-    lab, owner, other, client = two
-    made = [client.subscribe(one.name, lab.sinks)[0] for one in (owner, other)]
-    panel = client.subscribe(other.name, lab.sinks, **PANEL)[0]
-    job, _ = client.create(owner.name, Creation.new())
-    before = time.monotonic()
-    answers, end = reading(lab, owner, job.job_id)
-    if how == "loading":
-        lab.redis.restart_loading(keys=300, key_seconds=0.01)
-        until(lambda: not lab.redis.is_loading())
-    else:
-        lab.redis.restart(keep=how == "kept")
-    # The former owner gets its lease back in the grace, and everything is as before.
-    until(lambda: _owned(lab) == [owner])
-    assert client.retrieve(owner.name, job)[1].is_good
-    assert not [one for one in end() if not one.is_good], "the owner's reads go on"
-    assert len(answers) > 10
-    until(lambda: client.renew(other.name, made[0]).is_good)
-    for one in (*made, panel):
-        assert client.renew(owner.name, one).is_good
-    assert lab.recorder.count("Subscribe", before) == 0
-    again = scan_again(client, [other, owner])
-    read_until(client, other, again, "Completed")
-    until(lambda: no_ends_missed(lab))
-    # What the server lost has been written again: a takeover finds it.
-    owner.kill()
-    lab.address.holder = other
-    read_until(client, other, again, "Completed")
-    for one in (*made, panel):
-        assert client.renew(other.name, one).is_good
-    assert lab.recorder.count("Subscribe", before) == 0
-
-
-def _owned(lab):
-    """The gateways that own the scanner by the word of Redis, not alone."""
-    return [one for one in lab.gateways if one.metric("wsdgateway_cluster_scanners", state="owning") > 0]
-
-
-def test_the_owner_goes_on_while_redis_is_stopped(two):
-    lab, owner, other, client = two
-    made = client.subscribe(owner.name, lab.sinks)[0]
-    job, _ = client.create(owner.name, Creation.new())
-    lab.redis.stop()
-    answers, end = reading(lab, owner, job.job_id)
-    until(lambda: owner.metric("wsdgateway_cluster_scanners", state="alone") == 1)
-    assert client.retrieve(owner.name, job)[1].is_good
-    read_until(client, other, job.job_id, "Completed")
-    assert client.renew(owner.name, made).is_good
-    lab.redis.cont()
-    until(lambda: _owned(lab) == [owner])
-    assert not [one for one in end() if not one.is_good]
-    assert len(answers) > 10
-    assert client.subscribe(other.name, lab.sinks)[0] is not None
-    until(lambda: no_ends_missed(lab))
-
-
-def test_reads_of_a_status_issue_no_command(two):
-    _, owner, other, client = two
-    job_id, _ = scan(client, [owner])
-    for gateway in (owner, other):
-        client.read(gateway.name, job_id)
-        before = gateway.metric("wsdgateway_redis_seconds_count")
-        assert before > 0
-        for _ in range(READS):
-            assert client.read(gateway.name, job_id).status.state == "Completed"
-        # One tick a second; a slow machine takes a few seconds for the reads.
-        assert gateway.metric("wsdgateway_redis_seconds_count") - before < READS / 4
 
 
 # All at once.

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from wsdgateway.app.abandonedscanners import AbandonedScanners
 from wsdgateway.app.certificates import remark_on
 from wsdgateway.app.clusterregistration import OwnRegistration
 from wsdgateway.app.ownedscanners import OwnedScanners
@@ -21,7 +22,7 @@ from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.bridge.cluster.values import View
 from wsdgateway.clustermetrics import ClusterMetrics
-from wsdgateway.config.cluster import peer_listener
+from wsdgateway.config.cluster import peer_listener, peer_trust
 from wsdgateway.config.endpoints import identity_files, plain_endpoint
 from wsdgateway.config.sections import Config
 from wsdgateway.exchangelog.log import ExchangeLog
@@ -32,10 +33,13 @@ from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.coordinator import Coordinator
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.ownedscanner import Composition
-from wsdgateway.net.cluster.passing import Passing, PassingContext
-from wsdgateway.net.cluster.peerlink import PeerLink
+from wsdgateway.net.cluster.passing import Passing
+from wsdgateway.net.cluster.passingcontext import PassingContext
+from wsdgateway.net.cluster.peerlink import PeerLink, limits_for
 from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
+from wsdgateway.net.events.eventrecords import EventRecords
 from wsdgateway.net.repeatedrequests import RepeatedRequests
+from wsdgateway.net.scanners.jobintents import JobIntents
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.net.transport.listener import Listener
@@ -43,9 +47,9 @@ from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import StoreError
 from wsdgateway.tls.identity import CurrentIdentity
-from wsdgateway.tls.trust import Trust
 
 LOOK_SECONDS = 1.0  # between looks at the last answer of the server, and at what owned scanners answer
+ABANDONED_SECONDS = 60.0  # between looks for scanners that no gateway is configured for any more
 SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and assigned
 
 
@@ -92,11 +96,18 @@ class Cluster:
         self._last_view: View | None = None
         self._followed: dict[str, FollowedScanner] = {}
         self._is_started = self._is_checked = self._is_refused = False
-        self._calls = (LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS)
+        self._calls = ((LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS),
+                       (LoopingCall(self.end_abandoned), ABANDONED_SECONDS))
+        self._abandoned = AbandonedScanners(reactor, shared.store, bridged, stored)
+        leases = shared.leases
+        self.records = EventRecords(reactor, shared.events, token=lambda name: leases.of(name).token,
+                                    on_fenced=lambda name: self.coordinator.fenced(name))
         self.owned = OwnedScanners(
-            reactor, shared.store, bridged, prepare=parts.prepare, stored=stored,
+            reactor, shared.store, bridged, self.records, prepare=parts.prepare, stored=stored,
+            abandoned=self._abandoned,
             stop_timeout=lambda: self._config.limits.stop_timeout)
-        self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place)
+        self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place,
+                                            self._abandoned.names)
         self.coordinator = Coordinator(
             reactor, shared.coordination, shared.leases, Composition(
                 self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
@@ -106,9 +117,9 @@ class Cluster:
         self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
                                       boot_time=shared.boot_time, version=lambda: self._server_version)
         shared.store.on_fenced = self.coordinator.fenced
-        ca = config.cluster.ca
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
-                             trust=Trust(None if ca is None else config.folder / ca))
+                             trust=peer_trust(config))
+        self.link.limit(*limits_for(config.scanner))
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
@@ -121,7 +132,12 @@ class Cluster:
         bridged, leases = self._bridged, self._shared.leases
         bridged.sharing = self
         bridged.context = attrs.evolve(
-            bridged.context, holds=lambda name: leases.of(name).holds, pass_on=self.pass_on)
+            bridged.context, holds=lambda name: leases.of(name).holds, pass_on=self.pass_on,
+            record_of=self.records.of, intents_of=self._intents_of)
+
+    def _intents_of(self, name: str) -> JobIntents:
+        lease = self._shared.leases.of(name)
+        return JobIntents(name, self._shared.events, token=lambda: lease.token, seconds=self._parts.seconds)
 
     def _accounting(self, name: str) -> Accounting:
         parts = self._parts
@@ -131,8 +147,7 @@ class Cluster:
         section, parts, shared = peer_listener(self._config.cluster), self._parts, self._shared
         if section is None:
             return None
-        # The other gateways show the secret, so their certificates are not asked for.
-        files = identity_files(attrs.evolve(section, client_ca=None), self._config.folder)
+        files = identity_files(section, self._config.folder)
         identity = None if files is None else CurrentIdentity(files)
         remark_on(self.log, f"[cluster] {section.endpoint}", identity, parts.wall())
         server = self._server = PeerServer(
@@ -154,7 +169,7 @@ class Cluster:
         if self._is_checked:
             return
         try:
-            facts = await self._shared.check()
+            facts = await self._shared.check(self._config.cluster.lease)
         except NotNow as error:
             self.log.debug("the settings of the server are not known yet: {error}", error=error)
             return
@@ -182,7 +197,7 @@ class Cluster:
         """Take part: own and follow scanners from now on."""
         if not (self._is_started or self._is_refused):
             self._is_started = True
-            self._registered = self.registration().sections
+            self._registered = self.registration.sections()
             self.coordinator.start()
             for call, seconds in self._calls:
                 call.clock = self._reactor
@@ -264,9 +279,17 @@ class Cluster:
         self._followed.pop(name, None)
         self.owned.reasons[name] = reason
 
+    def configure(self, config: Config) -> None:
+        """Use another configuration, in which the keys of `[cluster]` are the same."""
+        self._config = config
+        self.coordinator.stop_timeout = config.limits.stop_timeout + END_SECONDS
+        self.link.limit(*limits_for(config.scanner))
+        if self._server is not None:
+            self._server.limits = peer_limits(config.limits.request_body)
+
     def adjust(self) -> None:
         """Register for the scanners that are known now."""
-        sections = self.registration().sections
+        sections = self.registration.sections()
         if self._is_started and sections != self._registered:
             self._registered = sections
             self.coordinator.adjust()
@@ -279,10 +302,21 @@ class Cluster:
         if view is not self._last_view and view is not None:
             self._last_view = view
             self._shared.store.offset = view.time - self._parts.wall()
+        self.adjust()
         for scanner in self._bridged.scanners:
             reachable = scanner.watch.health.reachable
             if reachable is not None:
                 self.coordinator.reached(scanner.name, reachable)
+
+    async def end_abandoned(self) -> None:
+        """End what scanners hold that no gateway is configured for any more; the second look that finds one does it."""
+        view = self.coordinator.view
+        try:
+            if view is not None:
+                await self._abandoned.look(view, self._shared.identifier)
+        except StoreError as error:
+            self.log.debug("the scanners in the store are not known: {error}", error=error)
+        self.adjust()
 
     async def _synchronize(self) -> None:
         try:

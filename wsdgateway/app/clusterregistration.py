@@ -1,7 +1,7 @@
 """The registration of this gateway at the shared server: its scanners, and where the other gateways reach it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from ipaddress import ip_address
 from typing import Any
 
@@ -26,6 +26,8 @@ def digest_of(section: ScannerConfig) -> str:
 class OwnRegistration:
     """Calling it returns the registration as it is now. `known` has the section of each scanner.
 
+    It also names the scanners in `abandoned`.
+
     `server` is the host and port of the shared server, None on a local socket. `listener` must be set to that of
     `[cluster] endpoint`, if there is one.
     """
@@ -33,13 +35,15 @@ class OwnRegistration:
     log = Logger()
 
     def __init__(self, reactor: Any, config: Config, identifier: str, known: Mapping[str, ScannerConfig],
-                 server: tuple[str, int] | None) -> None:
+                 server: tuple[str, int] | None, abandoned: Set[str] = frozenset()) -> None:
         self._reactor = reactor
         self._config = config
         self._identifier = identifier
         self._known = known
         self._server = server
+        self._abandoned = abandoned
         self._local = ""
+        self._digests: dict[str, tuple[ScannerConfig, str]] = {}  # by name, since each tick needs them
         self.listener: Listener | None = None
         self.name = name_in_cluster(config)
 
@@ -62,7 +66,18 @@ class OwnRegistration:
     def __call__(self) -> Registration:
         return Registration(
             self._identifier, self.name, self._address(), VERSION,
-            {name: digest_of(section) for name, section in self._known.items()}, holds_address=self._holds_address())
+            self.sections(), holds_address=self._holds_address())
+
+    def sections(self) -> dict[str, str]:
+        """The names of the scanners, each with the digest of its section."""
+        return {**dict.fromkeys(self._abandoned, ""),
+                **{name: self._digest(section) for name, section in self._known.items()}}
+
+    def _digest(self, section: ScannerConfig) -> str:
+        known = self._digests.get(section.name)
+        if known is None or known[0] is not section:
+            known = self._digests[section.name] = section, digest_of(section)
+        return known[1]
 
     def _address(self) -> str:
         open_at = None if self.listener is None else self.listener.address

@@ -11,10 +11,12 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from wsdgateway.app.abandonedscanners import AbandonedScanners
 from wsdgateway.app.scanners import LAST_EXCHANGE_SECONDS, NOT_BRIDGED, BridgedScanners
 from wsdgateway.app.storedstate import StoredState
 from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.net.bridgedscanner import BridgedScanner
+from wsdgateway.net.events.eventrecords import EventRecords
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import Content, Unreadable
@@ -42,20 +44,24 @@ class ISharedStore(Protocol):
 class OwnedScanners:
     """The shared scanners that this gateway bridges because it owns them.
 
-    `prepare` is awaited before a scanner is made. `stop_timeout` returns the seconds for running exchanges at a
-    hand-over. `reasons` has the reason for subscribers of each scanner that was removed from the configuration.
+    `records` keeps the records of their events for the next owner. `prepare` is awaited before a scanner is made. Of a
+    scanner in `abandoned`, only what it holds is ended.
+    `stop_timeout` returns the seconds for running exchanges at a hand-over. `reasons` has the reason for subscribers of
+    each scanner that was removed from the configuration.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, store: ISharedStore, bridged: BridgedScanners, *,
-                 prepare: Callable[[], Awaitable[None]], stored: StoredState,
+    def __init__(self, reactor: Any, store: ISharedStore, bridged: BridgedScanners, records: EventRecords, *,
+                 prepare: Callable[[], Awaitable[None]], stored: StoredState, abandoned: AbandonedScanners,
                  stop_timeout: Callable[[], float]) -> None:
         self._reactor = reactor
         self._store = store
         self._bridged = bridged
+        self._records = records
         self._prepare = prepare
         self._stored = stored
+        self._abandoned = abandoned
         self._stop_timeout = stop_timeout
         self._begun: dict[str, object] = {}
         self._is_stopping = self._have_stopped = False
@@ -78,6 +84,10 @@ class OwnedScanners:
             await self._store.take(name)
         except Unreadable:
             pass  # logged by the store; the scanner starts without its subscriptions and jobs
+        if name in self._abandoned.names and not self._is_stopping:
+            await self._abandoned.end(name)
+            return
+        await self._records.begin(name)
         await self._prepare()
         await self._stored.read_offers()
         if self._is_stopping:
@@ -86,6 +96,8 @@ class OwnedScanners:
         if section is None or self._begun.get(name) is not mark:
             return  # it was removed, or the ownership has ended meanwhile
         scanner = self._bridged.make(section)
+        await scanner.remembered
+        scanner.take_over()
         await self._stored.restore(scanner)
         self._bridged.start_one(scanner, taken_over=True)
         await within(self._reactor, SETTLE_SECONDS, [scanner.settled()])
@@ -100,9 +112,11 @@ class OwnedScanners:
             if scanner is not None:
                 self._leave(scanner)
             self._store.drop(name)
+            self._records.drop(name)
 
     def regained(self, name: str) -> None:
         """Write the data of a scanner again, since the server may have lost it."""
+        self._records.regained(name)
         writing = self._store.rewrite(name)
         writing.addErrback(lambda failure: self.log.failure("{scanner}: writing its data failed", failure,
                                                             scanner=name))
@@ -114,14 +128,17 @@ class OwnedScanners:
         scanner = self._bridged.find(name)
         if scanner is None or self._have_stopped:
             self._store.drop(name)
+            await self._records.end(name)
         elif why is Why.LOST:
             self._leave(scanner)
             scanner.device.break_off()
             self._store.drop(name)
+            self._records.drop(name)
         elif why is Why.HANDED_OVER:
             await self._hand_over(scanner)
         else:
             await self._bridged.dismiss(scanner, reason, seconds=self._stop_timeout())
+            await self._records.end(name)
             await self._store.remove(name)
 
     def stop(self) -> None:
@@ -139,8 +156,10 @@ class OwnedScanners:
         scanner.hand_off()
         await within(self._reactor, self._stop_timeout(), [
             scanner.device.quiet(), scanner.subscribers.idle(), Deferred.fromCoroutine(scanner.stop_own_jobs())])
+        scanner.device.disowned()  # what still waits is passed to the next owner
         if self._bridged.find(scanner.name) is scanner:
             self._leave(scanner)
+        await self._records.end(scanner.name)
         self._store.drop(scanner.name)
 
     def _leave(self, scanner: BridgedScanner) -> None:

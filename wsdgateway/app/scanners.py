@@ -108,7 +108,8 @@ class BridgedScanners:
         self.on_added(scanner)
         self.on_known()
         if self._past_jobs is not None:
-            self._run(self._remember(scanner, self._past_jobs), f"Reading the finished jobs of {scanner.name}")
+            scanner.remembered = self._run(self._remember(scanner, self._past_jobs),
+                                           f"Reading the finished jobs of {scanner.name}")
         return scanner
 
     async def remember(self, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
@@ -275,6 +276,10 @@ class BridgedScanners:
                 for name in sorted(names - self.known.keys())]
         self._dismissed += gone
         return gone
+
+    def has_ended(self, scanner: BridgedScanner) -> None:
+        """Forget one of the scanners that `no_longer_bridged` has made, which has been stopped."""
+        self._dismissed.remove(scanner)
 
     def all_to_stop(self) -> list[BridgedScanner]:
         """All scanners to stop, including those that are no longer bridged."""

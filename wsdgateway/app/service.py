@@ -323,6 +323,8 @@ class GatewayService(MultiService):
         if "cache" in changes.sections:
             limiting = self.store.limit(config.cache.history)
             limiting.addErrback(lambda failure: self.logger.failure("Deleting old jobs from the store failed", failure))
+        if self.cluster is not None:
+            self.cluster.configure(config)
         self.bridged.apply(changes, self.discovery.configure)
         self.escl_ports.configure(config)
         self.announcements.configure(config)

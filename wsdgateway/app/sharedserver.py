@@ -29,10 +29,11 @@ def boot_time() -> float:
 class SharedServer:
     """The server as one run of a gateway uses it. `identifier` is that of this run.
 
-    `leases` are the leases by which this gateway owns scanners. `close` ends the connections, after the store has been
-    closed. `check` returns its version and warnings about its settings (`storage.redis.inspecting.ServerFacts`),
-    and fails with `StoreError` if it must not be used.
-    `text` names the server, without a password; `place` is its host and port, None on a local socket.
+    `leases` are the leases by which this gateway owns scanners. `events` has what `storage.sharedevents` describes.
+    `close` ends the connections, after the store has been closed. `check` is given the seconds of a lease, returns the
+    server's version and warnings about its settings (`storage.redis.inspecting.ServerFacts`), and fails with
+    `StoreError` if it must not be used. `text` names the server, without a password; `place` is its host and port, None
+    on a local socket.
     """
 
     identifier: str
@@ -42,7 +43,8 @@ class SharedServer:
     boot_time: Callable[[], float]
     store: Any
     coordination: ICoordination
-    check: Callable[[], Deferred[Any]]
+    events: Any
+    check: Callable[[float], Deferred[Any]]
     close: Callable[[], Deferred[None]]
 
 
@@ -63,4 +65,4 @@ def open_shared_server(reactor: Any, config: Config, wall: Callable[[], float], 
         leases=leases, identifier=identifier, history=config.cache.history, wall=wall,
         draw_secret=lambda: secrets.token_bytes(SECRET_BYTES), observe=observe, on_return=on_return)
     return SharedServer(identifier, leases, str(without_password(state)), hosts[0] if hosts else None, boot_time,
-                        parts.store, parts.coordination, parts.check, parts.client.close)
+                        parts.store, parts.coordination, parts.events, parts.check, parts.client.close)

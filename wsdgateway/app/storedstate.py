@@ -71,11 +71,13 @@ class StoredState:
             if scanner.escl is not None:
                 scanner.escl.restore()
 
-    async def restore(self, scanner: BridgedScanner) -> None:
-        """Restore one scanner, which this gateway has taken over. Its finished jobs are restored when it is made."""
+    async def restore(self, scanner: BridgedScanner) -> list[Deferred[None]]:
+        """Restore one scanner, which this gateway has taken over. Its finished jobs are restored when it is made.
+
+        Each Deferred fires when an unneeded subscription has been ended at the scanner, or when the attempt has failed.
+        """
         stored = (await self._read()).get(scanner.name)
-        if stored is not None:
-            self._restore_one(scanner, stored)
+        return [] if stored is None else self._restore_one(scanner, stored)
 
     async def read_offers(self) -> None:
         """Read what scanners have offered by eSCL. A scanner that is made afterwards offers that until it is read."""

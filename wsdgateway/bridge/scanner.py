@@ -71,6 +71,7 @@ class ScannerBridge:
         self.summaries = StatusSummaries()
         self.subscriptions = Subscriptions(options.events.max_subscriptions)
         self.off_panel: set[str] = set()
+        self._owner_saw_events = False
         self._new_id = new_id
         self._quotas = quotas or no_quotas()
         self._answers = JobAnswers(self.table)
@@ -271,6 +272,38 @@ class ScannerBridge:
         if forward.question.operation is CREATE_SCAN_JOB:
             self._duplicates.ended(forward, None, now)
         return Refuse(failure.fault)
+
+    def recall(self, forward: Forward, reply: Reply, now: float) -> Decision:
+        """Decide for a CreateScanJob that is not sent, because an earlier owner of the scanner got this reply to it."""
+        self._observer.ended(forward, now)
+        self._duplicates.ended(forward, reply, now)
+        return Pass(reply)
+
+    # Takeovers.
+
+    def replay(self, notification: Notification, now: float, *, is_own: bool) -> None:
+        """Learn from an event that was announced to an earlier owner of the scanner, before `taken_over`.
+
+        `is_own` is true for an event that came to the gateway's own subscription.
+        """
+        if is_own and not self.notified(notification, now):
+            return
+        if not is_own:
+            self.overheard(notification, now)
+        if notification.status is not None and self.table.get(notification.status.job_id) is not None:
+            self.synthesis.announced(notification.event, notification.status, now)
+
+    def taken_over(self, now: float) -> None:
+        """Record that this gateway owns the scanner from now on: the scanner is asked before anything is shown."""
+        self._owner_saw_events, self.table.events_seen = self.table.events_seen, False
+        self.table.taken_over(now)
+        self.synthesis.hurry()
+        self._cache.invalidate(*Subject)
+        self.forget_status()
+
+    def resumed(self) -> None:
+        """Record that the scanner has renewed the subscription of the earlier owner, so it has not restarted."""
+        self.table.events_seen = self.table.events_seen or self._owner_saw_events
 
     # Events.
 

@@ -34,7 +34,7 @@ def check_redis(config: Config) -> RedisCheck:
     assert url is not None
     address = parse(absolute_state(config), url.password)
     try:
-        facts = inspect_server(address)
+        facts = inspect_server(address, config.cluster.lease)
     except NotNow as away:
         return RedisCheck(problem=away)
     except StoreError as unusable:

@@ -1,7 +1,8 @@
 """Checks `[cluster]`, `[gateway] state` and `password_file` together, and completes what they leave out.
 
-`certificate` and `key` are as in `[[listen]]`. `ca` is the authority of the certificates of the other gateways; these
-prove to the listener by a secret that they belong to the cluster, and need no certificate for that.
+`certificate` and `key` are as in `[[listen]]`; the gateway presents the certificate also to the other gateways. `ca` is
+the authority of their certificates. With it, a listener with TLS refuses gateways without such a certificate; the
+secret, which is asked for in any case, is not enough then.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from wsdgateway.config.sections import Cluster, Config, Gateway
 from wsdgateway.config.wrong import Section, Wrong
 from wsdgateway.tls.files import BadFile, read_certificates
 from wsdgateway.tls.identity import BadIdentity, read_identity
+from wsdgateway.tls.trust import Trust
 
 _WILDCARDS = ("0.0.0.0", "::")
 _PASSWORD = "a file with one line, the password of the Redis server"
@@ -40,7 +42,15 @@ def peer_listener(cluster: Cluster) -> PeerListener | None:
     """Returns the listener of the peer link; None without `endpoint`."""
     if cluster.endpoint is None:
         return None
-    return PeerListener(cluster.endpoint, cluster.certificate, cluster.key)
+    return PeerListener(cluster.endpoint, cluster.certificate, cluster.key, cluster.ca if is_secure(cluster) else None)
+
+
+def peer_trust(config: Config) -> Trust:
+    """Returns how the other gateways are verified, and which certificate they are shown."""
+    section, folder = config.cluster, config.folder
+    listener = peer_listener(section)
+    return Trust(None if section.ca is None else folder / section.ca,
+                 own=None if listener is None else identity_files(listener, folder))
 
 
 def is_secure(cluster: Cluster) -> bool:
@@ -185,6 +195,8 @@ def _certified(cluster: Cluster, listener: Listening, folder: Path) -> Iterator[
     try:
         read_identity(files)
     except BadIdentity as bad:
+        if bad.key == "client_ca":
+            return  # reported as `ca`
         if is_ssl(listener.endpoint):
             yield "endpoint", cluster.endpoint, str(bad)
         else:

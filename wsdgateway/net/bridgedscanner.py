@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 import attrs
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall
 
 from wsdgateway.bridge.events.fanout import Event
@@ -29,11 +29,13 @@ from wsdgateway.net.context import Context, EsclContext
 from wsdgateway.net.destinations.service import PanelDestinations
 from wsdgateway.net.destinations.shared import SharedDestinations
 from wsdgateway.net.escl.esclscanner import EsclScanner
+from wsdgateway.net.events.deliveryrecord import NOT_RECORDED
 from wsdgateway.net.events.distribution import Distribution
 from wsdgateway.net.events.eventsink import EventSink
 from wsdgateway.net.events.eventsource import EventSource
 from wsdgateway.net.events.jobpolling import JobPolling
 from wsdgateway.net.events.notifier import Notifier, Recipient
+from wsdgateway.net.events.replaying import Replay
 from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.net.events.subscriptionclock import WallTimeStore
 from wsdgateway.net.gauges import ScannerGauges
@@ -61,6 +63,10 @@ class BridgedScanner:
         self.options = options
         self.name = options.name
         self._context = context
+        self._record = context.record_of(self.name)
+        self._replay: Replay | None = None
+        self._is_resuming = False
+        self.remembered: Deferred[None] = succeed(None)  # fires when `remember` has been called at the start
         self.escl: EsclScanner | None = None
         self._settling: list[Deferred[None]] = []
         self.bridge = ScannerBridge(options, new_id=context.new_id, quotas=context.quotas)
@@ -92,6 +98,9 @@ class BridgedScanner:
         self.sink = EventSink(
             self.bridge, self.device, self.subscribers, context.metrics, accounting, options=options,
             seconds=context.seconds, new_id=context.new_id, after_learning=self._event_learnt)
+        if self._record is not None:
+            self.sink.record = self._record
+            self._record.is_idle = lambda subscription: not self.subscribers.is_waiting_for(subscription)
         self.monitor = Monitor(
             context.reactor, options, self.bridge, self.device, requests, seconds=context.seconds,
             new_id=context.new_id, version_of=context.store.metadata_version, search=context.search,
@@ -119,7 +128,7 @@ class BridgedScanner:
             return Resource(Proxy(
                 front_end, self.bridge, forwarder, self.source, self.stand_in, context.directed, context.metrics,
                 accounting, authorization, context.repeats, seconds=context.seconds, written=self._reused.written,
-                on_missing=self.monitor.locate, holds=context.holds(self.name),
+                on_missing=self.monitor.locate, holds=context.holds(self.name), intents=context.intents_of(self.name),
                 pass_on=partial(context.pass_on, self.name)).serve)
 
         self.resources = {
@@ -192,7 +201,8 @@ class BridgedScanner:
         return Notifier(context.reactor, scanner=self.name, seconds=context.seconds, events=self.options.events,
                         counts=context.metrics.deliveries(self.name),
                         send=partial(context.deliveries.send, self.name), on_give_up=on_give_up,
-                        random=context.random, holds=context.holds(self.name))
+                        random=context.random, holds=context.holds(self.name),
+                        record=self._record or NOT_RECORDED)
 
     def _make_distribution(self, listeners: Callable[[Event], list[Recipient]]) -> Distribution:
         context = self._context
@@ -223,6 +233,18 @@ class BridgedScanner:
         """Add jobs of earlier starts, oldest first; the scanner is asked before a client is shown one."""
         self.bridge.table.remember(jobs)
 
+    def take_over(self) -> None:
+        """Learn from the events that former owners of the scanner have left, after `remember` and before `restore`.
+
+        The scanner is asked before any job is shown. `restore` then delivers what subscribers were not given.
+        """
+        if self._record is None or self._record.past.is_first:
+            return
+        self._replay = Replay(self._record.past)
+        self._replay.learn(self.bridge, self.sink, self._context.seconds())
+        self._is_resuming = True
+        self._store_finished()
+
     def restore(self, subscriptions: list[Subscription], held: list[Held]) -> list[Deferred[None]]:
         """Restore this scanner's subscriptions of an earlier start from the store, which may be read late.
 
@@ -234,6 +256,9 @@ class BridgedScanner:
             self.bridge.synthesis.restored(self._context.seconds())
         clock = self._context.subscription_clock
         self.subscribers.restore(attrs.evolve(one, expires_at=clock.from_wall(one.expires_at)) for one in subscriptions)
+        replay, self._replay = self._replay, None
+        if replay is not None:
+            replay.deliver(self.subscribers)
         if self._checking is None:
             return []
         self.subscribers.recheck(self._context.policy, self._context.permission)
@@ -346,9 +371,16 @@ class BridgedScanner:
             self.subscribers.end(subscription, SOURCE_CANCELING, reason)
         return self.subscriptions.end_orphans()
 
+    def _rebooted(self) -> None:
+        """Handle a restart of the scanner, or a possible one."""
+        self._is_resuming = False
+        self.bridge.rebooted()
+        if self._record is not None:
+            self._record.restarted()
+
     def subscription_lost(self) -> None:
         """Handle the loss of the gateway's subscription at the scanner; those for the panel may be lost, too."""
-        self.bridge.rebooted()
+        self._rebooted()
         self.stand_in.metadata.forget()
         self.subscriptions.rebooted()
         self._refresh_offer()
@@ -356,7 +388,7 @@ class BridgedScanner:
     def recovered(self, was_open: bool) -> None:
         """Handle the first answer after a failure; without a subscription, assume that the scanner has rebooted."""
         if was_open and not self.bridge.table.listening:
-            self.bridge.rebooted()
+            self._rebooted()
         if was_open:
             self.bridge.forget_status()
             self.stand_in.metadata.forget()
@@ -366,6 +398,12 @@ class BridgedScanner:
     def _subscription_changed(self, listening: bool) -> None:
         self.bridge.listens(listening)
         own = self.subscriptions.own
+        if self._is_resuming and own is not None and own.is_resumed is not None:
+            self._is_resuming = False
+            if own.is_resumed:
+                self.bridge.resumed()
+            else:
+                self._rebooted()
         misses_service = own is not None and own.misses_service
         if misses_service and not self._misses_service:
             self._status_check.ask()  # its answer tells a scanner without events from a server that is no scanner

@@ -17,9 +17,11 @@ from wsdgateway.metrics import Metrics
 from wsdgateway.net.conversion import Converter
 from wsdgateway.net.discovery.directed import DirectedDiscovery
 from wsdgateway.net.events.delivery import Deliveries
+from wsdgateway.net.events.eventrecord import EventRecord
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.events.subscriptionclock import SubscriptionClock
 from wsdgateway.net.repeatedrequests import RepeatedRequests
+from wsdgateway.net.scanners.jobintents import JobIntents
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
@@ -58,6 +60,7 @@ class Context:
 
     Among several gateways, `holds` gives the check whether this one still owns a scanner, and `pass_on` passes a
     client's request for a scanner that it owns no more to the owner; it returns False if that is not possible.
+    `record_of` and `intents_of` give the records of its events and CreateScanJobs for the next owner.
     """
 
     reactor: Any
@@ -83,6 +86,8 @@ class Context:
     escl: EsclContext | None = None
     holds: Callable[[str], Callable[[], bool]] = lambda scanner: always
     pass_on: Callable[[str, Exchange], bool] = lambda scanner, exchange: False
+    record_of: Callable[[str], EventRecord | None] = lambda scanner: None
+    intents_of: Callable[[str], JobIntents | None] = lambda scanner: None
     subscription_clock: SubscriptionClock = attrs.field(default=attrs.Factory(
         lambda self: SubscriptionClock(self.seconds, self.wall), takes_self=True))
     sockets: Any = attrs.field(default=attrs.Factory(lambda self: self.reactor, takes_self=True))

@@ -14,6 +14,9 @@ class Seen:
         self._limit = limit
         self._ids: OrderedDict[str, None] = OrderedDict()
 
+    def __contains__(self, message_id: str) -> bool:
+        return message_id in self._ids
+
     def is_new(self, message_id: str | None) -> bool:
         """Remember a MessageID. Returns False if it is a repetition; a message without one is always new."""
         if message_id is None or len(message_id) > MAX_MESSAGE_ID:

@@ -78,26 +78,34 @@ def _reason(error: SSL.Error) -> str:
     return ", ".join(reason for _, _, reason in error.args[0]) if error.args else "no reason given"
 
 
-def read_identity(files: IdentityFiles) -> Identity:
-    """Loads the identity from its files. Raises `BadIdentity`."""
+def tls_context(files: IdentityFiles, **options: Any) -> tuple[SSL.Context, Certificate]:
+    """Returns a context that presents the certificate of the files, and that certificate. Raises `BadIdentity`.
+
+    `options` are more arguments of `CertificateOptions`.
+    """
     own, *chain = _certificates("certificate", files.certificate)
     chain += _certificates("certificate", files.chain)
-    clients = _certificates("client_ca", files.client_ca)
     try:
         key = read_key(files.key)
     except BadFile as bad:
         raise BadIdentity("key", str(bad)) from None
-    trusted: Any = None if not clients else trustRootFromCertificates(
-        [TwistedCertificate(as_openssl(one)) for one in clients])
     try:
-        context = CertificateOptions(
+        return CertificateOptions(
             privateKey=key, certificate=own, extraCertChain=chain,  # type: ignore[arg-type]
-            raiseMinimumTo=TLSVersion.TLSv1_2, acceptableCiphers=CIPHERS, trustRoot=trusted).getContext()
+            raiseMinimumTo=TLSVersion.TLSv1_2, **options).getContext(), own
     except SSL.Error as error:
         if "mismatch" in _reason(error):
             raise BadIdentity("key", f"the key of the certificate in {files.certificate}; it belongs to another one"
                               ) from None
         raise BadIdentity("certificate", f"a certificate that OpenSSL accepts: {_reason(error)}") from None
+
+
+def read_identity(files: IdentityFiles) -> Identity:
+    """Loads the identity from its files. Raises `BadIdentity`."""
+    clients = _certificates("client_ca", files.client_ca)
+    trusted: Any = None if not clients else trustRootFromCertificates(
+        [TwistedCertificate(as_openssl(one)) for one in clients])
+    context, own = tls_context(files, acceptableCiphers=CIPHERS, trustRoot=trusted)
     # When a peer closes without close_notify, Twisted keeps a failure that holds the connection until the cyclic
     # garbage collector runs. Requests declare their length, so treating this as a normal end loses nothing.
     context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_IGNORE_UNEXPECTED_EOF)

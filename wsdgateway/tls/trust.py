@@ -20,6 +20,7 @@ from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust, 
 from zope.interface import implementer
 
 from wsdgateway.tls.files import as_openssl, pin_of, read_certificates
+from wsdgateway.tls.identity import IdentityFiles, tls_context
 
 # If the key itself is known, its length and the authority's signature add nothing; scanners use RSA keys of 1,024 bits
 # that OpenSSL would refuse by default.
@@ -44,13 +45,14 @@ class Trust:
 
     It is verified by the authorities in the file `ca`, by the `pin` of its key, or not at all if `insecure`; by
     default, by the authorities that the system trusts. With `demanded`, nothing is sent without TLS, whatever addresses
-    the device, or somebody in its name, announces.
+    the device, or somebody in its name, announces. A peer that asks for a certificate is shown that of `own`.
     """
 
     ca: Path | None = None
     pin: str | None = None
     insecure: bool = False
     demanded: bool = False
+    own: IdentityFiles | None = None
 
     @cached_property
     def context(self) -> SSL.Context:
@@ -60,7 +62,10 @@ class Trust:
         if by_name:
             root = platformTrust() if self.ca is None else trustRootFromCertificates(
                 [TwistedCertificate(as_openssl(one)) for one in read_certificates(self.ca)])
-        context = CertificateOptions(trustRoot=root, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
+        if self.own is None:
+            context = CertificateOptions(trustRoot=root, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
+        else:
+            context, _ = tls_context(self.own, trustRoot=root)
         context.set_options(SSL.OP_NO_RENEGOTIATION)  # a verified peer must not change its certificate
         if not by_name:
             context.set_cipher_list(b"DEFAULT" + _ANY_STRENGTH)

@@ -17,6 +17,8 @@ from tests.messages import (
     status_response,
 )
 from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Forward, Pass, Refuse
+from wsdgateway.bridge.jobs.jobtable import LATE_SECONDS, JobTable
+from wsdgateway.scan.jobstatus import JobStatus
 
 # Guarantee 1: a status is never older than one that was announced or shown before.
 
@@ -277,3 +279,41 @@ def test_a_late_event_of_a_finished_job_is_recognised_by_the_next_event(eventful
     eventful.tell(status_event("2", "Processing", 0, created="2026-11-22T10:00:05Z", message_id="urn:uuid:n"))
     eventful.tell(status_event("2", "Completed", 1, created="2026-11-22T10:00:05Z", message_id="urn:uuid:o"))
     assert isinstance(eventful.ask(get_job_elements("2")), Answer)
+
+
+# A takeover from another gateway.
+
+
+def taken_over(*events, now=100.0):
+    """Returns the table of a gateway that has taken over, with the events that were announced to the former one."""
+    table = JobTable(max_age=30.0, poll_interval=1.0, history=5)
+    table.listening = table.events_seen = True
+    for status in events:
+        table.announced(status, now)
+    table.taken_over(now)
+    return table
+
+
+def test_after_a_takeover_every_job_is_asked_for_before_it_is_shown():
+    table = taken_over(JobStatus("1", "Processing"), JobStatus("2", "Completed"))
+    assert [table.readable(job_id, 100.0) for job_id in "12"] == [None, None]
+    for status in (JobStatus("1", "Processing"), JobStatus("2", "Completed")):
+        assert table.answered(status, table.moment(), 100.0)
+        assert table.readable(status.job_id, 100.0) == status
+
+
+def test_after_a_takeover_an_end_that_was_announced_is_not_revived():
+    table = taken_over(JobStatus("1", "Completed"))
+    assert not table.answered(JobStatus("1", "Processing"), table.moment(), 100.0)
+    table.announced(JobStatus("1", "Processing"), 100.0)
+    assert table.get("1").status.state == "Completed"
+
+
+def test_after_a_takeover_a_late_event_of_an_unknown_job_is_doubted_for_a_time():
+    table = taken_over()
+    table.announced(JobStatus("1", "Pending"), 100.0)  # the former gateway may have shown that it is Processing
+    table.announced(JobStatus("2", "Completed"), 100.0)
+    assert [table.readable(job_id, 100.0) for job_id in "12"] == [None, None]
+    assert [job.job_id for job in table.newly_finished] == ["2"]
+    table.announced(JobStatus("3", "Pending"), 100.0 + LATE_SECONDS)
+    assert table.readable("3", 100.0 + LATE_SECONDS).state == "Pending"

@@ -166,11 +166,14 @@ class JobTableModel(RuleBasedStateMachine):
         if fate == "is lost":
             return
         for _ in range(2 if fate == "arrives twice" else 1):
-            self.bridge.notified(read_notification(event), self.now)
+            self.take(event)
         found = re.search(rb"n(\d+)v(\d+)<", event)
         if found:
             job_id = re.search(rb"JobId>(\d+)<", event)[1].decode()
             self.hear(job_id, int(found[1]), int(found[2]))
+
+    def take(self, event):
+        self.bridge.notified(read_notification(event), self.now)
 
     @precondition(lambda self: self.events)
     @rule(data=st.data(), names_it=st.booleans())
@@ -183,7 +186,7 @@ class JobTableModel(RuleBasedStateMachine):
         if isinstance(notification, Rejected):
             self.bridge.unread(unread_of(notification, event), self.now)
         else:
-            self.bridge.notified(notification, self.now)
+            self.take(event)
         self.steps += 1
         if found and (names_it or self.bridge.table.get(job_id) is not None):  # otherwise the job is unknown
             self.unread.setdefault(job_id, []).append((self.steps, int(found[1]), int(found[2])))
@@ -250,13 +253,16 @@ class JobTableModel(RuleBasedStateMachine):
         if client.snapshot is None:
             client.snapshot = self.work(client)
 
+    def job_id_after(self, number):
+        return number % 2 + 1
+
     def work(self, client):
         name = client.question.operation.name
         job = self.jobs.get(client.job_id)
         if name == "CreateScanJob":
             self.numbers += 1
             job = Job(str(self.next_job), self.numbers)
-            self.next_job = self.next_job % 2 + 1
+            self.next_job = self.job_id_after(self.next_job)
             old = self.jobs.get(job.job_id)
             if old is not None and old.state not in FINAL:
                 return fault("wscn:ServerErrorNotAcceptingJobs", code="Receiver")

@@ -8,7 +8,8 @@ from wsdgateway.bridge.cluster.passing import Held
 from wsdgateway.bridge.cluster.values import Registration
 from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
-from wsdgateway.net.cluster.passing import Passing, PassingContext
+from wsdgateway.net.cluster.passing import Passing
+from wsdgateway.net.cluster.passingcontext import PassingContext
 from wsdgateway.net.cluster.peerlink import PeerLink
 from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
 from wsdgateway.net.transport.accounting import Accounting

@@ -6,12 +6,13 @@ from twisted.internet.defer import gatherResults
 from tests.loopback.gateways import LOOPBACK, PATH, section
 from tests.loopback.scanners import Subscribed
 from tests.loopback.sharing.conftest import NAME, owner_of, serves
-from tests.messages import get_job_elements
+from tests.messages import get_job_elements, status_response
 from tests.peers import Device, ask
 from tests.ports import free_port
 from tests.redisserver import RedisServer, skip_without_redis
 from tests.waiting import until
 from wsdgateway.app.service import GatewayService
+from wsdgateway.app.storedstate import END_SECONDS
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.config.reading import read_config
 
@@ -88,6 +89,28 @@ async def test_subscriptions_of_a_scanner_that_nobody_bridges_are_ended(tmp_path
 
 
 @pytest_twisted.ensureDeferred
+async def test_subscriptions_of_a_scanner_that_was_removed_while_no_gateway_ran_are_ended(
+        tmp_path, fresh, running, device_with_events):
+    files = Files(tmp_path, fresh.url, running)
+    former = await files.start("one", section(NAME, device_with_events.device.url))
+    await until(lambda: serves(former) and former.scanners[0].bridge.table.listening)
+    held = fresh.command("HGETALL", f"wsdgateway:{{{NAME}}}:held")
+    await former.stopService()
+    with fresh.connect() as client:  # as if it had been killed
+        client.hset(f"wsdgateway:{{{NAME}}}:held", mapping=held)
+        client.sadd("wsdgateway:scanners", NAME)
+    unsubscribed = device_with_events.actions.count("Unsubscribe")
+    service = await files.start("two", "")
+    await until(lambda: service.cluster.coordinator.view is not None)
+    await service.cluster.end_abandoned()
+    await service.cluster.end_abandoned()
+    await until(lambda: device_with_events.actions.count("Unsubscribe") == unsubscribed + 1)
+    await until(lambda: fresh.command("EXISTS", f"wsdgateway:{{{NAME}}}:held") == 0)
+    await service.cluster.end_abandoned()
+    await until(lambda: service.cluster.state.ownerships() == [])
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_changed_address_replaces_the_scanner_of_the_owner(tmp_path, fresh, running, device_with_events,
                                                                     started):
     files = Files(tmp_path, fresh.url, running)
@@ -98,6 +121,26 @@ async def test_a_changed_address_replaces_the_scanner_of_the_owner(tmp_path, fre
     await until(lambda: serves(owner) and owner.scanners[0].bridge.table.listening)
     assert other.actions.count("Subscribe") == 1
     await until(lambda: device_with_events.actions.count("Unsubscribe") == 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_changed_limits_hold_for_passed_requests(tmp_path, fresh, running, device):
+    device.handle = lambda asked: asked.answer(status_response("7", "Processing"))
+    files = Files(tmp_path, fresh.url, running)
+    one = section(NAME, device.url, 'events = "off"')
+    owner = await files.start("one", one)
+    await until(lambda: serves(owner))
+    follower = await files.start("two", one)
+    await until(lambda: owner_of(follower) == "one")
+    large = get_job_elements("7") + b" " * 1200000  # the default limit is 1 MiB
+    more = "timeout = 200.0\nidle_timeout = 100.0\n[limits]\nrequest_body = 2000000\nstop_timeout = 20.0\n"
+    for service in (owner, follower):
+        await files.reload(service, one + more)
+        await until(lambda service=service: service.config.limits.request_body == 2000000)
+    head, answer = await ask(follower.port, PATH, large)
+    assert head.status == 200 and b"Processing" in answer
+    assert follower.cluster.link.limits == (410.0, 110.0)
+    assert follower.cluster.coordinator.stop_timeout == 20.0 + END_SECONDS
 
 
 @pytest_twisted.ensureDeferred

@@ -43,9 +43,9 @@ async def image(port):
     return head.status, body
 
 
-async def started(pair, device):
+async def started(pair, device, *, max_connections=2, **sections):
     scanner = SlowImages(device)
-    owner, follower = await pair(device.url, scanner={"events": "off"})
+    owner, follower = await pair(device.url, scanner={"events": "off", "max_connections": max_connections}, **sections)
     waiting = [ensureDeferred(image(service.port)) for service in (owner,)]
     await until(lambda: len(scanner.asked) == 1)
     return scanner, owner, follower, waiting
@@ -92,3 +92,17 @@ async def test_a_request_to_a_gateway_that_stops_is_answered_by_the_next_owner(p
     assert (await waiting)[0] == 200
     await stopping
     assert serves(follower)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_request_that_still_waits_after_a_hand_over_is_answered_by_the_next_owner(pair, device):
+    scanner, owner, follower, [waiting] = await started(
+        pair, device, max_connections=1, limits={"stop_timeout": 0.5})
+    asking = ensureDeferred(ask(owner.port, PATH, get_job_elements("7")))
+    await until(lambda: owner.scanners[0].device.waiting == 1)
+    await follower.cluster.state.wish(NAME, "two")
+    head, answer = await asking
+    assert head.status == 200 and b"Processing" in answer
+    assert serves(follower) and not waiting.called
+    scanner.finish()
+    assert (await waiting)[0] == 200

@@ -7,8 +7,9 @@ from twisted.python.failure import Failure
 
 from wsdgateway.bridge.cluster.values import Registration
 from wsdgateway.config.sections import ScannerConfig
-from wsdgateway.net.cluster import peerlink
-from wsdgateway.net.cluster.peerlink import ANSWER_SECONDS, STALL_SECONDS, NoRoom, PeerLink, limits_for
+from wsdgateway.net.cluster import peerconnections
+from wsdgateway.net.cluster.peerconnections import NoRoom
+from wsdgateway.net.cluster.peerlink import ANSWER_SECONDS, STALL_SECONDS, PeerLink, limits_for
 
 OWNER = Registration("id", "owner", "http://192.0.2.5:5360", "")
 HEAD = b"POST /x HTTP/1.1\r\n\r\n"
@@ -39,8 +40,8 @@ class Link:
 
 @pytest.fixture
 def link(monkeypatch):
-    monkeypatch.setattr(peerlink, "MAX_CONNECTIONS", 2)
-    monkeypatch.setattr(peerlink, "MAX_WAITING", 1)
+    monkeypatch.setattr(peerconnections, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(peerconnections, "MAX_WAITING", 1)
     return Link()
 
 

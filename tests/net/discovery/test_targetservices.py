@@ -220,6 +220,17 @@ def test_stopping_sends_bye_for_every_announced_scanner_despite_the_backlog(set_
     assert service.endpoint == UUID
 
 
+def test_no_bye_for_a_scanner_that_another_gateway_announces_from_now_on(set_up):
+    setup = set_up()
+    setup.targets.add("front-desk", StandIn())
+    setup.pass_time(3)
+    setup.targets.leave("front-desk")
+    setup.targets.leave("unknown")
+    stopping = setup.discovery.stopService()
+    setup.pass_time(3)
+    assert stopping.called and set(setup.links["lan", 4].names()) == {"Hello"}
+
+
 @pytest.mark.parametrize("data", [WINDOWS_PROBE, write_resolve(UUID, message_id="urn:uuid:q")])
 def test_a_query_without_message_id_is_dropped(set_up, data):
     setup = set_up()

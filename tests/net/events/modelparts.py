@@ -150,6 +150,10 @@ class NotificationExchange:
 
     def __init__(self, body):
         self.request, self.body, self.status = self, body, None
+        self.is_aborted = False
+
+    def abort(self):
+        self.is_aborted = True
 
     def answer(self, status, body, *rest):
         self.status = status

@@ -6,11 +6,14 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.messages import SCAN, envelope, status_event
+from tests.net.events.sharedevents import SharedEvents
+from wsdgateway.bridge.events.eventlog import EventID, Past
 from wsdgateway.bridge.events.intake import MAX_UNKNOWN_SENDERS
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
+from wsdgateway.net.events.eventrecord import EventRecord
 from wsdgateway.net.events.eventsink import EventSink
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.accounting import Accounting
@@ -53,6 +56,9 @@ class Message:
     def answer(self, status, body, headers=()):
         self.status = status
 
+    def abort(self):
+        self.status = "aborted"
+
     def give(self, answer):
         self.status, self.fault = answer.status, answer.body.decode()
 
@@ -63,7 +69,7 @@ class Taken:
     def __init__(self):
         self.clock, self.peers, self.received = Clock(), {SCANNER}, lambda: None
         options = ScannerOptions(ScannerConfig("s", event_sources=(ip_network("203.0.113.0/24"),)))
-        self.published, self.passed_on, self.learnt = [], [], 0
+        self.published, self.passed_on, self.identifiers, self.learnt = [], [], [], 0
         self.bridge = ScannerBridge(options, new_id=lambda: "urn:x")
         self.unread, self.bridge.unread = [], lambda unread, now: self.unread.append(unread.jobs)
         metrics = Metrics()
@@ -78,10 +84,12 @@ class Taken:
     def learn(self):
         self.learnt += 1
 
-    def publish(self, envelope, status, *, known):
+    def publish(self, envelope, status, *, known, logged=None):
+        self.identifiers.append(logged)
         self.published.append(envelope.action.rpartition("/")[2])
 
-    def publish_to(self, identifier, envelope):
+    def publish_to(self, identifier, envelope, logged=None):
+        self.identifiers.append(logged)
         self.passed_on.append((identifier, envelope.action.rpartition("/")[2]))
 
     def take(self, message, *, at="own", client=SCANNER, content_type=b"application/soap+xml"):
@@ -161,3 +169,71 @@ def test_the_number_of_messages_read_from_unknown_senders_is_bounded(taken):
 def test_an_incomplete_message_of_the_scanner_causes_a_status_check(taken, secret, client, unread):
     taken.sink.unread(secret, client)
     assert taken.unread == unread
+
+
+# Several gateways: the record of the events for the next owner.
+
+
+@pytest.fixture
+def recording(taken):
+    """Returns the shared server, which answers when the test says so."""
+    shared = SharedEvents()
+    shared.mode = "waits"
+    taken.sink.record = EventRecord(taken.clock, scanner="s", token=1, past=Past(), shared=shared,
+                                    on_fenced=lambda scanner: None)
+    yield shared
+    shared.mode = "answers"
+    while shared.waiting:
+        shared.answer()
+    taken.sink.record.close()
+    assert not taken.clock.getDelayedCalls()
+
+
+def test_an_event_is_learnt_at_once_and_answered_when_it_is_written(taken, recording):
+    exchange = taken.take(status_event("7"))
+    assert (exchange.status, taken.published, taken.accounted) == (None, [], [])
+    assert taken.bridge.table.get("7") is not None
+    recording.answer()
+    assert (exchange.status, taken.published, taken.accounted) == (202, ["JobStatusEvent"], ["JobStatusEvent"])
+    assert taken.identifiers == [EventID(1, 1)]
+    [event] = recording.events
+    assert (event.data, event.content_type, event.receiver) == (status_event("7"), b"application/soap+xml", "")
+
+
+def test_a_repetition_is_answered_with_the_first(taken, recording):
+    exchanges = [taken.take(status_event("7")), taken.take(status_event("7"))]
+    assert [exchange.status for exchange in exchanges] == [None, None]
+    recording.answer()
+    assert [exchange.status for exchange in exchanges] == [202, 202]
+    assert (taken.published, len(recording.events)) == (["JobStatusEvent"], 1)
+
+
+def test_a_press_is_recorded_with_its_receiver(taken, recording):
+    taken.take(AVAILABLE, at="panel")
+    assert taken.passed_on == []
+    recording.answer()
+    assert (taken.passed_on, taken.identifiers) == ([("client", "ScanAvailableEvent")], [EventID(1, 1)])
+    assert recording.events[0].receiver == "client"
+
+
+def test_a_press_that_an_earlier_owner_has_received_is_not_taken_again(taken, recording):
+    taken.sink.replayed("client", "urn:uuid:available")
+    assert taken.take(AVAILABLE, at="panel").status == 202
+    assert (taken.passed_on, recording.events) == ([], [])
+
+
+def test_the_end_of_a_subscription_is_no_event(taken, recording):
+    assert taken.take(END).status == 202
+    assert (taken.own.calls, recording.calls) == (["notified", "ended"], 0)
+
+
+def test_an_event_for_a_gateway_that_was_replaced_is_not_answered(taken, recording):
+    recording.token = 2
+    exchange = taken.take(status_event("7"))
+    recording.answer()
+    assert (exchange.status, taken.published) == ("aborted", [])
+
+
+def test_messages_of_strangers_are_refused_without_a_record(taken, recording):
+    assert taken.take(status_event("7"), client=STRANGER).status == 400
+    assert recording.calls == 0

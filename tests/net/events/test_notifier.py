@@ -8,8 +8,10 @@ from wsdgateway.bridge.events.deliveryqueue import MAX_REFUSALS, QueuedEvent
 from wsdgateway.bridge.events.fanout import Event
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.config.sections import Events
+from wsdgateway.net.events.deliveryrecord import NotRecorded
 from wsdgateway.net.events.notifier import UNOWNED_SECONDS, Notifier
 from wsdgateway.net.transport.errors import DeliveryError
+from wsdgateway.scan.operations import SCAN_AVAILABLE, action_of
 from wsdgateway.soap.addressing import EndpointReference
 
 SINK = Sink(EndpointReference("http://192.0.2.7/e"), "192.0.2.7")
@@ -160,6 +162,84 @@ def test_a_full_queue_drops_an_older_event():
     clients.answer(202)
     assert clients.sent == [1, 3]
     clients.notifier.stop()
+
+
+# The record for other gateways.
+
+
+class Record(NotRecorded):
+    """A record that permits what the test says."""
+
+    def __init__(self):
+        self.calls, self.permits = [], []
+
+    def opened(self, subscription):
+        self.calls.append(("opened", subscription))
+
+    def closed(self, subscription):
+        self.calls.append(("closed", subscription))
+
+    def handed_over(self, former, heir):
+        self.calls.append(("handed over", former, heir))
+
+    def given(self, subscription, event):
+        self.calls.append(("given", subscription, int(event.before)))
+
+    def permit(self, subscription, event):
+        if not event.is_press:
+            return None
+        self.permits.append(Deferred())
+        return self.permits[-1]
+
+
+@pytest.fixture
+def record(clients):
+    clients.notifier.record = Record()
+    return clients.notifier.record
+
+
+def press(clients, number):
+    clients.notifier.recipient("a").post(QueuedEvent(Event(action_of(SCAN_AVAILABLE), b"%d" % number, b""), "urn:x"))
+
+
+def test_what_a_subscriber_was_given_is_recorded(clients, record):
+    clients.post("a", 1, 2, 3)
+    clients.answer(202)
+    clients.fail()
+    clients.clock.advance(1.0)
+    clients.answer(202)
+    for _ in range(MAX_REFUSALS):
+        clients.answer(400)
+        clients.clock.advance(5.0)
+    assert record.calls == [("given", "a", 1), ("given", "a", 2), ("given", "a", 3)]
+    clients.notifier.open("b", SINK)
+    clients.notifier.hand_over("b", "c")
+    clients.notifier.close("c")
+    assert record.calls[3:] == [("opened", "b"), ("handed over", "b", "c"), ("closed", "c")]
+
+
+def test_a_stop_leaves_what_subscribers_were_given(clients, record):
+    clients.post("a", 1)
+    clients.notifier.stop()
+    assert record.calls == []
+
+
+@pytest.mark.parametrize("is_permitted", [True, False])
+def test_a_press_is_sent_only_when_it_is_permitted(clients, record, is_permitted):
+    press(clients, 1)
+    clients.post("a", 2)
+    assert clients.sent == []
+    record.permits[0].callback(is_permitted)
+    assert clients.sent == ([1] if is_permitted else [2])
+    clients.answer(202)
+    assert clients.counts == {"delivered": 1, "retried": 0, "dropped": 0 if is_permitted else 1}
+
+
+def test_a_press_whose_subscription_ends_meanwhile_is_not_sent(clients, record):
+    press(clients, 1)
+    clients.notifier.close("a")
+    assert clients.sent == []
+    assert record.permits[0].called
 
 
 def test_nothing_is_delivered_while_another_gateway_owns_the_scanner(clients):

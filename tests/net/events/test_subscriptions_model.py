@@ -102,15 +102,20 @@ class Model(RuleBasedStateMachine):
             Context(self.clock, self.clock.seconds, lambda: EPOCH + self.clock.seconds(), self.new_id, Metrics(),
                          ExchangeLog(), self.store, Permission(), no_quotas(), policy, self, None, lambda name: None,
                          lambda uuid: None, self.base, lambda *_: None, lambda *_: succeed(None),
-                         TimeSlices(self.clock, self.clock.seconds), lambda: 0.5, self.secret))
+                         TimeSlices(self.clock, self.clock.seconds), lambda: 0.5, self.secret,
+                         record_of=self.record_of))
         life = self.clock
         # Requests of a killed process have no effect.
         self.scanner.requests.send_by = lambda _, *request, begun=None: (
             self.device.own(*request) if life is self.clock else Deferred())
         self.scanner.device.peers = {"192.0.2.20"}
         self.scanner.polling.requests = StatusReads(self.scanner, LivingDevice(self, life), self.clock)
+        self.scanner.take_over()
         self.scanner.restore(self.kept.subscriptions().result, self.kept.held().result)
         self.scanner.start()
+
+    def record_of(self, scanner):
+        """No record: the model has one gateway."""
 
     def new_id(self):
         self.ids += 1
@@ -139,6 +144,7 @@ class Model(RuleBasedStateMachine):
         """Stands in for the connections to sinks."""
         envelope = read(message)
         client = self.clients[int(sink.reference.address.rpartition("/")[2])]
+        self.sees(client, envelope)
         assert envelope.header.findtext("Number") == str(client.number)
         assert envelope.to == sink.reference.address
         sending = Deferred()
@@ -159,6 +165,9 @@ class Model(RuleBasedStateMachine):
         else:
             self.slow.append((client, event, sending))
         return sending
+
+    def sees(self, client, envelope):
+        """Nothing more is checked of the message."""
 
     def arrive(self, client, event, sending):
         if sending.called:

@@ -218,3 +218,22 @@ def test_the_address_that_the_device_is_spoken_to_from(source, url, bound):
     device.ask("a", url=url)
     assert device.reactor.tcpClients[0][4] == bound
     device.client.stop()
+
+
+def test_what_breaking_off_leaves_is_an_image():
+    device = ManualDevice(max_connections=3)
+    device.ask("image", operation=RETRIEVE_IMAGE)
+    device.connect()
+    device.ask("job")
+    device.connect()
+    device.ask("connecting", operation=RETRIEVE_IMAGE)
+    device.ask("waiting")
+    device.client.break_off()
+    assert sorted(name for name, _ in device.failed) == ["connecting", "job", "waiting"]
+    assert all("another gateway" in str(error) for _, error in device.failed)
+    assert {name for name, error in device.failed if isinstance(error, NotOwned)} == {"connecting", "waiting"}
+    quiet = []
+    device.client.quiet().addCallback(quiet.append)
+    assert not quiet
+    device.busy[0].dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert device.requests["image"].answered.called and ("image", None) not in device.failed

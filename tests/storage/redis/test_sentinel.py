@@ -8,10 +8,13 @@ from twisted.internet.threads import deferToThread
 
 from tests.ports import free_port
 from tests.redisserver import PATIENCE
+from tests.waiting import until
 from wsdgateway.bridge.cluster.values import Acquired, Registration
 from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.redis.address import parse
 from wsdgateway.storage.redis.checks import check_server
 from wsdgateway.storage.redis.coordination import RedisCoordination
+from wsdgateway.storage.redis.inspecting import inspect_server
 
 LEASE = 60.0  # seconds
 A = Registration("a", "print-a", "", "1")
@@ -99,6 +102,62 @@ async def test_a_failover_and_the_return_of_the_former_master(redis_servers, mak
     assert view.era > before.era
     got = await coordination.acquire("desk", "a", LEASE, 7, True)
     assert isinstance(got, Acquired) and got.token == 8
+
+
+class Isolated:
+    """The servers, and the client's own user. `isolate` cuts the master off from all others but that user."""
+
+    def __init__(self, redis_servers):
+        self._servers = Replicated(redis_servers)
+        for one in (self._servers.master, *self._servers.replicas):
+            one.command("ACL", "SETUSER", "gateway", "on", ">secret", "~*", "&*", "+@all")
+        self.url = self._servers.url.replace("://", "://gateway:secret@")
+
+    def isolate(self):
+        with self._servers.master.connect(username="gateway", password="secret") as admin:
+            admin.execute_command("ACL", "SETUSER", "default", "off")
+            for kind in ("normal", "pubsub", "replica"):
+                admin.execute_command("CLIENT", "KILL", "TYPE", kind, "USER", "default")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_former_master_that_still_answers_is_left(redis_servers, make_client, monkeypatch):
+    for name in ("ASK_AFTER", "PING_AFTER"):
+        monkeypatch.setattr(f"wsdgateway.storage.redis.bell.{name}", 0.1)
+    servers = await deferToThread(Isolated, redis_servers)
+    client, rings = make_client(servers.url), []
+    client.listen(rings.append)
+    connection = client.connection("store")
+    former = await connection.run(run_id)
+    await until(lambda: rings)
+    await deferToThread(servers.isolate)
+    assert await connection.run(run_id) == former
+    rings.clear()
+    await until(lambda: rings)  # the bell is at another server
+    assert await answered(lambda: connection.run(run_id)) != former
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("lease", [1.0, 0.9])
+async def test_a_failover_that_is_quicker_than_a_lease_is_warned_of(redis_servers, lease):
+    servers = await deferToThread(Replicated, redis_servers)
+    address = parse(servers.url)
+    facts = await deferToThread(inspect_server, address, lease)
+    assert list(facts.warnings) == ([] if lease < 1.0 else [
+        f"{address.text}: down-after-milliseconds is 1000: must be more than 1000, the lease of [cluster], or "
+        "two gateways may own one scanner after a failover; at each Sentinel: SENTINEL SET gateways "
+        "down-after-milliseconds 2000"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_sentinel_that_does_not_tell_its_settings(redis_servers):
+    servers = await deferToThread(Replicated, redis_servers)
+    for one in servers.sentinels:
+        one.command("ACL", "SETUSER", "default", "-sentinel|master")
+    address = parse(servers.url)
+    [warning] = (await deferToThread(inspect_server, address, 4.0)).warnings
+    assert "it could not be checked that down-after-milliseconds is more than 4000" in warning
+    assert "NOPERM" in warning or "no permissions" in warning
 
 
 @pytest_twisted.ensureDeferred

@@ -30,7 +30,7 @@ class Duplicates:
 
     def earlier(self, question: Question, now: float) -> Forward | Reply | None:
         """The running request or the remembered success that this one repeats."""
-        key = _key(question)
+        key = key_of(question)
         if key is None:
             return None
         while self._done and now - next(iter(self._done.values()))[0] >= REMEMBERED_SECONDS:
@@ -41,13 +41,13 @@ class Duplicates:
 
     def started(self, forward: Forward) -> None:
         """Record that this CreateScanJob is sent to the device."""
-        key = _key(forward.question)
+        key = key_of(forward.question)
         if key is not None:
             self._running[key] = forward
 
     def ended(self, forward: Forward, reply: Reply | None, now: float) -> None:
         """Record that the request was answered, or failed (None)."""
-        key = _key(forward.question)
+        key = key_of(forward.question)
         if key is None or self._running.pop(key, None) is None:
             return
         if reply is not None and is_success(reply) and len(reply.body) <= MAX_REPLY:
@@ -56,7 +56,8 @@ class Duplicates:
                 self._done.popitem(last=False)
 
 
-def _key(question: Question) -> _Key | None:
+def key_of(question: Question) -> _Key | None:
+    """The key that a repetition of the request has, too; None if its MessageID does not identify it."""
     message_id = question.envelope.message_id
     if message_id is None or len(message_id) > MAX_MESSAGE_ID:
         return None

@@ -4,7 +4,7 @@ WS-Scan, ScanAvailableEvent. The scanner shows a client's name as soon as it hol
 select it before the gateway has stored the subscription and answered.
 """
 
-from wsdgateway.soap.envelope import Envelope
+from wsdgateway.bridge.events.fanout import Event
 
 MAX_EARLY = 64
 
@@ -16,16 +16,16 @@ class EarlyEvents:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[str, list[Envelope]] = {}
+        self._kept: dict[str, list[Event]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._kept.values()))
 
-    def add(self, identifier: str, event: Envelope) -> None:
+    def add(self, identifier: str, event: Event) -> None:
         """Keeps an event, unless there are too many."""
         if len(self) < MAX_EARLY:
             self._kept.setdefault(identifier, []).append(event)
 
-    def take(self, identifier: str) -> list[Envelope]:
+    def take(self, identifier: str) -> list[Event]:
         """Removes and returns a subscription's events, oldest first."""
         return self._kept.pop(identifier, [])

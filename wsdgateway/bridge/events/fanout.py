@@ -9,6 +9,7 @@ from collections.abc import Collection
 import attrs
 from lxml import etree
 
+from wsdgateway.bridge.events.eventlog import EventID
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.rewriting import REPLIES, make_anonymous
 from wsdgateway.scan.jobstatus import JobStatus, write_job_end_state, write_job_status
@@ -22,6 +23,7 @@ from wsdgateway.soap.parsing import escape
 
 MAX_EVENT = 262144  # bytes of an event that is forwarded, not counting the parts written for each subscriber
 
+_PRESS = action_of(SCAN_AVAILABLE)
 _REPLACED = (f"{{{WSA}}}To", f"{{{WSA}}}MessageID")
 
 
@@ -31,7 +33,8 @@ class Event:
 
     `job` is the JobId of the job whose state it announces. `ends`: it announces a job's end or a pressed button, so it
     is dropped last. `reached` collects the sinks that an event of the gateway's own is sent to; `known` are the sinks
-    that were sent the same by such an event, and do not get this one.
+    that were sent the same by such an event, and do not get this one. `logged` identifies it among several gateways.
+    With `only`, it is sent to no other subscriptions.
     """
 
     action: str
@@ -41,6 +44,13 @@ class Event:
     ends: bool = False
     reached: set[Sink] | None = None
     known: Collection[Sink] = ()
+    logged: EventID | None = None
+    only: frozenset[str] | None = None
+
+    @property
+    def is_press(self) -> bool:
+        """True if it announces a pressed button, so that a second delivery by another gateway would scan twice."""
+        return self.action == _PRESS
 
     @property
     def size(self) -> int:
@@ -59,7 +69,8 @@ class Event:
         return b"%b%b%b" % (self.before, headers.encode(), self.after)
 
 
-def prepare(envelope: Envelope, status: JobStatus | None = None, *, known: Collection[Sink] = ()) -> Event:
+def prepare(envelope: Envelope, status: JobStatus | None = None, *, known: Collection[Sink] = (),
+            logged: EventID | None = None, only: frozenset[str] | None = None) -> Event:
     """Converts an envelope, which it changes, to an event; `status` is the job status that the event announces."""
     header = envelope.header
     assert header is not None and envelope.action is not None
@@ -70,7 +81,8 @@ def prepare(envelope: Envelope, status: JobStatus | None = None, *, known: Colle
             make_anonymous(element)
     before, after = _split(envelope.root, header)
     ends = event_of(envelope.action) in (JOB_END_STATE, SCAN_AVAILABLE) if status is None else status.final
-    return Event(envelope.action, before, after, None if status is None else status.job_id, ends, known=known)
+    return Event(envelope.action, before, after, None if status is None else status.job_id, ends, known=known,
+                 logged=logged, only=only)
 
 
 def made_of_job(name: str, status: JobStatus, reached: set[Sink], message_id: str) -> Event:

@@ -21,7 +21,13 @@ unusable until the device has been asked: it must count from the moment `Job.nee
 A reboot makes every record unusable, not unknown: the device is asked, and if it has forgotten the job and has not
 assigned its JobId again, the past record answers (`bridge.jobs.pastjobs`, which also holds finished jobs from the
 store). Unreadable events are in `bridge.jobs.unreadevents`.
+
+After a takeover from another gateway the table begins with the last events that were announced to that one, and all of
+it is doubted. An event of a job that is not known here may then be older than what the other gateway has shown, or than
+a CancelJob that it has answered, so it is doubted, too, for `LATE_SECONDS`.
 """
+
+from math import inf
 
 import attrs
 
@@ -32,6 +38,8 @@ from wsdgateway.bridge.jobs.transitions import after_answer, with_extras
 from wsdgateway.bridge.jobs.unreadevents import UnreadEvents
 from wsdgateway.scan.jobstates import TERMINATING
 from wsdgateway.scan.jobstatus import JobStatus, compare_times
+
+LATE_SECONDS = 60.0  # after a takeover in which an event may be one that the scanner could not deliver before
 
 
 class JobTable(JobRecords):
@@ -47,6 +55,7 @@ class JobTable(JobRecords):
         self._poll_interval = poll_interval
         self._unread = UnreadEvents()
         self._away = NEVER
+        self._late_until = -inf
         self.events_seen = False
         self.listening = False
 
@@ -156,7 +165,7 @@ class JobTable(JobRecords):
             if order in (0, -1) or (order is None and is_same_end(past.status, status)):
                 return  # late: for the ended job, or an earlier one
         # An earlier job had this JobId: only the device can tell whether the event concerns that job.
-        known = (past is not None or status.job_id in self._jobs) and order != 1
+        known = ((past is not None or status.job_id in self._jobs) and order != 1) or now < self._late_until
         self._begin(self._announced_first(status, moment, now, needed=self.moment() if known else NEVER))
 
     def _first_event(self, job: Job, status: JobStatus, moment: int, now: float) -> None:
@@ -306,6 +315,15 @@ class JobTable(JobRecords):
         job = self.get(job_id)
         if job is not None:
             self._store(attrs.evolve(job, needed=self.moment()))
+
+    def taken_over(self, now: float) -> None:
+        """Record that another gateway has spoken to the device until now: each job is asked for before it is shown.
+
+        What is known so far are events that were announced to that gateway; `now` is in seconds.
+        """
+        for job in self.current():
+            self._store(attrs.evolve(job, needed=self.moment()))
+        self._late_until = now + LATE_SECONDS
 
     def was_away(self) -> None:
         """Record that the device was unreachable: events were lost, so it is asked before an active job is shown.

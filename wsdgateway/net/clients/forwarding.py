@@ -182,6 +182,13 @@ class Forwarder:
             waiting.callback(outcome)
         return decision
 
+    def recall(self, forward: Forward, reply: Reply) -> Decision:
+        """Pass the reply that an earlier owner of the scanner got to the waiting clients, and decide the answer."""
+        decision = self._bridge.recall(forward, reply, self._seconds())
+        for waiting in self._waiting.pop(forward, ()):
+            waiting.callback(reply)
+        return decision
+
     def overhear(self, reply: Reply, sent: Sent) -> None:
         """Learn the scanner's status from an answer to GetScannerElements that is passed on."""
         if self._bridge.overhear_answer(reply, sent):

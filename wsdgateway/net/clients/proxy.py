@@ -24,6 +24,7 @@ from wsdgateway.net.discovery.directed import DirectedDiscovery
 from wsdgateway.net.events.eventsource import EventSource
 from wsdgateway.net.presence.standin import StandIn
 from wsdgateway.net.repeatedrequests import RepeatedRequests, Source
+from wsdgateway.net.scanners.jobintents import JobIntents
 from wsdgateway.net.scanners.reply import Response, is_streamed, outcome_of
 from wsdgateway.net.scanners.replywatch import check_document
 from wsdgateway.net.scanners.request import ScannerRequest
@@ -41,7 +42,8 @@ class Proxy:
 
     `on_missing` is called when a client asks for a scan service whose address is not known yet; `written` is awaited
     before a CreateScanJob is answered. `holds` is true while this gateway owns the scanner; `pass_on` passes a request
-    to the owner that could not be sent because this gateway owns the scanner no more.
+    to the owner that could not be sent because this gateway owns the scanner no more. `intents` records CreateScanJobs
+    for the next owner.
     """
 
     log = Logger()
@@ -50,7 +52,7 @@ class Proxy:
                  stand_in: StandIn, directed: DirectedDiscovery, metrics: Metrics, accounting: Accounting,
                  authorization: Authorization, repeats: RepeatedRequests, *, seconds: Callable[[], float],
                  written: Callable[[], Awaitable[None]], on_missing: Callable[[], None] = lambda: None,
-                 holds: Callable[[], bool] = always,
+                 holds: Callable[[], bool] = always, intents: JobIntents | None = None,
                  pass_on: Callable[[Exchange], bool] = lambda exchange: False) -> None:
         self._front_end = front_end
         self._bridge = bridge
@@ -64,6 +66,7 @@ class Proxy:
         self._repeats = repeats
         self._source = Source(front_end, bridge, accounting, self._forward, holds)
         self._pass_on = pass_on
+        self._intents = intents
         self._seconds = seconds
         self._written = written
         self._on_missing = on_missing
@@ -201,10 +204,18 @@ class Proxy:
         source = LOCAL
         while True:
             if isinstance(decision, Forward):
-                outcome, sent = await self._forwarder.send(decision, exchange)
+                intents = self._intents if question.operation is CREATE_SCAN_JOB else None
+                known = None if intents is None else await intents.begin(question)
+                if isinstance(known, Reply):
+                    decision = self._forwarder.recall(decision, known)
+                    continue
+                outcome, sent = (Failure(known), False) if known is not None else (
+                    await self._forwarder.send(decision, exchange))
                 source = DEVICE if sent else source
                 if outcome is None:
                     break
+                if intents is not None:
+                    await intents.conclude(question, outcome, was_sent=sent)
                 decision = self._forwarder.learn(decision, outcome)
             elif isinstance(decision, Join):
                 forward = decision.forward

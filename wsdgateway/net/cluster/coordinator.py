@@ -52,7 +52,7 @@ class Coordinator:
                  stop_timeout: float) -> None:
         self._reactor, self._coordination, self._leases = reactor, coordination, leases
         self._composition, self._registration, self._boot_time = composition, registration, boot_time
-        self._lease, self._alone, self._stop_timeout = lease, alone, stop_timeout
+        self._lease, self._alone, self.stop_timeout = lease, alone, stop_timeout
         self._identifier = registration().identifier
         self._scanners: dict[str, OwnedScanner] = {}
         self._waits = OwnerWaits(reactor, self.find)
@@ -309,7 +309,7 @@ class Coordinator:
         return OwnedScanner(
             self._reactor, self._coordination, machine, attrs.evolve(self._composition, changed=self._changed),
             self._clock, identifier=self._identifier, lease=self._lease, boot_time=self._boot_time,
-            stop_timeout=self._stop_timeout, check=self.check, owner_name=self._known.owner_name)
+            stop_timeout=lambda: self.stop_timeout, check=self.check, owner_name=self._known.owner_name)
 
     async def _remove(self, name: str) -> None:
         owned = self._scanners[name]

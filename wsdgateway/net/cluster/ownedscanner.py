@@ -25,7 +25,7 @@ class Composition:
 
     `begin` starts to serve a scanner as after a restart of the gateway; the scanner is served when it is done. If it
     fails, nothing may be left of it, and the scanner is released. `end` stops to serve it, and for `Why.HANDED_OVER`
-    and `Why.STOPPED` first lets requests end that run. It is cancelled after `stop_timeout` seconds. Both are called
+    and `Why.STOPPED` first lets requests end that run. It is cancelled after `stop_timeout()` seconds. Both are called
     one after the other for each scanner. `regained`: the gateway has a new token for a scanner that it has served
     without a break; the server may have lost data. `changed`: anything that `Coordinator` tells has changed.
     `took_over` and `fenced` count. `name_taken` gets one line of text; the gateway should stop.
@@ -51,7 +51,8 @@ class OwnedScanner:
 
     def __init__(self, reactor: Any, coordination: ICoordination, machine: Ownership, composition: Composition,
                  clock: ServerClock, *, identifier: str, lease: float, boot_time: Callable[[], float],
-                 stop_timeout: float, check: Callable[[], None], owner_name: Callable[[str], str | None]) -> None:
+                 stop_timeout: Callable[[], float], check: Callable[[], None],
+                 owner_name: Callable[[str], str | None]) -> None:
         self._reactor, self._coordination, self._machine = reactor, coordination, machine
         self._composition, self._identifier, self._lease = composition, identifier, lease
         self._boot_time, self._stop_timeout, self._check = boot_time, stop_timeout, check
@@ -165,12 +166,12 @@ class OwnedScanner:
         if was_served:
             self._composition.changed()
             ending = Deferred.fromCoroutine(self._end_composition(why))
-            ending.addTimeout(self._stop_timeout, self._reactor)
+            ending.addTimeout(self._stop_timeout(), self._reactor)
             try:
                 await ending
             except (TimeoutError, CancelledError):
                 self.log.warn("{scanner}: requests still ran after {seconds:g} s, and were broken off",
-                              scanner=self._machine.scanner, seconds=self._stop_timeout)
+                              scanner=self._machine.scanner, seconds=self._stop_timeout())
             except Exception:
                 self.log.failure("{scanner}: its end has failed", scanner=self._machine.scanner)
         self.carry_out(self._machine.ended())

@@ -12,10 +12,11 @@ from ipaddress import ip_network
 from typing import Any
 
 import attrs
+from OpenSSL import SSL
 from twisted.logger import Logger
 
 from wsdgateway.bridge.access.permission import plain_address
-from wsdgateway.bridge.access.quotas import Quotas
+from wsdgateway.bridge.access.quotas import Quotas, client_of
 from wsdgateway.bridge.cluster.lease import Leases
 from wsdgateway.bridge.cluster.peerfields import (
     CLIENT,
@@ -37,6 +38,7 @@ from wsdgateway.net.cluster.owners import Owners
 from wsdgateway.net.cluster.passedexchange import PassedExchange, fields_of, misdirect
 from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.server.exchange import Exchange, Repetition
+from wsdgateway.net.server.handshakes import explain
 from wsdgateway.net.server.protocols import Connection, Limits
 from wsdgateway.net.server.server import HTTPServer
 from wsdgateway.net.transport.logthrottle import LogThrottle
@@ -146,6 +148,10 @@ class PeerServer(HTTPServer):
 
     def answer_at_once(self, raw: bytes, host: str, port: int) -> None:
         """Return None: the connections between gateways are kept."""
+
+    def not_secured(self, connection: Connection, error: SSL.Error) -> None:
+        """Log that a TLS handshake has failed."""
+        self._complain(client_of(connection.client), explain(error, "[cluster] ca"))
 
     def _refused(self, connection: Connection, refusal: Refusal) -> None:
         self._complain(connection.client, f"{refusal.status}, {refusal.reason}")

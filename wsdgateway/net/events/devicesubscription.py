@@ -110,6 +110,16 @@ class DeviceSubscription:
         return self._machine.renews
 
     @property
+    def is_resumed(self) -> bool | None:
+        """True if the scanner has renewed the subscription of an earlier start, False if it did not, or there is none.
+
+        None while that is unknown. If it is False, the scanner may have restarted.
+        """
+        if self.state == "subscribed" and self.renews:
+            return True
+        return None if self.state in ("idle", "subscribed", "renewing") else False
+
+    @property
     def secret(self) -> str:
         """The last part of the NotifyTo address; empty while there is none."""
         return self._notify_to.rpartition("/")[2]

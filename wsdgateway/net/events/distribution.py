@@ -23,7 +23,9 @@ A_STEP = 8  # recipients
 
 
 class Recipient(Protocol):
-    """A subscriber."""
+    """A subscriber, by the identifier of its subscription."""
+
+    identifier: str
 
     def post(self, queued: QueuedEvent) -> None:
         """Sends an event."""
@@ -72,6 +74,11 @@ class Distribution:
         self._go_on()
         return idle
 
+    @property
+    def is_idle(self) -> bool:
+        """True if every event has been passed to its recipients."""
+        return not self._is_distributing and not len(self.queue)
+
     def publish(self, event: Event) -> None:
         """Queues an event for every recipient that wants it."""
         self._lose(self.queue.put(event, self._seconds()))
@@ -110,7 +117,8 @@ class Distribution:
     def _distribute(self, event: Event) -> Iterator[None]:
         try:
             for number, recipient in enumerate(self.listeners(event), 1):
-                recipient.post(QueuedEvent(event, self._new_id()))
+                recipient.post(QueuedEvent(event, self._new_id() if event.logged is None else
+                                           event.logged.message_id(recipient.identifier)))
                 if not number % A_STEP:
                     yield
         finally:

@@ -15,6 +15,7 @@ from wsdgateway.bridge.cluster.lease import always
 from wsdgateway.bridge.events.deliveryqueue import DeliveryQueue, GiveUp, QueuedEvent, Retry, is_refusal, is_success
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.config.sections import Events
+from wsdgateway.net.events.deliveryrecord import NOT_RECORDED, DeliveryRecord
 from wsdgateway.net.events.subscriptionend import SubscriptionEnds
 from wsdgateway.net.transport.errors import describe_error
 
@@ -32,6 +33,7 @@ class Counts(Protocol):
         """Counts events that will not be delivered."""
 
 
+_NOT_PERMITTED = 0  # instead of an HTTP status
 UNOWNED_SECONDS = 1.0  # between looks whether this gateway owns the scanner again
 
 Send = Callable[[Sink, bytes], "Deferred[int]"]
@@ -42,14 +44,14 @@ class Notifier:
 
     `send` delivers a message; `on_give_up` is called with the identifier of a subscriber that has been unreachable for
     too long. `random` returns 0 to 1. Nothing is sent unless `holds` is true: else another gateway owns the scanner,
-    and delivers its events.
+    and delivers its events. `record` records deliveries for other gateways.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, scanner: str, seconds: Callable[[], float], events: Events, counts: Counts,
                  send: Send, on_give_up: Callable[[str], None], random: Callable[[], float],
-                 holds: Callable[[], bool] = always) -> None:
+                 holds: Callable[[], bool] = always, record: DeliveryRecord = NOT_RECORDED) -> None:
         self.reactor = reactor
         self.scanner = scanner
         self.seconds = seconds
@@ -57,6 +59,7 @@ class Notifier:
         self.send = send
         self.on_give_up = on_give_up
         self.events = events
+        self.record = record
         self._random = random
         self.holds = holds
         self._recipients: dict[str, Recipient] = {}
@@ -68,6 +71,7 @@ class Notifier:
         deliveries = DeliveryQueue(limit=self.events.client_queue, give_up_after=self.events.client_retry,
                                    random=self._random)
         self._recipients[identifier] = Recipient(self, identifier, sink, deliveries)
+        self.record.opened(identifier)
 
     def hand_over(self, old: str, new: str) -> None:
         """Transfers the waiting events of a subscription to its successor, which has the same sink."""
@@ -78,12 +82,14 @@ class Notifier:
         if recipient is not None:
             recipient.identifier = new
             self._recipients[new] = recipient
+            self.record.handed_over(old, new)
 
     def close(self, identifier: str) -> None:
         """Drops the waiting events of a subscription that has ended. The current delivery may still arrive."""
         recipient = self._recipients.pop(identifier, None)
         if recipient is not None:
             self.counts.dropped(recipient.close())
+            self.record.closed(identifier)
             self.settled()
 
     def recipient(self, identifier: str) -> "Recipient | None":
@@ -180,30 +186,43 @@ class Recipient:
         if queued is None:
             notifier.settled()
             return
-        self._sending = sending = notifier.send(
-            self._sink, queued.event.to(self._sink.reference, queued.message_id))
-        sending.addCallbacks(self._answered, self._unreachable)
+        permit = notifier.record.permit(self.identifier, queued.event)
+        self._sending = sending = self._send(queued) if permit is None else permit.addCallback(
+            lambda is_permitted: self._send(queued) if is_permitted else _NOT_PERMITTED)
+        sending.addCallbacks(self._answered, self._unreachable, callbackArgs=(queued,), errbackArgs=(queued,))
         sending.addErrback(lambda failure: notifier.log.failure(
             "{scanner}: notifying {address} failed", failure, scanner=notifier.scanner,
             address=self._sink.reference.address))
 
-    def _answered(self, status: int) -> None:
+    def _send(self, queued: QueuedEvent) -> "Deferred[int]":
+        return self._notifier.send(self._sink, queued.event.to(self._sink.reference, queued.message_id))
+
+    def _answered(self, status: int, queued: QueuedEvent) -> None:
         self._sending = None
         if self._closed:
             return
-        if is_success(status):
+        if status == _NOT_PERMITTED:
+            self.deliveries.delivered()
+            self._notifier.counts.dropped(1)
+            self._notifier.log.warn(
+                "{scanner}: a scan that was started at the scanner was not sent to {address}, because another gateway "
+                "might send it again while Redis does not answer; start it again at the scanner",
+                scanner=self._notifier.scanner, address=self._sink.reference.address)
+            self._next()
+        elif is_success(status):
             self.deliveries.delivered()
             self._notifier.counts.delivered()
+            self._notifier.record.given(self.identifier, queued.event)
             self._next()
         else:
-            self._failed(f"it answered {status}", refused=is_refusal(status))
+            self._failed(f"it answered {status}", queued, refused=is_refusal(status))
 
-    def _unreachable(self, failure: Failure) -> None:
+    def _unreachable(self, failure: Failure, queued: QueuedEvent) -> None:
         self._sending = None
         if not self._closed:
-            self._failed(describe_error(failure.value), refused=False)
+            self._failed(describe_error(failure.value), queued, refused=False)
 
-    def _failed(self, why: str, *, refused: bool) -> None:
+    def _failed(self, why: str, queued: QueuedEvent, *, refused: bool) -> None:
         notifier = self._notifier
         decision = self.deliveries.failed(notifier.seconds(), refused=refused)
         if self.deliveries.failures == 1:
@@ -217,5 +236,6 @@ class Recipient:
             notifier.counts.retried()
         else:
             notifier.counts.dropped(1)
+            notifier.record.given(self.identifier, queued.event)
         self._pause = notifier.reactor.callLater(decision.after, self._next)
         notifier.settled()

@@ -7,6 +7,7 @@ the subscription held for it at the scanner. `bridge.events.lifetimes` decides w
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -14,6 +15,7 @@ from twisted.logger import Logger
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.events.deliveryqueue import QueuedEvent
 from wsdgateway.bridge.events.earlyevents import EarlyEvents
+from wsdgateway.bridge.events.eventlog import EventID
 from wsdgateway.bridge.events.fanout import MAX_EVENT, Event, prepare
 from wsdgateway.bridge.events.lifetimes import endings, recheck, seconds_to_next_check
 from wsdgateway.bridge.events.sinks import Sink
@@ -49,7 +51,7 @@ class Subscribers:
                  now: Callable[[], float], new_id: Callable[[], str], silence: Callable[[], float],
                  events: Events) -> None:
         self._reactor = reactor
-        self._scanner = scanner
+        self.scanner = scanner
         self._subscriptions = subscriptions
         self._panel = panel
         self._store = store
@@ -79,7 +81,7 @@ class Subscribers:
         """Ends subscriptions that were allowed at an earlier start, and are forbidden by the configuration now."""
         for one in self._subscriptions.all():
             checked = recheck(one, may_send=policy.still_allows,
-                              may_listen=permission.allows(one.client, self._scanner, SUBSCRIBE.name))
+                              may_listen=permission.allows(one.client, self.scanner, SUBSCRIBE.name))
             if checked.subscription is not one:
                 self._subscriptions.put(checked.subscription)
             if checked.reason is not None:
@@ -162,7 +164,7 @@ class Subscribers:
     def end(self, subscription: Subscription, status: str, reason: str) -> None:
         """Ends a subscription early, and sends the reason to its EndTo. `status` is a URI defined by WS-Eventing."""
         self.log.warn("{scanner}: ended the subscription of {client}, notifications to {address}: {reason}",
-                      scanner=self._scanner,
+                      scanner=self.scanner,
                       client=subscription.client, address=subscription.notify_to.reference.address, reason=reason)
         self._forgotten(self.leave(subscription))
         if subscription.end_to is not None:
@@ -172,7 +174,7 @@ class Subscribers:
 
     def _forgotten(self, forgetting: Deferred[None]) -> None:
         forgetting.addErrback(lambda failure: log_failed_write(
-            self.log, failure, "{scanner}: deleting a subscription from the store failed", scanner=self._scanner))
+            self.log, failure, "{scanner}: deleting a subscription from the store failed", scanner=self.scanner))
 
     def _gave_up(self, identifier: str) -> None:
         subscription = self._subscriptions.get(identifier)
@@ -212,7 +214,7 @@ class Subscribers:
 
     def _expire(self, subscription: Subscription) -> None:
         self.log.info("{scanner}: the subscription of {client} has expired, notifications to {address}",
-                      scanner=self._scanner,
+                      scanner=self.scanner,
                       client=subscription.client, address=subscription.notify_to.reference.address)
         self._forgotten(self.leave(subscription))
 
@@ -223,16 +225,19 @@ class Subscribers:
         return len(self._subscriptions) > 0 and any(
             self._subscriptions.is_listening(action_of(event), self._now()) for event in events)
 
-    def publish(self, envelope: Envelope, status: JobStatus | None, *, known: Collection[Sink] = ()) -> None:
+    def publish(self, envelope: Envelope, status: JobStatus | None, *, known: Collection[Sink] = (),
+                logged: EventID | None = None) -> None:
         """Sends an event to every subscriber that wants it, except to the sinks to which it is `known`.
 
         Changes the envelope; `status` is the status of the job in it.
         """
         if len(self._subscriptions):
-            self.send(prepare(envelope, status, known=known))
+            self.send(prepare(envelope, status, known=known, logged=logged))
 
     def send(self, event: Event) -> None:
         """Sends an event to every subscriber that wants it."""
+        if event.reached is not None and event.job is not None:
+            event = attrs.evolve(event, logged=self.notifier.record.made(event))
         if event.is_too_large:
             self._too_large(len(self._subscriptions.listening(event.action, self._now())))
         else:
@@ -243,31 +248,59 @@ class Subscribers:
         listening = self._subscriptions.listening(event.action, self._now())
         if event.known:
             listening = [one for one in listening if one.notify_to not in event.known]
+        if event.only is not None:
+            listening = [one for one in listening if one.identifier in event.only]
         if event.reached is not None:
             event.reached.update(one.notify_to for one in listening)
         found = (self.notifier.recipient(one.identifier) for one in listening)
         return [recipient for recipient in found if recipient is not None]
 
     def _too_large(self, listeners: int) -> None:
-        self.log.warn("{scanner}: an event of more than {limit} bytes was not forwarded", scanner=self._scanner,
+        self.log.warn("{scanner}: an event of more than {limit} bytes was not forwarded", scanner=self.scanner,
                       limit=MAX_EVENT)
         self.notifier.counts.dropped(listeners)
 
-    def publish_to(self, identifier: str, envelope: Envelope) -> None:
+    def publish_to(self, identifier: str, envelope: Envelope, logged: EventID | None = None) -> None:
         """Sends an event to the client whose name was selected, possibly before its Subscribe has been answered."""
-        subscription = self._subscriptions.find(identifier, self._now())
+        subscription, event = self._subscriptions.find(identifier, self._now()), prepare(envelope, logged=logged)
         if subscription is not None:
-            self._send(identifier, envelope)
+            self._send(identifier, event)
         else:
-            self._early.add(identifier, envelope)
+            self._early.add(identifier, event)
 
-    def _send(self, identifier: str, envelope: Envelope) -> None:
+    def _send(self, identifier: str, event: Event) -> None:
         """Sends an event to one client without delay, because a person is waiting at the panel."""
-        event, recipient = prepare(envelope), self.notifier.recipient(identifier)
+        recipient = self.notifier.recipient(identifier)
         if event.is_too_large:
             self._too_large(1)
         elif recipient is not None:
-            recipient.post(QueuedEvent(event, self._new_id()))
+            recipient.post(QueuedEvent(event, self._new_id() if event.logged is None else
+                                       event.logged.message_id(identifier)))
+
+    # Events that another gateway has received, and has not delivered before this one took over.
+
+    def identifiers(self) -> list[str]:
+        """Returns the identifiers of all subscriptions."""
+        return [one.identifier for one in self._subscriptions.all()]
+
+    def is_for(self, identifier: str, action: str) -> bool:
+        """True if an event for all subscribers is sent to that one."""
+        subscription = self._subscriptions.find(identifier, self._now())
+        return subscription is not None and subscription.wants(action)
+
+    def deliver_late(self, envelope: Envelope, status: JobStatus | None, logged: EventID,
+                     receivers: Collection[str]) -> None:
+        """Sends an event to these subscriptions."""
+        event = prepare(envelope, status, logged=logged, only=frozenset(receivers))
+        if not event.is_press:
+            self.send(event)
+            return
+        for identifier in receivers:
+            self._send(identifier, event)
+
+    def is_waiting_for(self, identifier: str) -> bool:
+        """True if an event waits to be sent to a subscription, or may yet be."""
+        return not self.distribution.is_idle or self.notifier.state(identifier)[0] > 0
 
     def idle(self) -> Deferred[None]:
         """Fires when every event has been sent, except to recipients that pause after a failure. Can be cancelled."""

@@ -392,12 +392,12 @@ class DeviceClient:
     def break_off(self) -> None:
         """Fails every request except those for an image that is under way.
 
-        The scanner has another gateway now. It serves its other requests again, but not the page of an image.
+        Another gateway owns the scanner now. What was not sent fails with `NotOwned`.
         """
-        for request in self._queue.clear():
+        for request in (*self._queue.clear(), *self._attempts):
             request.fail(NotOwned(request.address.host))
-        others = [one for one in self.connections.requests() if one.operation is not RETRIEVE_IMAGE]
-        for request in (*self._attempts, *others):
+            self._attempts.cancel(request)
+        for request in [one for one in self.connections.requests() if one.operation is not RETRIEVE_IMAGE]:
             self._end(request, NOT_OURS)
 
     def stop(self) -> Deferred[None]:

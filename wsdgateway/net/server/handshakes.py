@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.tls.trust import words_of
 
+CLIENT_CA = "[[listen]] client_ca"
 # Parts of OpenSSL's messages, and their meaning for a listener.
 _MEANINGS = {
     "did not return a certificate": "it presented no certificate, which [[listen]] client_ca requires",
@@ -22,11 +23,15 @@ _MEANINGS = {
 }
 
 
-def explain(error: SSL.Error) -> str:
-    """Describe why a client's handshake failed: OpenSSL's message, and its meaning if that is known."""
+def explain(error: SSL.Error, setting: str = CLIENT_CA) -> str:
+    """Describe why a client's handshake failed: OpenSSL's message, and its meaning if that is known.
+
+    `setting` is the key of the configuration that names the authority of clients.
+    """
     words = ", ".join(words_of(error))
     meaning = next((meaning for part, meaning in _MEANINGS.items() if part in words), None)
-    return f"TLS handshake failed ({words or 'no reason given'})" + (f": {meaning}" if meaning else "")
+    return f"TLS handshake failed ({words or 'no reason given'})" + (
+        f": {meaning.replace(CLIENT_CA, setting)}" if meaning else "")
 
 
 class Handshakes:

@@ -9,6 +9,7 @@ from typing import Any
 from redis.exceptions import NoPermissionError, ResponseError
 
 from wsdgateway.storage.redis.address import ServerAddress
+from wsdgateway.storage.redis.connecting import ERRORS, Server
 from wsdgateway.storage.redis.coordination import MAX_LAG
 from wsdgateway.storage.store import StoreError
 
@@ -30,6 +31,24 @@ def check_server(redis: Any, address: ServerAddress) -> list[str]:
         raise StoreError(f"{address.text}: Redis Cluster is not supported: must be a single server, or several with "
                          "Sentinel")
     return [f"{address.text}: {warning}" for warning in _warnings(redis, info, address.master_name is not None)]
+
+
+def check_sentinels(server: Server, address: ServerAddress, lease: float) -> list[str]:
+    """Returns the warning about the Sentinels of the server, if there is one; `lease` is that of owners, in seconds.
+
+    An owner whose master is cut off believes in its lease for less than `lease`. No other master may be chosen before.
+    """
+    if address.master_name is None:
+        return []
+    least = int(lease * 1000)
+    wanted = (f"more than {least}, the lease of [cluster], or two gateways may own one scanner after a failover; at "
+              f"each Sentinel: SENTINEL SET {address.master_name} down-after-milliseconds {least + 1000}")
+    try:
+        found = server.watched_master().down_after * 1000
+    except ERRORS as error:
+        return [f"{address.text}: it could not be checked that down-after-milliseconds is {wanted} ({error})"]
+    return [] if found > lease * 1000 else [
+        f"{address.text}: down-after-milliseconds is {found:.0f}: must be {wanted}"]
 
 
 def _warnings(redis: Any, info: dict[str, Any], has_sentinel: bool) -> list[str]:

@@ -96,6 +96,11 @@ class RedisConnection:
         self._ended.addCallback(lambda _: waiting.callback(None))
         return waiting
 
+    def leave(self, place: tuple[str, int]) -> None:
+        """Ends the connection if it is to that host and port. A command under way fails, the next one connects."""
+        if self._server.place == place:
+            self._server.break_off()
+
     def _end_now(self) -> None:
         self._server.break_off()
         if self._ended is not None and not self._ended.called:
@@ -160,6 +165,8 @@ class RedisConnection:
 class RedisClient:
     """The client of one server. Its connections and threads are made when they are used first.
 
+    While it listens to the bell, its connections to a server that is no longer the master are ended within seconds.
+
     `observe` is called with the seconds that each command took; `deadline` is that of a command, in seconds.
     """
 
@@ -169,7 +176,7 @@ class RedisClient:
         self._reactor = reactor
         self._observe, self._deadline = observe, deadline
         self._connections: dict[str, RedisConnection] = {}
-        self._bell = Bell(reactor, address, deadline)
+        self._bell = Bell(reactor, address, deadline, self._leave)
 
     def connection(self, name: str) -> RedisConnection:
         """Returns the connection of that name, always the same object."""
@@ -181,6 +188,10 @@ class RedisClient:
     def listen(self, rung: Callable[[bytes], None]) -> None:
         """Calls `rung` with the message whenever a gateway rings the bell; empty after each new connection."""
         self._bell.listen(rung)
+
+    def _leave(self, place: tuple[str, int]) -> None:
+        for one in self._connections.values():
+            one.leave(place)
 
     def close(self) -> Deferred[None]:
         """Closes all connections, within the deadline; no more commands can be run."""

@@ -6,96 +6,59 @@ may take writes that will be lost, so that every connection begins with the ques
 """
 
 import re
-import socket
-import struct
-import threading
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import attrs
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.redis.address import ServerAddress
+from wsdgateway.storage.redis.tracked import make_pool
 
 ERRORS = (redis.RedisError, OSError)  # what a server, or the way to it, can cause
 SENTINEL_PART = 0.3  # of the deadline for one Sentinel, so that another one can be asked in time
-
-_DROP = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 
 # Codes of error replies after which another server may be the master, or the connection is of no use.
 _OTHER_SERVER = re.compile(r"\b(?:READONLY|MASTERDOWN|NOREPLICAS|LOADING|UNBLOCKED)\b")
 
 
-_GUARD = threading.Lock()  # so that no socket is closed, and its number used again, while it is being shut down
+T = TypeVar("T")
 
 
-class _Tracked:
-    """A mixin for connections of redis-py: connects once, and can be broken off from another thread."""
+@attrs.frozen
+class WatchedMaster:
+    """The master as a Sentinel sees it: host and port, and the number of the failover that made it the master.
 
-    watched: socket.socket | None = None
-    was_connected = False
+    `down_after` is the time without answers after which the Sentinel counts it as down, in seconds.
+    """
 
-    def _connect(self) -> Any:
-        if self.was_connected:
-            raise redis.ConnectionError("the connection was lost")
-        self.was_connected = True
-        made = super()._connect()  # type: ignore[misc]
-        # A duplicate, since redis-py may close the socket, and its number may be given to another file, at any time.
-        self.watched = made.dup()
-        return made
-
-    def break_off(self) -> None:
-        """Ends the connection; a thread that waits for it gets an error."""
-        with _GUARD, suppress(OSError):
-            if self.watched is not None:
-                self.watched.shutdown(socket.SHUT_RDWR)
-
-    def end(self) -> None:
-        """Closes the connection. Only the thread that uses it may call this."""
-        with suppress(Exception):
-            self.disconnect()  # type: ignore[attr-defined]
-        with _GUARD:
-            if self.watched is not None:
-                # Drops what the server has not acknowledged. Else the system would go on sending it, and after a break
-                # of the network a write that is late by seconds would replace a newer one from the next connection.
-                with suppress(OSError):
-                    self.watched.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
-                self.watched.close()
-                self.watched = None
+    place: tuple[str, int]
+    epoch: int
+    down_after: float
 
 
-class _Tcp(_Tracked, redis.Connection):
-    pass
+def _place_of_master(sentinel: Any, name: str) -> tuple[str, int] | None:
+    found = sentinel.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", name)
+    return None if found is None else (
+        found[0].decode() if isinstance(found[0], bytes) else found[0], int(found[1]))
 
 
-class _Unix(_Tracked, redis.UnixDomainSocketConnection):
-    pass
-
-
-class _Tls(redis.SSLConnection, _Tcp):
-    """The tracked socket is the one below TLS, so that a handshake can be broken off, too."""
-
-
-class _Pool(redis.ConnectionPool):
-    """A pool of one connection, which it adds to `opened` before it connects."""
-
-    def __init__(self, opened: list[Any], **options: Any) -> None:
-        super().__init__(**options)
-        self._opened = opened
-
-    def make_connection(self) -> Any:
-        made = super().make_connection()
-        self._opened.append(made)
-        return made
+def _watched_master(sentinel: Any, name: str) -> WatchedMaster | None:
+    place = _place_of_master(sentinel, name)
+    if place is None:
+        return None
+    state = sentinel.execute_command("SENTINEL MASTER", name)
+    return WatchedMaster(place, int(state["config-epoch"]), int(state["down-after-milliseconds"]) / 1000)
 
 
 class Server:
     """One connection to the server, made at the first `redis`. Only one thread may use it, except `break_off`.
 
-    `deadline` is the longest silence of the server, in seconds.
+    `deadline` is the longest silence of the server, in seconds. `place` is the host and port of the last connection.
     """
+
+    place: tuple[str, int] | None = None
 
     def __init__(self, address: ServerAddress, deadline: float) -> None:
         self._address = address
@@ -120,11 +83,22 @@ class Server:
         return self._redis
 
     def master(self) -> tuple[str, int]:
-        """Asks the Sentinels in turn for the address of the master. The one that answers is asked first next time."""
+        """Asks the Sentinels for host and port of the master. Raises errors of redis-py and `OSError`."""
+        return self._ask_in_turn(_place_of_master)
+
+    def watched_master(self) -> WatchedMaster:
+        """Asks the Sentinels how they watch the master. Raises errors of redis-py and `OSError`.
+
+        A connection to the server stays open.
+        """
+        return self._ask_in_turn(_watched_master)
+
+    def _ask_in_turn(self, question: Callable[[Any, str], T | None]) -> T:
+        """The first answer. The Sentinel that gives it is asked first next time."""
         problems = []
         for place in list(self._sentinels):
             try:
-                found = self._ask(place)
+                found = self._ask(place, question)
             except ERRORS as error:
                 problems.append(f"{place[0]}:{place[1]}: {error}")
                 continue
@@ -133,7 +107,7 @@ class Server:
                 continue
             self._sentinels.remove(place)
             self._sentinels.insert(0, place)
-            return found[0].decode() if isinstance(found[0], bytes) else found[0], int(found[1])
+            return found
         raise redis.ConnectionError("no Sentinel names the master: " + "; ".join(problems))
 
     def disconnect(self) -> None:
@@ -154,42 +128,30 @@ class Server:
             return True
 
     def _connected(self) -> Any:
-        host, port = self.master() if self._sentinels else (self._address.hosts or (("", 0),))[0]
+        host, port = self.place = self.master() if self._sentinels else (self._address.hosts or (("", 0),))[0]
         login = {"db": self._address.database, "username": self._address.username, "password": self._address.password}
-        made = redis.Redis(connection_pool=self._pool(host, port, self._deadline, login))
+        made = redis.Redis(connection_pool=make_pool(self._open, self._address, self.place, self._deadline, login))
         if not self._sentinels:
             made.ping()
         elif made.execute_command("ROLE")[0] != b"master":
             raise redis.ConnectionError(f"{host}:{port}, which the Sentinel names, is no master yet")
         return made
 
-    def _ask(self, place: tuple[str, int]) -> Any:
+    def _ask(self, place: tuple[str, int], question: Callable[[Any, str], T | None]) -> T | None:
         """The answer of one Sentinel. It gets the password only if it wants one: most have none of their own."""
-        for login in ({}, {"username": self._address.username, "password": self._address.password}):
-            asked = redis.Redis(connection_pool=self._pool(*place, SENTINEL_PART * self._deadline, login))
+        address, opened = self._address, len(self._open)
+        for login in ({}, {"username": address.username, "password": address.password}):
+            asked = redis.Redis(connection_pool=make_pool(
+                self._open, address, place, SENTINEL_PART * self._deadline, login))
             try:
-                return asked.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", self._address.master_name)
+                return question(asked, address.master_name or "")
             except redis.AuthenticationError:
-                if login or not self._address.password:
+                if login or not address.password:
                     raise
             finally:
-                self.disconnect()
+                while len(self._open) > opened:
+                    self._open.pop().end()
         raise AssertionError("unreachable")
-
-    def _pool(self, host: str, port: int, seconds: float, login: dict[str, Any]) -> Any:
-        address = self._address
-        options: dict[str, Any] = {
-            "socket_timeout": seconds, "socket_connect_timeout": seconds, "retry": Retry(NoBackoff(), 0),
-            "protocol": 2, **login}
-        kind: type
-        if address.path is not None:
-            kind, options["path"] = _Unix, address.path
-        else:
-            kind = _Tls if address.is_tls else _Tcp
-            options.update(host=host, port=port)
-        if address.is_tls:
-            options.update(ssl_cert_reqs="required", ssl_check_hostname=True, ssl_ca_certs=address.ca)
-        return _Pool(self._open, connection_class=kind, max_connections=1, **options)
 
 
 def ends_connection(error: BaseException) -> bool:

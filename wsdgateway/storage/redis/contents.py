@@ -142,7 +142,8 @@ def _kept(scanner: str) -> tuple[str, ...]:
 
 def removing(scanner: str) -> list[Command]:
     """Returns the commands that delete everything of a scanner."""
-    return [("DEL", *_kept(scanner), keys.done(scanner)), ("SREM", keys.SCANNERS, scanner)]
+    events = keys.events(scanner), keys.cursor(scanner)
+    return [("DEL", *_kept(scanner), keys.done(scanner), *events), ("SREM", keys.SCANNERS, scanner)]
 
 
 # Finished jobs.

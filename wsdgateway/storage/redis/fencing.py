@@ -25,11 +25,16 @@ def fenced(redis: Any, scanner: str, token: int, identifier: str, commands: Sequ
             raise ValueError(f"a command of {len(command)} words: must be at most {MAX_ARGUMENTS}")
         arguments += (len(command), *command)
     outcome, *answers = _FENCED.run(redis, [keys.ERA, keys.owner(scanner)], [token, identifier, *arguments])
+    checked_outcome(scanner, token, outcome)
+    return answers
+
+
+def checked_outcome(scanner: str, token: int, outcome: bytes) -> None:
+    """Raises `Fenced` or `NotNow` if a script refused a write by its outcome, a word."""
     if outcome == b"fenced":
         raise Fenced(f"{scanner}: this gateway no longer owns the scanner by token {token}")
     if outcome == b"era":
         raise NotNow(f"{scanner}: Redis was restarted or replaced, and the lease has not been renewed since")
-    return answers
 
 
 def run_fenced(connection: RedisConnection, scanner: str, token: int, identifier: str,

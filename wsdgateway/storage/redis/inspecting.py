@@ -7,7 +7,7 @@ import attrs
 
 from wsdgateway.storage.coordination import DEADLINE
 from wsdgateway.storage.redis.address import ServerAddress
-from wsdgateway.storage.redis.checks import check_server
+from wsdgateway.storage.redis.checks import check_sentinels, check_server
 from wsdgateway.storage.redis.connecting import ERRORS, Server, no_answer, not_now
 from wsdgateway.storage.store import StoreError
 
@@ -22,24 +22,26 @@ class ServerFacts:
     warnings: tuple[str, ...]
 
 
-def read_facts(redis: Any, address: ServerAddress) -> ServerFacts:
-    """Reads the facts in a thread of the client.
+def read_facts(redis: Any, address: ServerAddress, lease: float) -> ServerFacts:
+    """Reads the facts in a thread of the client. `lease` is that of owners, in seconds.
 
     Raises `StoreError` if the server must not be used, and errors of redis-py.
     """
-    warnings = check_server(redis, address)
+    warnings = [*check_server(redis, address), *check_sentinels(Server(address, DEADLINE), address, lease)]
     info = redis.info("server")
     name, version = info.get("server_name"), info.get("valkey_version")
     return ServerFacts(f"{name} {version}" if name and version else str(info.get("redis_version", "")), tuple(warnings))
 
 
-def inspect_server(address: ServerAddress) -> ServerFacts:
+def inspect_server(address: ServerAddress, lease: float) -> ServerFacts:
     """Connects to the server, and reads the facts. Blocks for at most `INSPECTION_SECONDS`.
+
+    `lease` is that of owners, in seconds.
 
     Raises `StoreError` if the server must not be used, and `NotNow` if it cannot be reached or cannot serve.
     """
     server, found = Server(address, DEADLINE), _Found()
-    thread = threading.Thread(target=lambda: found.fill(server, address), name="redis-inspection", daemon=True)
+    thread = threading.Thread(target=lambda: found.fill(server, address, lease), name="redis-inspection", daemon=True)
     thread.start()
     thread.join(INSPECTION_SECONDS)
     if thread.is_alive():
@@ -56,9 +58,9 @@ class _Found:
     facts: ServerFacts | None = None
     error: Exception | None = None
 
-    def fill(self, server: Server, address: ServerAddress) -> None:
+    def fill(self, server: Server, address: ServerAddress, lease: float) -> None:
         try:
-            self.facts = read_facts(server.redis(), address)
+            self.facts = read_facts(server.redis(), address, lease)
         except StoreError as error:
             self.error = error
         except ERRORS as error:

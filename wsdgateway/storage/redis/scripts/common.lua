@@ -46,3 +46,20 @@ local function owner_in(value, era)
   end
   return token, identifier
 end
+
+-- Why a gateway must not write by this token: 'fenced' if its ownership has ended; 'era' if it may still be renewed,
+-- since the server has been restarted or replaced. Nil if it may write.
+local function refusal(era_key, owner_key, its_token, its_identifier)
+  local era, grace = present_era(era_key, now())
+  if not era then
+    return 'era'
+  end
+  local token, identifier = owner_in(redis.call('GET', owner_key), era)
+  if token == its_token and identifier == its_identifier then
+    return nil
+  end
+  if not token and grace > 0 then
+    return 'era'
+  end
+  return 'fenced'
+end

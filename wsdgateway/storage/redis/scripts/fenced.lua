@@ -3,16 +3,9 @@
 -- Returns 'done' and the answers; 'fenced' if the ownership has ended; 'era' if it may still be renewed: the server
 -- has been restarted or replaced since.
 
-local era, grace = present_era(KEYS[1], now())
-if not era then
-  return {'era'}
-end
-local token, identifier = owner_in(redis.call('GET', KEYS[2]), era)
-if token ~= ARGV[1] or identifier ~= ARGV[2] then
-  if not token and grace > 0 then
-    return {'era'}
-  end
-  return {'fenced'}
+local refused = refusal(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
+if refused then
+  return {refused}
 end
 local answers = {'done'}
 local place = 3
