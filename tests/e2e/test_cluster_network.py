@@ -1,11 +1,13 @@
 """Two print servers with keepalived and Sentinel, on the files of `config/cluster`, in network namespaces."""
 
 import signal
+import sys
 
 import pytest
 
 from tests.cluster.clients import Creation
 from tests.cluster.lab import until
+from tests.cluster.namespaces import ROOT
 from tests.cluster.printservers import GOOD, SERVERS, SHARED, THIRD, PrintServers
 from tests.cluster.recorder import fault_in_answer
 from tests.e2e.subnets import need
@@ -75,6 +77,13 @@ def check_takeover(lab, job_id, fails):
     until(lambda: noticed(lab)["Renew"] > before["Renew"])
     assert noticed(lab) == {**before, "Renew": before["Renew"] + 1}
     assert lab.scanner()["subscriptions"] == 1
+
+
+def test_check_warns_of_nothing(lab):
+    for server in SERVERS:
+        said = lab.run(server, sys.executable, "-m", "wsdgateway", "check", f"{server}/gateway.toml", PYTHONPATH=ROOT)
+        assert "no mistakes" in said
+        assert "warning" not in said
 
 
 def test_the_addresses_leave_a_gateway_that_is_killed(lab, job):
