@@ -46,6 +46,7 @@ from tests.cluster.printservers import (
 from tests.messages import job_request
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.soap.envelope import read
+from wsdgateway.soap.namespaces import SOAP
 
 ROUNDS = 3
 WATCHED_SECONDS = 12.0  # from the failure on, or from its end if it ends by itself
@@ -168,6 +169,11 @@ def longest(reads: list[Any], since: float, until_moment: float) -> float:
     return max(later - earlier for earlier, later in pairwise(ends))
 
 
+def reason_of(answer: bytes) -> str:
+    """Returns the text of a fault."""
+    return read(answer).body.findtext(f".//{{{SOAP}}}Text") or "" if answer else ""
+
+
 def measure(lab: PrintServers, name: str) -> dict[str, Any]:
     """Makes one failure. Returns what clients and the scanner noticed."""
     prepare(lab, name)
@@ -185,6 +191,8 @@ def measure(lab: PrintServers, name: str) -> dict[str, Any]:
         until_moment = time.monotonic()
     for what, address in addresses.items():
         counted = Counter(one.outcome for one in reads[address] if one.end > since)
+        for reason in sorted({reason_of(one.answer) for one in reads[address] if one.end > since} - {""}):
+            print(f"{name}, {what}: {reason}", file=sys.stderr)
         found[what] = {"wait": longest(reads[address], since, until_moment),
                        **{outcome: counted[outcome] for outcome in (FAULT, REFUSED, SILENT)}}
     after = lab.scanner()["asked"]

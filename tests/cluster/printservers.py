@@ -45,11 +45,15 @@ GOOD, FAULT, REFUSED, SILENT = "good", "fault", "refused", "silent"
 
 @attrs.frozen
 class Read:
-    """One read of a job's status, with a connection of its own: begin, end, and what came of it."""
+    """One read of a job's status, with a connection of its own: begin, end, and what came of it.
+
+    `answer` is the body of a fault.
+    """
 
     begin: float
     end: float
     outcome: str
+    answer: bytes = b""
 
 
 class PrintServers(Namespaces):
@@ -267,14 +271,16 @@ class PrintServers(Namespaces):
 
 
 def _read_once(address, message, reads):
-    begin = time.monotonic()
+    begin, answer = time.monotonic(), b""
     try:
-        outcome = GOOD if fault_in_answer(*_post(address, message, ANSWER_SECONDS)) is None else FAULT
+        status, body = _post(address, message, ANSWER_SECONDS)
+        outcome = GOOD if fault_in_answer(status, body) is None else FAULT
+        answer = b"" if outcome == GOOD else body
     except TimeoutError:
         outcome = SILENT
     except (OSError, http.client.HTTPException):
         outcome = REFUSED
-    reads.append(Read(begin, time.monotonic(), outcome))
+    reads.append(Read(begin, time.monotonic(), outcome, answer))
 
 
 def _post(address, message, seconds):
