@@ -114,6 +114,7 @@ class Cluster:
         self._abandoned = AbandonedScanners(reactor, shared.store, bridged, stored)
         leases = shared.leases
         self.records = EventRecords(reactor, shared.events, token=lambda name: leases.of(name).token,
+                                    is_alone=lambda name: leases.of(name).is_alone,
                                     on_fenced=lambda name: self.coordinator.fenced(name))
         self.owned = OwnedScanners(
             reactor, shared.store, bridged, self.records, prepare=parts.prepare, stored=stored,

@@ -95,6 +95,20 @@ class ScannerData:
                 contents.forgetting(self.scanner, former) if left is None else self._saving(left, offset),
                 self._saving(heir, offset), *([] if held is None else [contents.holding(held, offset)])]
 
+    def before_succession(self, heir: str, former: str) -> Callable[[], None]:
+        """Returns a function that brings back the subscription `former` in place of its heir, as it is now."""
+        kept = next((one for one in self.content.subscriptions if one.identifier == former), None)
+        its_held = next((one for one in self.content.held if one.identifier == former), None)
+        number = self._numbers.get(former)
+
+        def undo() -> None:
+            self.forget(heir)
+            if kept is not None and number is not None:
+                self.memory.succeed(kept, its_held, heir, None)
+                self._numbers[former] = number
+
+        return undo
+
     def forget(self, identifier: str) -> list[Command]:
         self.memory.forget(identifier)
         self._numbers.pop(identifier, None)
