@@ -1,7 +1,7 @@
 """Tests of net.cluster.coordinator: two and three gateways on one server, by one clock."""
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from tests.net.cluster.gateways import LEASE, STOP_TIMEOUT, Cluster, Outcome
 from wsdgateway.net.cluster.coordinator import CannotMove
@@ -125,6 +125,22 @@ def test_the_last_gateway_stops(cluster, owner):
 def test_a_gateway_with_others_is_not_the_last(cluster, owner, follower):
     cluster.advance(1.0)
     assert not owner.coordinator.is_last()
+
+
+@pytest.mark.logs_failure
+def test_an_error_of_the_program_in_a_tick_does_not_end_the_renewal(cluster, owner, monkeypatch, said):
+    ticks = []
+
+    def tick(*arguments):
+        ticks.append(arguments)
+        return fail(ValueError("an answer that cannot be read"))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(owner.connection, "tick", tick)
+        cluster.advance(2.5)
+    assert len(ticks) == 2 and len(lines(said, "the cluster")) == 2
+    cluster.advance(LEASE * 2)
+    assert owner.owns() and owner.history == TOOK
 
 
 def test_stop_without_the_server_ends_within_its_deadlines(cluster, owner):

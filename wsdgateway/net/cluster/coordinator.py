@@ -257,6 +257,9 @@ class Coordinator:
                 self._composition.changed()
             for owned in list(self._scanners.values()):
                 owned.carry_out(owned.machine.unanswered(sent))
+        except Exception:
+            self._tick_at(sent + self._period)  # a program error, which is logged, must not end the renewal of leases
+            raise
         else:
             self._handle_view(view, own, sent)
 

@@ -92,11 +92,11 @@ def _ms(seconds: float) -> int:
 @lru_cache(16)  # a registration seldom changes, and has a digest for each of some hundred scanners
 def _read(text: bytes) -> Registration | None:
     """The registration, which another version of the gateway may have written; None if it makes no sense."""
-    made = json.loads(text)
     try:
+        made = json.loads(text)
         known = {field.name: made[field.name] for field in attrs.fields(Registration) if field.name in made}
         return Registration(**{**known, "unreachable": frozenset(known.get("unreachable", ()))})
-    except TypeError:
+    except (TypeError, ValueError, RecursionError):
         return None
 
 
