@@ -123,7 +123,7 @@ def test_a_gateway_without_others_shows_none():
 def test_the_overview_shows_that_redis_is_away():
     _, page = ClusterBrowser(FakeCluster(redis=AWAY)).get("/")
     assert tiles(page)[0] == "Gateways 2 Redis cannot be used"
-    assert "Redis does not answer since 11:58" in part(page, "gateways")
+    assert "Redis cannot be used since 11:58" in part(page, "gateways")
     assert f"Warning : {URL}: no answer within 1 s" in text(page)
     assert "Redis cannot be used" in text(html(gateway_section(describe_cluster(FakeCluster(
         redis=ServerState(URL, reachable=True, problem="READONLY"))), NOON)))

@@ -7,6 +7,7 @@ from tests.net.cluster.gateways import LEASE, STOP_TIMEOUT, Cluster, Outcome
 from wsdgateway.net.cluster.coordinator import CannotMove
 from wsdgateway.net.cluster.ownerwaits import MAX_WAITING
 from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.store import Unreadable
 
 TOOK = ["desk", "begin desk"]  # counted, and begun
 
@@ -127,22 +128,6 @@ def test_a_gateway_with_others_is_not_the_last(cluster, owner, follower):
     assert not owner.coordinator.is_last()
 
 
-@pytest.mark.logs_failure
-def test_an_error_of_the_program_in_a_tick_does_not_end_the_renewal(cluster, owner, monkeypatch, said):
-    ticks = []
-
-    def tick(*arguments):
-        ticks.append(arguments)
-        return fail(ValueError("an answer that cannot be read"))
-
-    with monkeypatch.context() as broken:
-        broken.setattr(owner.connection, "tick", tick)
-        cluster.advance(2.5)
-    assert len(ticks) == 2 and len(lines(said, "the cluster")) == 2
-    cluster.advance(LEASE * 2)
-    assert owner.owns() and owner.history == TOOK
-
-
 def test_stop_without_the_server_ends_within_its_deadlines(cluster, owner):
     owner.connection.state = "silent"
     stopped = Outcome.of(owner.coordinator.stop(hand_over=True))
@@ -194,7 +179,7 @@ def test_without_the_server_the_owner_goes_on_alone_without_a_break(cluster, own
     assert owner.state().state == "owning"
     assert lines(said, "desk", "going on alone")
     assert lines(said, "desk: no longer alone, after")
-    assert lines(said, "Redis does not answer")
+    assert lines(said, "Redis cannot be used")
     assert lines(said, "Redis answers again after")
 
 
@@ -520,3 +505,22 @@ def test_a_slow_server(cluster):
         cluster.advance(0.1)
         assert cluster.owner() is not None
     assert sum(len(gateway.history) for gateway in gateways) == len(TOOK)
+
+
+@pytest.mark.logs_failure
+@pytest.mark.parametrize("command", ["tick", "acquire"])
+def test_an_answer_that_cannot_be_used_does_not_end_the_ticks(cluster, owner, command, monkeypatch):
+    gateway = cluster.add("follower")
+    with monkeypatch.context() as broken:
+        broken.setattr(gateway.connection, command, lambda *arguments: fail(ValueError("damaged")))
+        owner.kill()
+        cluster.advance(10.0)
+        assert not gateway.owns()
+    assert cluster.advance_until(gateway.owns) < LEASE
+
+
+def test_a_value_that_cannot_be_read_is_one_line(cluster, said):
+    broken = cluster.add("broken", start=False)
+    broken.beginning = Unreadable("a value of wsdgateway:x cannot be read")
+    broken.start()
+    assert lines(said, "desk: its data cannot be read, so it is released: a value of wsdgateway:x cannot be read")
