@@ -440,8 +440,7 @@ class GatewayService(MultiService):
         await self._control.stop()
         if self._loading is not None:
             await self._loading
-        if self.cluster is not None:
-            await self.cluster.stop_owning()
+        handed_over = self.cluster is not None and await self.cluster.stop_owning()
         if self.discovery.running:
             await self.discovery.stopService()
         await self.announcements.stop()
@@ -449,9 +448,10 @@ class GatewayService(MultiService):
             await listener.stopService()
         await self.escl_ports.stop()
         scanners = self.bridged.all_to_stop()
-        self.logger.info("Stopping: running requests have {seconds:g} s to finish; then the subscriptions at {count} "
-                         "scanner(s) are ended",
-                         seconds=self.config.limits.stop_timeout, count=len(self.scanners))
+        then = ("other gateways have taken the scanners" if handed_over else
+                f"then the subscriptions at {len(self.scanners)} scanner(s) are ended")
+        self.logger.info("Stopping: running requests have {seconds:g} s to finish; {then}",
+                         seconds=self.config.limits.stop_timeout, then=then)
         self.server.drain()
         self.bridged.stop_waiting()
         await within(self.reactor, self.config.limits.stop_timeout, [

@@ -81,6 +81,7 @@ class Clustered:
         self.leases = Leases(lambda: 0.0)
         self.lease = self.leases.of(SCANNER)
         self.owners = FakeOwners(reactor)
+        service.metrics.watch_cluster(tuple)
         self.held = Held()
 
         def accounting(scanner):

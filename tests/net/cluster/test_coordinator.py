@@ -179,7 +179,7 @@ def test_without_the_server_the_owner_goes_on_alone_without_a_break(cluster, own
     assert owner.state().state == "owning"
     assert lines(said, "desk", "going on alone")
     assert lines(said, "desk: no longer alone, after")
-    assert lines(said, "Redis does not answer")
+    assert lines(said, "Redis cannot be used")
     assert lines(said, "Redis answers again after")
 
 
