@@ -33,7 +33,7 @@ def _checked(world):
 
     excused = {one.request for one in (*lists["asked"], *lists["answers"]) if one.operation == "CreateScanJob" and (
         not is_single(one) or away.touches(one.begin, one.end or one.begin, AROUND))}
-    lost = {one.sink for one in lists["subscriptions"] if is_forfeit(world, one)}
+    lost = {one.sink for one in lists["subscriptions"] if is_forfeit(world, one.granted)}
 
     def is_judged(one):
         return not (one.operation == "CreateScanJob" and one.request in excused)
@@ -44,18 +44,17 @@ def _checked(world):
         announcements=tuple(one if is_single(one) else attrs.evolve(one, end=None) for one in lists["announcements"]),
         asked=tuple(filter(is_judged, lists["asked"])), connections=(), deliveries=()))
     limits = check(History(
-        asked=tuple(filter(is_single, lists["asked"])), pauses=tuple(lists["pauses"]), max_connections=MAX_CONNECTIONS,
-        connections=tuple(one for one in lists["connections"] if not several.touches(one.opened, one.closed, AROUND))))
+        asked=tuple(one for one in lists["asked"] if is_single(one) and one.operation != "CancelJob"),
+        pauses=tuple(lists["pauses"]), max_connections=MAX_CONNECTIONS))  # CancelJob may use one more
     found = [one for one in verdict.violations if not one.startswith("event lost")]  # see `_events`
     return [*found, *(one for one in limits.violations if one.startswith("max_connections"))]
 
 
-def is_forfeit(world, subscription):
-    """Whether a subscription may be lost: no server had it when its gateway failed."""
-    begin = subscription.granted
-    troubles = [moment for kind, moments in world.failures.items() if kind != "redis" for moment in moments]
-    return world.without_redis.touches(begin, begin, AROUND) or world.several.touches(begin, begin, AROUND) or any(
-        begin < emptied + AROUND and any(emptied - REWRITTEN < moment < emptied + REWRITTEN for moment in troubles)
+def is_forfeit(world, moment):
+    """Whether what was granted or made then may be lost: no server had it when its gateway failed."""
+    troubles = [at for kind, moments in world.failures.items() if kind != "redis" for at in moments]
+    return world.without_redis.touches(moment, moment, AROUND) or world.several.touches(moment, moment, AROUND) or any(
+        moment < emptied + AROUND and any(emptied - REWRITTEN < at < emptied + REWRITTEN for at in troubles)
         for emptied in world.emptied)
 
 
@@ -69,7 +68,7 @@ def _events(world):
              and not _is_in_memory(world, one.begin, one.end)}
     for subscription in world.lists["subscriptions"]:
         at_sink = received[subscription.sink]
-        if subscription.ended == FOREVER and not is_forfeit(world, subscription):
+        if subscription.ended == FOREVER and not is_forfeit(world, subscription.granted):
             yield from (f"event lost: {subscription.sink} did not get {one}" for one in world.lists["announcements"]
                         if _is_due(world, subscription, one) and not any(_is_about(got, one) for got in at_sink))
         yield from _repeated(subscription, at_sink, sent)
@@ -134,10 +133,10 @@ def _held(world):
     A gateway may leave one behind that it has just made when it fails, or makes while it is alone.
     """
     troubles = [moment for kind, moments in world.failures.items() if kind != "redis" for moment in moments]
-    held = [one for one in world.scanner.held.values() if not _is_in_memory(world, one.made, one.made) and not any(
+    held = [one for one in world.scanner.held.values() if not is_forfeit(world, one.made) and not any(
         one.made < moment < one.made + AROUND for moment in troubles)]
     own = [one.notify_to for one in held if not one.tokens]
-    if len(own) > 1 or not world.scanner.held:
+    if len(own) > 1:
         yield f"calm: the scanner has {len(own)} subscriptions to events of jobs: {own}"
     shown = Counter(context for one in held for context in one.tokens)
     yield from (f"calm twice: {context} is shown {count} times" for context, count in shown.items() if count > 1)
@@ -153,6 +152,6 @@ def _last_events(world, last):
     got = {one.sink for one in world.lists["deliveries"] if one.event == "JobEndStateEvent"
            and one.status.job_id == last.job_id}
     for one in world.lists["subscriptions"]:
-        if (one.ended == FOREVER and one.wants("JobEndStateEvent") and not is_forfeit(world, one)
+        if (one.ended == FOREVER and one.wants("JobEndStateEvent") and not is_forfeit(world, one.granted)
                 and one.sink not in got):
             yield f"calm: {one.sink} got no JobEndStateEvent"
