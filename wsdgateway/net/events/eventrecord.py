@@ -50,6 +50,9 @@ class EventRecord(DeliveryRecord):
                          silent ──RETRY_SECONDS──► writing
         any ──regained──► writing, with another token
         writing ──fenced──► over; any ──close──► writing, then over
+
+    A record that is over because it was fenced goes on if it is regained: a write by the former token may arrive after
+    the same gateway has acquired the scanner again.
     """
 
     log = Logger()
@@ -150,6 +153,7 @@ class EventRecord(DeliveryRecord):
 
     def regained(self, token: int) -> None:
         """Goes on with a new token, because the server had lost the ownership, and maybe more."""
+        self._is_over = False
         self._token = token
         self._log.regained(token)
         self._refuse(None)
