@@ -154,7 +154,8 @@ class ClusterServer:
         era = self._get((_ERA,))
         if era is None or (self.eras and era.run_id != self.run_id):
             grace_until = self.clock() + self.grace if self.eras else 0.0
-            era = _Era(era.number + 1 if era else 1, self.run_id, grace_until)
+            number = max(era.number + 1 if era else 1, int(self.clock() * 1000))  # an empty server counts on
+            era = _Era(number, self.run_id, grace_until)
             self._put((_ERA,), era)
         return era
 

@@ -17,7 +17,7 @@ from wsdgateway.storage.coordination import DEADLINE, NotNow
 from wsdgateway.storage.redis import values
 from wsdgateway.storage.redis.address import parse
 from wsdgateway.storage.redis.events import RedisEvents
-from wsdgateway.storage.redis.keys import PREFIX, of_scanner
+from wsdgateway.storage.redis.keys import PEER_SECRET, PREFIX, of_scanner
 from wsdgateway.storage.redis.luascript import LuaScript
 from wsdgateway.storage.redis.store import RedisStore
 from wsdgateway.storage.store import StoreError
@@ -52,6 +52,10 @@ class MemoryServer(ClusterServer):
             stream = self.data.setdefault(of_scanner(scanner, "events"), [])
             stream.append((f"{token}-0".encode(), {b"took": identifier.encode()}))
         return outcome
+
+    def keep_secret(self, proposed):
+        """Returns the secret of the gateways; a server without one keeps the proposed one."""
+        return self.data.setdefault(PEER_SECRET, proposed)
 
     def restart(self, data="kept", age=5.0):
         super().restart(data, age)
@@ -295,10 +299,18 @@ class Coordination(ClusterConnection):
     def __init__(self, server, host, identifier, reach):
         super().__init__(server, host, identifier)
         self._host, self._reach, self._wire = host, reach, _Wire(host, reach)
+        self._secret = f"secret of {identifier}".encode()  # as the real one, it writes back what it knows
 
     def _send(self, command, *arguments):
         self.commands.append(command)
         return self._wire.run(lambda: getattr(self.server, command)(*arguments))
+
+    def peer_secret(self):
+        def keep():
+            self._secret = self.server.keep_secret(self._secret)
+            return self._secret
+
+        return self._wire.run(keep)
 
     def listen(self, bell):
         def ring(identifier):

@@ -62,6 +62,7 @@ class Held:
     notify_to: str
     actions: list
     tokens: dict
+    made: float
     ends: float
     waiting: deque = attrs.field(factory=deque)
     is_sending: bool = False
@@ -249,7 +250,7 @@ class Scanner:
         tokens = {context: f"t{number}-{context}" for context in contexts}
         self.held[identifier] = Held(message.body.findtext(f"{W}Delivery/{W}NotifyTo/{A}Address"),
                                      (message.body.findtext(f"{W}Filter") or "").split(), tokens,
-                                     self.network.now + GRANT)
+                                     self.network.now, self.network.now + GRANT)
         listed = "".join(f"<wscn:DestinationResponse><wscn:ClientContext>{context}</wscn:ClientContext>"
                          f"<wscn:DestinationToken>{token}</wscn:DestinationToken></wscn:DestinationResponse>"
                          for context, token in tokens.items())

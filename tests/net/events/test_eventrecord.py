@@ -187,6 +187,16 @@ def test_an_ownership_that_ends_after_it_was_fenced_writes_nothing(recorded):
     assert (recorded.refused, recorded.shared.calls, recorded.stored) == ([Fenced], 1, [])
 
 
+def test_a_record_goes_on_when_the_same_gateway_regains_the_scanner_after_a_write_by_the_former_token(recorded):
+    recorded.shared.token = 5  # acquired again, of which the record learns after the answer to its write
+    recorded.append(b"<first/>")
+    assert recorded.refused == [Fenced]
+    recorded.record.regained(5)
+    recorded.append(b"<second/>")
+    assert (recorded.answered, recorded.refused) == ([2], [Fenced])
+    assert [one.data for one in recorded.shared.events] == [b"<first/>", b"<second/>"]
+
+
 def test_a_restart_of_the_scanner_and_made_events_are_recorded(recorded):
     recorded.record.restarted()
     identifier = recorded.record.made(Event(action_of(JOB_STATUS), b"<a>", b"</a>", "1"))

@@ -53,6 +53,8 @@ class EventRecord(DeliveryRecord):
         writing ──fenced──► fenced
         any ──regained──► writing, with another token
         any ──close──► writing, except if fenced, then over; any ──abandon──► over
+
+    A write by the former token may arrive after the same gateway has acquired the scanner again.
     """
 
     log = Logger()
