@@ -280,11 +280,12 @@ def run(folder, *, seconds, seed, gateways=3, state="redis", **more):
                    for number in range(CLIENTS)]
         for one in threads:
             one.start()
+        timer = threading.Timer(seconds, stop.set)
+        timer.start()
         try:
-            timer = threading.Timer(seconds, stop.set)
-            timer.start()
             failures.run()
         finally:
+            timer.cancel()
             stop.set()
             for one in threads:
                 one.join()

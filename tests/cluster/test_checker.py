@@ -12,6 +12,7 @@ from tests.cluster.history import (
     Connection,
     Delivery,
     History,
+    Outage,
     Pause,
     Status,
     Subscription,
@@ -96,6 +97,24 @@ GOOD = {
         max_connections=1, connections=(Connection(1, 3), Connection(2.7, 5), Connection(4.6, 6))),
     "a connection of a gateway that was stopped": History(
         max_connections=1, connections=(Connection(1, 9, "a"), Connection(5, 10, "b")), pauses=(Pause("a", 2, 8),)),
+    "a connection more while CancelJob is asked": History(
+        max_connections=1, connections=(Connection(1, 9, "a"), Connection(3, 5, "a")), answers=(cancel(2.9, 4.6),)),
+    "a state that was told by an event of the gateway before": History(
+        subscriptions=(Subscription("s", 1),), announcements=(
+            announced(2, 2.1, "Processing"), announced(2.2, 2.3, "Completed", scans=1)),
+        deliveries=(delivered(1.9, "Completed", scans=1),)),
+    "an event of the gateway and then the scanner's": History(
+        subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),),
+        deliveries=(delivered(1.9, "Pending"), delivered(2.2, "Pending", message_id="urn:2"))),
+    "an event that an owner could not write before it ended": History(
+        subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),), outages=(Outage(1, 4),)),
+    "an event that is made again, since the former owner could not write it": History(
+        subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),), outages=(Outage(1, 4),),
+        deliveries=(delivered(2.2, "Pending"), delivered(7.0, "Pending", message_id="urn:2"))),
+    "two jobs of one CreateScanJob, asked for while a gateway was alone": History(
+        asked=(created(1), created(3, job_id="2", gateway="b")), pauses=(Pause("a", 2, 8, alone=True),),
+        answers=tuple(Answer(number, number + 1, "a", "CreateScanJob", job_id, request="urn:create")
+                      for number, job_id in ((0.9, "1"), (2.9, "2")))),
     "a second's worth of requests at once": History(max_rate=4.0, asked=tuple(
         Asked(moment, moment, "a", "GetJobElements") for moment in (1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0))),
     "two gateways that are alone": History(
@@ -134,6 +153,18 @@ BAD = {
     "a lost event": ("event lost", History(
         subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),),
         deliveries=(delivered(2.2, "Pending", sink="other"),))),
+    "a lost event, though an earlier state was told before": ("event lost", History(
+        subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Processing"),),
+        deliveries=(delivered(1.9, "Pending"),))),
+    "a lost event, though a later one was announced": ("event lost", History(
+        subscriptions=(Subscription("s", 1),), announcements=(
+            announced(2, 2.1, "Processing"), announced(2.2, 2.3, "Completed")),
+        deliveries=(delivered(2.4, "Completed"),))),
+    "a lost end, though it was told as a state": ("event lost", History(
+        subscriptions=(Subscription("s", 1),), deliveries=(delivered(1.9, "Completed"),),
+        announcements=(announced(2, 2.1, "Completed", event="JobEndStateEvent"),))),
+    "an event that was lost long after an outage": ("event lost", History(
+        subscriptions=(Subscription("s", 1),), announcements=(announced(9, 9.1, "Pending"),), outages=(Outage(1, 4),))),
     "a lost subscription": ("subscription lost", History(
         answers=(renewed(3, 4, "InvalidMessage"),), subscriptions=(Subscription("s", 1),))),
     "a press that comes twice": ("panel event twice", History(
@@ -144,6 +175,11 @@ BAD = {
         deliveries=(delivered(2.2, "Pending"), delivered(7.0, "Pending", message_id="urn:2")))),
     "too many connections": ("max_connections", History(
         max_connections=1, connections=(Connection(1, 9, "a"), Connection(5, 10, "b")))),
+    "a connection more before CancelJob is asked": ("max_connections", History(
+        max_connections=1, connections=(Connection(1, 9, "a"), Connection(3, 5, "a")), answers=(cancel(4.0, 4.6),))),
+    "two connections more, though CancelJob is asked": ("max_connections", History(
+        max_connections=1, connections=(Connection(1, 9, "a"), Connection(3, 5, "a"), Connection(3.1, 5, "a")),
+        answers=(cancel(2.9, 4.6),))),
     "too many requests at once, however short": ("max_connections", History(max_connections=1, asked=(
         Asked(1.0, 1.02, "a", "GetJobElements"), Asked(1.01, 1.03, "b", "GetJobElements")))),
     "a connection that outlives the stop of its gateway": ("max_connections", History(

@@ -6,6 +6,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from tests.cluster import chaos
 from tests.cluster.checker import check
 from tests.cluster.clients import Creation
@@ -244,9 +246,10 @@ def test_a_gateway_whose_name_is_taken_does_not_start(two):
 # All at once.
 
 
-def test_thirty_seconds_of_chaos(tmp_path):
+@pytest.mark.parametrize(("state", "seed"), [("redis", 1), ("sentinel", 6)])
+def test_thirty_seconds_of_chaos(tmp_path, state, seed):
     skip_without_redis()
-    verdict, done, _ = chaos.run(tmp_path, seconds=30.0, seed=1, gateways=3)
+    verdict, done, _ = chaos.run(tmp_path, seconds=30.0, seed=seed, gateways=3, state=state)
     assert not verdict.violations, f"{done}\n{verdict}"
     assert verdict.counts["GetJobElements"] > 100
     assert verdict.counts["deliveries"] > 10
