@@ -90,8 +90,17 @@ class ClusterServer:
 
     def fenced(self, scanner, identifier, token):
         """Whether a write of that gateway by that token would be made."""
+        return self.refusal(scanner, identifier, token) is None
+
+    def refusal(self, scanner, identifier, token):
+        """Why a write of that gateway by that token is refused: "fenced", "era", or None; see `scripts/common.lua`."""
+        era = self._get((_ERA,))
+        if era is None or not self._is_present(era):
+            return "era"
         owned = self._owned(scanner)
-        return owned is not None and (owned.identifier, owned.token) == (identifier, token)
+        if owned is None:
+            return "era" if self._grace_left(era) > 0.0 else "fenced"
+        return None if (owned.identifier, owned.token) == (identifier, token) else "fenced"
 
     def wish(self, scanner, gateway, identifier=""):
         """Records the wish for `WISH_SECONDS`; `identifier` is that of the gateway that rings."""
@@ -159,7 +168,8 @@ class ClusterServer:
 
     def _owned(self, scanner):
         owned, era = self._get((_OWNER, scanner)), self._get((_ERA,))
-        return owned if owned is not None and owned.era == era.number and self._is_present(era) else None
+        is_owned = owned is not None and era is not None and owned.era == era.number and self._is_present(era)
+        return owned if is_owned else None
 
     def _is_present(self, era):
         return not self.eras or era.run_id == self.run_id

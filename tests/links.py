@@ -6,8 +6,9 @@ from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
 from tests.wire import UUID
+from wsdgateway.bridge.discovery.appsequences import AppSequences
 from wsdgateway.bridge.discovery.presence import TYPES
-from wsdgateway.discovery.messages import Sequence, TargetService, read_message
+from wsdgateway.discovery.messages import TargetService, read_message
 from wsdgateway.net.discovery import links as discovery_module
 from wsdgateway.net.discovery.client import DiscoveryClient
 from wsdgateway.net.discovery.links import DiscoveryLinks
@@ -61,7 +62,7 @@ class DiscoverySetup:
     """The discovery of one gateway with fake links and a simulated clock."""
 
     def __init__(self, monkeypatch, *, clients=("lan",), devices=("vlan",), rate=1000.0, proxy=None, missing=(),
-                 directed=(), allows=lambda *asked: True):
+                 directed=(), allows=lambda *asked: True, sequences=None, **cluster):
         self.clock = Clock()
         self.interfaces = {"lan": LAN, "vlan": VLAN}
         self.dropped, self.counted, self.news, self.unanswered, self.links = [], [], [], [], {}
@@ -70,10 +71,11 @@ class DiscoverySetup:
         self.open_ports = [OpenPort("::", 5357)]
         monkeypatch.setattr(discovery_module, "Link", self.link)
         parameters = MessageParameters(
-            lambda: f"urn:uuid:own-{next(self.numbers)}", lambda: Sequence(9, next(self.numbers)), lambda: 0.5, rate)
+            lambda: f"urn:uuid:own-{next(self.numbers)}", lambda: 0.5, rate)
+        self.sequences = AppSequences(9) if sequences is None else sequences
         self.targets = TargetServices(
-            self.clock, parameters, seconds=self.clock.seconds, answer_rate=20.0, base_on=self.base_on, proxy=proxy,
-            on_dropped=self.dropped.append, allows=allows)
+            self.clock, parameters, self.sequences, seconds=self.clock.seconds, answer_rate=20.0, base_on=self.base_on,
+            proxy=proxy, on_dropped=self.dropped.append, allows=allows, **cluster)
         self.client = DiscoveryClient(
             self.clock, parameters, seconds=self.clock.seconds, period=60.0, directed=directed,
             is_own=self.is_own, missing=lambda: self.missing, on_unanswered=self.unanswered.append,

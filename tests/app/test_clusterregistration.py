@@ -6,6 +6,7 @@ from twisted.internet.defer import ensureDeferred
 
 from wsdgateway.app import clusterregistration
 from wsdgateway.app.clusterregistration import OwnRegistration, digest_of
+from wsdgateway.bridge.cluster.values import MAX_BASES
 from wsdgateway.config.reading import make_config
 from wsdgateway.config.sections import ScannerConfig
 
@@ -16,9 +17,10 @@ class Open:
     address = ("0.0.0.0", 5360)
 
 
-def registration(known=None, *, server=None, **sections):
+def registration(known=None, *, server=None, bases=(), **sections):
     config = make_config({"gateway": {"name": "one"}, "listen": [{"endpoint": "tcp:5357"}], **sections}, "test.toml")
-    made = OwnRegistration(None, config, "id-1", {} if known is None else known, server)
+    made = OwnRegistration(None, config, "id-1", {} if known is None else known, server,
+                           bases=lambda: bases)
     made.listener = Open()
     return made
 
@@ -58,3 +60,16 @@ def test_whether_the_shared_address_is_on_this_host(address, holds):
 
 def test_no_shared_address():
     assert registration()().holds_address is False
+
+
+@pytest.mark.parametrize(("address", "registered"), [
+    ("http://192.0.2.5:5360", ("http://192.0.2.5:5357",)),
+    ("http://127.0.0.1:5360", ("http://127.0.0.1:5357", "http://192.0.2.5:5357"))])
+def test_addresses_on_loopback_are_for_gateways_on_this_host(address, registered):
+    one = registration(bases=("http://127.0.0.1:5357", "http://192.0.2.5:5357"), cluster={
+        "endpoint": "tcp:5360", "address": address})
+    assert one().bases == registered
+
+
+def test_the_number_of_addresses_is_bounded():
+    assert len(registration(bases=[f"http://192.0.2.{number}" for number in range(1, 99)])().bases) == MAX_BASES

@@ -56,6 +56,7 @@ class Announced:
     def __init__(self, reactor, interfaces, gateway, *, on_name, on_others, serves):
         self.interfaces, self.gateway, self.on_others, self.on_name = interfaces, gateway, on_others, on_name
         self.services, self.secured, self.left_out, self.by_others = {}, {}, {}, {}
+        self.handed_over = []
         self.calls, self.running = 0, False
 
     def start(self):
@@ -75,6 +76,10 @@ class Announced:
         for of_type, own in ((self.services, USCAN), (self.secured, USCANS)):
             if kind in (None, own):
                 of_type.pop(scanner, None)
+
+    def hand_over(self, scanner):
+        self.handed_over.append(scanner)
+        self.withdraw(scanner)
 
     def names(self, scanner):
         if scanner not in self.services:
@@ -106,9 +111,9 @@ class Scanners:
         return self.made[-1]
 
     @staticmethod
-    def config(interfaces=("eth0", "eth1"), suffix="", name="gw", **escl):
+    def config(interfaces=("eth0", "eth1"), suffix="", name="gw", gateway=None, **escl):
         return make_config({
-            "gateway": {"name": name}, "listen": [{"endpoint": "tcp:5357"}], "escl": escl,
+            "gateway": {"name": name, **(gateway or {})}, "listen": [{"endpoint": "tcp:5357"}], "escl": escl,
             "discovery": {"client_interfaces": list(interfaces), "suffix": suffix}}, "g.toml")
 
     def add(self, name, friendly="Desk", *, offer=OFFER, here=True, escl=True):
@@ -279,6 +284,28 @@ def test_a_scanner_that_another_host_announces(scanners, said, other):
     assert announcer.left_out["a"] == frozenset()
 
 
+def test_a_former_owner_does_not_keep_the_next_one_from_announcing():
+    scanners = Scanners(gateway={"state": "redis://192.0.2.7"})
+    scanners.add("a")
+    announcer = scanners.start().made[0]
+    announcer.hear("eth1", OtherScanner("Own", "wsdgw-0123456789ab.local", OWN, frozenset()))
+    scanners.soon()
+    assert announcer.left_out["a"] == frozenset()
+    announcer.hear("eth1", OtherScanner("Own", "p.local", OWN, frozenset()))
+    scanners.soon()
+    assert announcer.left_out["a"] == {"eth1"}
+
+
+def test_a_scanner_that_another_gateway_takes_over(scanners):
+    scanners.add("a")
+    announcer = scanners.start().made[0]
+    del scanners.scanners[:]
+    scanners.announcements.leave("a")
+    scanners.announcements.leave("a")
+    assert (announcer.handed_over, scanners.announced) == (["a"], {})
+    assert scanners.change().announced == {}
+
+
 def test_all_are_announced_together_after_a_start(scanners):
     scanners.add("a", "A")
     late = scanners.add("b", "B", offer=None)
@@ -353,3 +380,8 @@ def test_announced_host_names_belong_to_the_gateway():
     assert gateway_id(config) == gateway_id(Scanners.config())
     assert len(announced_hosts(config)) == 2
     assert announced_hosts(config) <= set(host_names(config))
+
+
+def test_gateways_that_share_scanners_have_host_names_of_their_own():
+    one, two = (Scanners.config(name=name, gateway={"state": "redis://192.0.2.7"}) for name in ("one", "two"))
+    assert announced_hosts(one).isdisjoint(announced_hosts(two))

@@ -151,7 +151,9 @@ def _check_connections(history, verdict):
             if until - since > slack:
                 most = max(most, count)
                 if count > limit:
-                    verdict.violated("max_connections", f"{count} {what} at the scanner at {since:.3f}")
+                    whose = sorted(str(one.gateway) for one in history.connections if one.opened <= since < one.closed)
+                    verdict.violated("max_connections", f"{count} {what} at the scanner from {since:.3f} to "
+                                                        f"{until:.3f}: {', '.join(whose)}")
         verdict.counts[f"{what} at once"] = most
 
 

@@ -1,27 +1,62 @@
-"""The AppSequence of the gateway's discovery messages: an InstanceId, and a number for each message.
+"""Draws the InstanceIds of the gateway's discovery messages from the store.
 
-WS-Discovery 2005/04, section 7: the InstanceId grows with each start; clients ignore messages with an older one.
+WS-Discovery 2005/04, section 7: an InstanceId is larger than all before. `bridge.discovery.appsequences` has the rules.
 """
 
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
-from wsdgateway.discovery.messages import Sequence
-from wsdgateway.storage.store import IStore
+from wsdgateway.bridge.discovery.appsequences import GATEWAY, AppSequences
+from wsdgateway.storage.coordination import NotNow
 
 
-class AppSequences:
-    """Calling it returns the AppSequence of the next message. `wall` returns seconds since 1970."""
+class Store(Protocol):
+    """The part of the store that counts InstanceIds."""
 
-    def __init__(self, store: IStore, wall: Callable[[], float]) -> None:
+    def next_instance(self, now: int) -> Awaitable[int]:
+        """Returns the next InstanceId: `now`, or the last one plus one, whichever is larger."""
+
+
+class Instances:
+    """The InstanceIds of one gateway. `wall` returns seconds since 1970.
+
+    `shared` draws an InstanceId among several gateways, at whose server it is `shared_time`. It raises `NotNow` if the
+    server cannot be reached.
+    """
+
+    def __init__(self, store: Store, wall: Callable[[], float], *,
+                 shared: Callable[[int], Awaitable[int]] | None = None,
+                 shared_time: Callable[[], float] | None = None) -> None:
         self._store = store
         self._wall = wall
-        self._numbers = count(1)
-        self.instance_id = int(wall())
+        self._shared = shared
+        self._shared_time = shared_time or wall
+        self._is_drawn = False
+        self.sequences = AppSequences(int(wall()), each_begins=shared is not None)
 
-    def __call__(self) -> Sequence:
-        return Sequence(self.instance_id, next(self._numbers))
+    async def start(self) -> None:
+        """Draw the InstanceId of this start."""
+        if self._shared is None:
+            self.sequences.drawn(await self._store.next_instance(int(self._wall())))
+        else:
+            await self.draw()
+            if self._is_drawn:
+                self.sequences.begin(GATEWAY)
 
-    async def begin_instance(self) -> None:
-        """Draw an InstanceId that is larger than any that this gateway, or another one on the same store, has used."""
-        self.instance_id = await self._store.next_instance(int(self._wall()))
+    async def draw(self) -> None:
+        """Draw an InstanceId that no gateway has used, for the stand-ins that begin next."""
+        assert self._shared is not None
+        try:
+            self.sequences.drawn(await self._shared(int(self._shared_time())))
+        except NotNow:
+            self._is_drawn = False
+        else:
+            self._is_drawn = True
+
+    def begin(self, name: str) -> bool:
+        """Begin the sequence of a stand-in after `draw`. False if none was drawn: then it has none, and is silent."""
+        if self._is_drawn:
+            self.sequences.begin(name)
+        else:
+            self.sequences.end(name)
+        return self._is_drawn

@@ -4,12 +4,11 @@
 the bridging, and `net.cluster.passing` passes on the requests for the other scanners.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -20,7 +19,8 @@ from wsdgateway.app.ownedscanners import OwnedScanners
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
-from wsdgateway.bridge.cluster.values import View
+from wsdgateway.bridge.cluster.bases import near_bases, other_bases
+from wsdgateway.bridge.cluster.values import Registration, View
 from wsdgateway.clustermetrics import ClusterMetrics
 from wsdgateway.config.cluster import peer_listener, peer_trust
 from wsdgateway.config.endpoints import identity_files, plain_endpoint
@@ -31,6 +31,7 @@ from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.coordinator import Coordinator
+from wsdgateway.net.cluster.elsewhere import Elsewhere
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.ownedscanner import Composition
 from wsdgateway.net.cluster.passing import Passing
@@ -42,7 +43,9 @@ from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.scanners.jobintents import JobIntents
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.net.transport.interfaces import Address, read_interfaces
 from wsdgateway.net.transport.listener import Listener
+from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import StoreError
@@ -50,6 +53,7 @@ from wsdgateway.tls.identity import CurrentIdentity
 
 LOOK_SECONDS = 1.0  # between looks at the last answer of the server, and at what owned scanners answer
 ABANDONED_SECONDS = 60.0  # between looks for scanners that no gateway is configured for any more
+MAX_NEAR = 64  # base URLs of clients for which those of other gateways are kept, until the next tick
 SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and assigned
 
 
@@ -57,13 +61,16 @@ SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and ass
 class ClusterParts:
     """The parts of the gateway that the cluster uses.
 
-    `prepare` is awaited before a scanner is taken over. `synchronize` reads what all gateways share. `tried` is called
-    after each attempt to open `[cluster] endpoint`, `cannot_stay` with the reason why the gateway must stop.
+    `directory` answers discovery requests for all scanners. `bases` returns the base URLs for clients that no other
+    gateway has. `prepare` is awaited with the name of a scanner before it is taken over. `synchronize` reads what all
+    gateways share. `tried` is called after each attempt to open `[cluster] endpoint`, `cannot_stay` with the reason why
+    the gateway must stop.
     """
 
     metrics: Metrics
     counts: ClusterMetrics
     router: Router
+    directory: Resource
     repeats: RepeatedRequests
     general: Accounting
     log: ExchangeLog
@@ -71,7 +78,8 @@ class ClusterParts:
     new_id: Callable[[], str]
     seconds: Callable[[], float]
     wall: Callable[[], float]
-    prepare: Callable[[], Awaitable[None]]
+    bases: Callable[[], Iterable[str]]
+    prepare: Callable[[str], Awaitable[None]]
     synchronize: Callable[[], Awaitable[None]]
     tried: Callable[[], None]
     cannot_stay: Callable[[str], None]
@@ -92,12 +100,16 @@ class Cluster:
         self._parts = parts
         self._server_version: str | None = None
         self._secret = b""
-        self._secret_era: int | None = None
         self._last_view: View | None = None
+        # The bases of other gateways, by the base and the addresses for which they were found.
+        self._living: tuple[Registration, ...] = ()
+        self._near: dict[tuple[str, tuple[Address, ...] | None], list[tuple[str, Registration]]] = {}
         self._followed: dict[str, FollowedScanner] = {}
         self._is_started = self._is_checked = self._is_refused = False
-        self._calls = ((LoopingCall(self._synchronize), SYNC_SECONDS), (LoopingCall(self._look), LOOK_SECONDS),
-                       (LoopingCall(self.end_abandoned), ABANDONED_SECONDS))
+        self._throttle = LogThrottle()
+        self._calls = tuple((LoopingCall(self._try, work), seconds) for work, seconds in (
+            (self._synchronize, SYNC_SECONDS), (self._look_at_scanners, LOOK_SECONDS),
+            (self.end_abandoned, ABANDONED_SECONDS)))
         self._abandoned = AbandonedScanners(reactor, shared.store, bridged, stored)
         leases = shared.leases
         self.records = EventRecords(reactor, shared.events, token=lambda name: leases.of(name).token,
@@ -107,7 +119,7 @@ class Cluster:
             abandoned=self._abandoned,
             stop_timeout=lambda: self._config.limits.stop_timeout)
         self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place,
-                                            self._abandoned.names)
+                                            self._abandoned.names, parts.bases)
         self.coordinator = Coordinator(
             reactor, shared.coordination, shared.leases, Composition(
                 self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
@@ -120,6 +132,9 @@ class Cluster:
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
                              trust=peer_trust(config))
         self.link.limit(*limits_for(config.scanner))
+        self.elsewhere = Elsewhere(
+            self.link, self.coordinator, identifier=shared.identifier, name=self.registration.name,
+            scanners=lambda: bridged.known, seconds=parts.seconds)
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
@@ -153,7 +168,7 @@ class Cluster:
         server = self._server = PeerServer(
             self._reactor, seconds=parts.seconds, wall=parts.wall, limits=peer_limits(self._config.limits.request_body),
             secret=lambda: self._secret, router=parts.router, repeats=parts.repeats, leases=shared.leases,
-            owners=self.coordinator, writes=parts.writes)
+            owners=self.coordinator, writes=parts.writes, directory=parts.directory)
         return Listener(self._reactor, plain_endpoint(section), server, parts.tried, identity, gives_up=True)
 
     # Start and stop.
@@ -183,15 +198,11 @@ class Cluster:
             self.log.warn("{warning}", warning=warning)
 
     async def _learn_secret(self) -> None:
-        """Read the secret, which a server that has lost its data gets back."""
-        view = self.coordinator.view
-        era = None if view is None else view.era
-        if not self._secret or era != self._secret_era:
-            try:
-                self._secret = (await self._shared.coordination.peer_secret()).hex().encode()
-                self._secret_era = era
-            except NotNow as error:
-                self.log.debug("the secret of the gateways is not known: {error}", error=error)
+        """Read the secret, which a server that has lost it gets back."""
+        try:
+            self._secret = (await self._shared.coordination.peer_secret()).hex().encode()
+        except NotNow as error:
+            self.log.debug("the secret of the gateways is not known: {error}", error=error)
 
     def start(self) -> None:
         """Take part: own and follow scanners from now on."""
@@ -201,8 +212,15 @@ class Cluster:
             self.coordinator.start()
             for call, seconds in self._calls:
                 call.clock = self._reactor
-                running: Deferred[Any] = call.start(seconds)
-                running.addErrback(lambda failure: self.log.failure("Reading what gateways share failed", failure))
+                call.start(seconds)
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what is done again and again; a failure does not end that."""
+        try:
+            await work()
+        except Exception:
+            if self._throttle.allows(work, self._parts.seconds()):
+                self.log.failure("Reading what gateways share failed; it is tried again (logged at most once a minute)")
 
     async def stop_owning(self) -> bool:
         """Hand over all scanners, if another gateway is registered; returns whether that was done.
@@ -234,6 +252,41 @@ class Cluster:
     def held(self) -> int:
         """The number of requests that wait for an owner."""
         return self._passing.held.count
+
+    # For discovery.
+
+    def other_bases(self, name: str, base: str, addresses: tuple[Address, ...] | None) -> Iterable[str]:
+        """The bases at which clients of `base` reach a scanner at other gateways, which pass their requests on.
+
+        `addresses` are those of the interface of `base`, or None: those of all interfaces. Empty if gateways share
+        `base`, and if others could not pass requests on to this gateway.
+        """
+        living = self.coordinator.living
+        if len(living) < 2 or not self.registration.is_reached:
+            return ()
+        if living is not self._living or len(self._near) >= MAX_NEAR:
+            self._living, self._near = living, {}
+        near = self._near.get((base, addresses))
+        if near is None:
+            near = self._near[base, addresses] = self._find_near(base, addresses, living)
+        return other_bases(near, name)
+
+    def _find_near(self, base: str, addresses: tuple[Address, ...] | None, gateways: tuple[Registration, ...]
+                   ) -> list[tuple[str, Registration]]:
+        if any(base == listen.advertise for listen in self._config.listen):
+            return []
+        try:
+            here = tuple(address for one in read_interfaces().values() for address in one.addresses
+                         ) if addresses is None else addresses
+        except OSError:
+            return []
+        return near_bases(base, here, gateways)
+
+    def is_known_elsewhere(self, name: str) -> bool:
+        """True if another gateway is configured for a scanner, or if that is not known."""
+        view = self.coordinator.view
+        return view is None or any(name in gateway.sections for gateway in view.gateways
+                                   if gateway.identifier != self._shared.identifier)
 
     # For the bridged scanners.
 
@@ -307,6 +360,9 @@ class Cluster:
             reachable = scanner.watch.health.reachable
             if reachable is not None:
                 self.coordinator.reached(scanner.name, reachable)
+
+    async def _look_at_scanners(self) -> None:
+        self._look()
 
     async def end_abandoned(self) -> None:
         """End what scanners hold that no gateway is configured for any more; the second look that finds one does it."""

@@ -1,13 +1,13 @@
 """The registration of this gateway at the shared server: its scanners, and where the other gateways reach it."""
 
 import hashlib
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from ipaddress import ip_address
 from typing import Any
 
 from twisted.logger import Logger
 
-from wsdgateway.bridge.cluster.values import Registration
+from wsdgateway.bridge.cluster.values import MAX_BASES, Registration
 from wsdgateway.config.cluster import is_secure, name_in_cluster, needs_route, peer_address
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.http.urls import address_of
@@ -28,19 +28,21 @@ class OwnRegistration:
 
     It also names the scanners in `abandoned`.
 
-    `server` is the host and port of the shared server, None on a local socket. `listener` must be set to that of
-    `[cluster] endpoint`, if there is one.
+    `server` is the host and port of the shared server, None on a local socket. `bases` returns the base URLs of this
+    gateway for clients. `listener` must be set to that of `[cluster] endpoint`, if there is one.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, config: Config, identifier: str, known: Mapping[str, ScannerConfig],
-                 server: tuple[str, int] | None, abandoned: Set[str] = frozenset()) -> None:
+                 server: tuple[str, int] | None, abandoned: Set[str] = frozenset(),
+                 bases: Callable[[], Iterable[str]] = lambda: ()) -> None:
         self._reactor = reactor
         self._config = config
         self._identifier = identifier
         self._known = known
         self._server = server
+        self._client_bases = bases
         self._abandoned = abandoned
         self._local = ""
         self._digests: dict[str, tuple[ScannerConfig, str]] = {}  # by name, since each tick needs them
@@ -64,9 +66,23 @@ class OwnRegistration:
                           address=self._local)
 
     def __call__(self) -> Registration:
+        address = self._address()
         return Registration(
-            self._identifier, self.name, self._address(), VERSION,
-            self.sections(), holds_address=self._holds_address())
+            self._identifier, self.name, address, VERSION, self.sections(), holds_address=self._holds_address(),
+            bases=self._bases(address))
+
+    def _bases(self, address: str) -> tuple[str, ...]:
+        """The bases for clients. Those on loopback mean nothing on another host, where the peer link is not either."""
+        local = _is_loopback(address)
+        try:
+            return tuple([one for one in self._client_bases() if local or not _is_loopback(one)][:MAX_BASES])
+        except OSError:  # the interfaces cannot be read
+            return ()
+
+    @property
+    def is_reached(self) -> bool:
+        """True if other gateways can pass requests on to this one."""
+        return self.listener is not None and self.listener.address is not None
 
     def sections(self) -> dict[str, str]:
         """The names of the scanners, each with the digest of its section."""
@@ -93,3 +109,10 @@ class OwnRegistration:
             return any(address.ip == shared for one in read_interfaces().values() for address in one.addresses)
         except (ValueError, OSError):
             return False  # a name, or the interfaces cannot be read
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        return ip_address(address_of(url).host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False  # a name

@@ -16,6 +16,7 @@ from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.bridge.discovery.adoption import Adopted, may_be_scanner
 from wsdgateway.bridge.discovery.presence import STAND_IN, proxy_service
 from wsdgateway.bridge.discovery.sightings import Left, News, Sighting
+from wsdgateway.config.cluster import name_in_cluster
 from wsdgateway.config.sections import Config
 from wsdgateway.discovery.identity import is_same
 from wsdgateway.http.urls import Address, is_http
@@ -25,7 +26,7 @@ from wsdgateway.net.discovery.client import DiscoveryClient
 from wsdgateway.net.discovery.links import DiscoveryLinks, OnMessage
 from wsdgateway.net.discovery.messageparameters import MessageParameters
 from wsdgateway.net.discovery.multicast import Link
-from wsdgateway.net.discovery.targetservices import TargetServices
+from wsdgateway.net.discovery.targetservices import Sequences, TargetServices
 from wsdgateway.net.transport.accounting import Accounting
 from wsdgateway.storage.store import IStore
 from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
@@ -34,24 +35,25 @@ from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 class DiscoveryService(Service):
     """The discovery of one gateway, for the scanners in `bridged`.
 
-    `on_message` is called for each discovery message.
+    `on_message` is called for each discovery message. For `sequences`, `base_on`, `allows`, `speaks` and `others` see
+    `net.discovery.targetservices`.
     """
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float], parameters: MessageParameters,
-                 is_own: Callable[[str], bool], on_message: OnMessage, accounting: Accounting, metrics: Metrics,
-                 store: IStore, base_on: Callable[[Link, str | None], str | None],
-                 allows: Callable[[str, str, str], bool], bridged: BridgedScanners) -> None:
+                 sequences: Sequences, is_own: Callable[[str], bool], on_message: OnMessage, accounting: Accounting,
+                 metrics: Metrics, store: IStore, base_on: Callable[[Link, str | None], str | None],
+                 allows: Callable[[str, str, str], bool], bridged: BridgedScanners, speaks: Callable[[str], bool],
+                 others: Callable[[str, str, Link], Iterable[str]]) -> None:
         self._config = config
         self._scanners = bridged.scanners
-        bridged.on_added, bridged.on_removed = self._added, self._removed
+        bridged.on_added, bridged.on_removed = self._added, self.removed
         bridged.on_started = self._started
-        bridged.on_left = self._left
         self._known = bridged.known
         discovery = config.discovery
         self.targets = TargetServices(
-            reactor, parameters, seconds=seconds, answer_rate=discovery.answer_rate, base_on=base_on,
-            proxy=proxy_service(config.gateway.name) if discovery.proxy else None, on_dropped=metrics.discovery_dropped,
-            allows=allows)
+            reactor, parameters, sequences, seconds=seconds, answer_rate=discovery.answer_rate, base_on=base_on,
+            proxy=proxy_service(name_in_cluster(config)) if discovery.proxy else None,
+            on_dropped=metrics.discovery_dropped, allows=allows, speaks=speaks, others=others)
         self.client = DiscoveryClient(
             reactor, parameters, seconds=seconds, period=discovery.search, directed=discovery.directed, is_own=is_own,
             missing=self._missing, on_unanswered=self._unanswered, on_address_change=self.on_address_change,
@@ -75,12 +77,12 @@ class DiscoveryService(Service):
         if sighting is not None and STAND_IN not in sighting.types:
             scanner.monitor.sighted(News(sighting))
 
-    def _removed(self, scanner: BridgedScanner) -> None:
+    def removed(self, scanner: BridgedScanner) -> None:
         """Withdraw a scanner that is no longer bridged, or that another object replaces."""
         self.adopted.removed(scanner.name)
         self.targets.remove(scanner.name)
 
-    def _left(self, scanner: BridgedScanner) -> None:
+    def left(self, scanner: BridgedScanner) -> None:
         """Stop announcing a scanner that another gateway announces from now on."""
         self.adopted.removed(scanner.name)
         self.targets.leave(scanner.name)

@@ -24,11 +24,13 @@ from wsdgateway.bridge.frontends.escl.announcing import (
     secured,
     service_of,
 )
+from wsdgateway.config.cluster import name_in_cluster
+from wsdgateway.config.redisurl import is_redis
 from wsdgateway.config.sections import Config
 from wsdgateway.dnssd.scannerservice import ScannerService
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
 from wsdgateway.net.bridgedscanner import BridgedScanner
-from wsdgateway.net.dnssd.announcer import Announcer, host_name
+from wsdgateway.net.dnssd.announcer import Announcer, host_name, is_gateway
 from wsdgateway.net.transport.localaddress import ANY, OpenPort
 from wsdgateway.net.transport.tasks import Tasks
 
@@ -73,7 +75,8 @@ def gateway_id(config: Config) -> str:
         machine = MACHINE.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         machine = ""
-    return f"{socket.gethostname()}/{machine}/{config.folder.resolve()}/{config.gateway.state}"
+    name = f"/{name_in_cluster(config)}" if is_redis(config.gateway.state) else ""
+    return f"{socket.gethostname()}/{machine}/{config.folder.resolve()}/{config.gateway.state}{name}"
 
 
 def announced_hosts(config: Config) -> set[str]:
@@ -100,6 +103,7 @@ class EsclAnnouncements:
         self._open_ports = open_ports
         self._seconds = seconds
         self._make_announcer = make_announcer
+        self._is_shared = is_redis(config.gateway.state)
         self._announcer: Announcer | None = None
         self._is_running = False
         self._hold_until = 0.0
@@ -127,6 +131,12 @@ class EsclAnnouncements:
         """Announce the changes of scanners and ports, soon."""
         if self._is_running and self._pause is None:
             self._pause = self._reactor.callLater(PAUSE, self._sync)
+
+    def leave(self, name: str) -> None:
+        """Stop announcing a scanner that another gateway announces from now on; clients are told nothing."""
+        if self._wanted.pop(name, None) is not None and self._announcer is not None:
+            self._announcer.hand_over(name)
+            self._logged = {one for one in self._logged if one[0] != name}
 
     async def stop(self) -> None:
         """Withdraw everything."""
@@ -280,7 +290,12 @@ class EsclAnnouncements:
         return _Wanted(tuple(services), tuple((interface, other) for interface, other in found if other is not None))
 
     def _others(self, interface: str) -> frozenset[OtherScanner]:
-        return frozenset() if self._announcer is None else self._announcer.others(interface)
+        """The scanners that other hosts announce, apart from other gateways if they share the scanners.
+
+        What a former owner has announced is known until it expires, and must not keep the next one from announcing.
+        """
+        found = frozenset[OtherScanner]() if self._announcer is None else self._announcer.others(interface)
+        return frozenset(one for one in found if not is_gateway(one.host)) if self._is_shared else found
 
     def _admin_url(self, name: str) -> str:
         """The page about the scanner at a port of `[[listen]]` that is open on all addresses; else at any of them."""

@@ -106,6 +106,11 @@ class Listeners:
         hosts = _hosts(address[0]) if address[0] in ANY else [address[0]]
         return [url_of(host, address[1], secure=listener.identity is not None) for host in hosts[:MAX_URLS]]
 
+    def own_bases(self) -> list[str]:
+        """The base URLs for clients at addresses of this host. Raises `OSError` if the addresses cannot be read."""
+        return [url for listen, listener in zip(self._config.listen, self.listeners, strict=True)
+                if listener.address is not None and not listen.advertise for url in self.urls(listener)]
+
     def open_ports(self) -> list[OpenPort]:
         """The open ports for clients and scanners."""
         return [OpenPort(*listener.address, listener.identity is not None,

@@ -44,8 +44,8 @@ class ISharedStore(Protocol):
 class OwnedScanners:
     """The shared scanners that this gateway bridges because it owns them.
 
-    `records` keeps the records of their events for the next owner. `prepare` is awaited before a scanner is made. Of a
-    scanner in `abandoned`, only what it holds is ended.
+    `records` keeps the records of their events for the next owner. `prepare` is awaited with a scanner's name before it
+    is made. Of a scanner in `abandoned`, only what it holds is ended.
     `stop_timeout` returns the seconds for running exchanges at a hand-over. `reasons` has the reason for subscribers of
     each scanner that was removed from the configuration.
     """
@@ -53,7 +53,7 @@ class OwnedScanners:
     log = Logger()
 
     def __init__(self, reactor: Any, store: ISharedStore, bridged: BridgedScanners, records: EventRecords, *,
-                 prepare: Callable[[], Awaitable[None]], stored: StoredState, abandoned: AbandonedScanners,
+                 prepare: Callable[[str], Awaitable[None]], stored: StoredState, abandoned: AbandonedScanners,
                  stop_timeout: Callable[[], float]) -> None:
         self._reactor = reactor
         self._store = store
@@ -88,7 +88,7 @@ class OwnedScanners:
             await self._abandoned.end(name)
             return
         await self._records.begin(name)
-        await self._prepare()
+        await self._prepare(name)
         await self._stored.read_offers()
         if self._is_stopping:
             raise NotNow("the gateway is stopping")

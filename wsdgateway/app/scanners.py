@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from wsdgateway.app.sharing import Alone, Sharing
 from wsdgateway.config.changes import Changes
+from wsdgateway.config.cluster import name_in_cluster
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.bridgedscanner import BridgedScanner
@@ -24,6 +25,7 @@ from wsdgateway.net.destinations.shared import SharedDestinations
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.storage.store import StoreError
 
 LAST_EXCHANGE_SECONDS = 300.0  # for an image that is still being relayed from a scanner that is removed
 NOT_BRIDGED = "The gateway no longer bridges this scanner."
@@ -122,7 +124,13 @@ class BridgedScanners:
                 self.log.failure("{scanner}: reading the finished jobs from the store failed", scanner=scanner.name)
 
     async def _remember(self, scanner: BridgedScanner, past_jobs: Callable[[str], Deferred[list[JobStatus]]]) -> None:
-        scanner.remember(await past_jobs(scanner.name))
+        try:
+            found = await past_jobs(scanner.name)
+        except StoreError as error:
+            self.log.error("{scanner}: its finished jobs cannot be read: {error}", scanner=scanner.name,
+                           error=str(error))
+            return
+        scanner.remember(found)
 
     def remove(self, name: str, reason: str) -> None:
         """Remove a scanner; if this gateway bridges it, its subscribers are told the reason.
@@ -293,6 +301,17 @@ class BridgedScanners:
             suffix=config.discovery.suffix,
             authorities=frozenset(
                 urlsplit(listen.advertise).netloc.lower() for listen in config.listen if listen.advertise),
-            served=" ".join(f"{listen.endpoint} {listen.advertise}" + (
-                " TLS" if listen.certificate else "") for listen in config.listen),
+            served=self._served(config),
             source=config.cluster.source or "")
+
+    def _served(self, config: Config) -> str:
+        """The addresses for clients, as far as they are known, whose change makes another MetadataVersion.
+
+        If several gateways share the scanner, they are the same at the next owner, unless none of them is shared.
+        """
+        shared = [listen for listen in config.listen if listen.advertise] if self.sharing.passes_on else []
+        if shared:
+            return " ".join(sorted({f"{listen.advertise}" for listen in shared}))
+        own = " ".join(f"{listen.endpoint} {listen.advertise}" + (
+            " TLS" if listen.certificate else "") for listen in config.listen)
+        return f"{name_in_cluster(config)} {own}" if self.sharing.passes_on else own

@@ -3,7 +3,7 @@
 import random
 import secrets
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -16,7 +16,7 @@ from wsdgateway.admin.destinations import describe_destinations
 from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.afterscan import open_after_scan
-from wsdgateway.app.appsequences import AppSequences
+from wsdgateway.app.appsequences import Instances
 from wsdgateway.app.batched import Batched
 from wsdgateway.app.cluster import Cluster, ClusterParts
 from wsdgateway.app.controlsocket import ControlSocket
@@ -40,6 +40,7 @@ from wsdgateway.app.supervision import Supervision
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.bridge.cluster.state import in_words
+from wsdgateway.bridge.discovery.appsequences import GATEWAY
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.config.changes import Changes
 from wsdgateway.config.checks import without_password
@@ -47,17 +48,19 @@ from wsdgateway.config.reading import places_in
 from wsdgateway.config.remarks import remarks
 from wsdgateway.config.sections import Config, Gateway
 from wsdgateway.metrics import Metrics
+from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.clients.browserpage import BrowserPage
 from wsdgateway.net.clients.discoveryendpoint import STABLE, DiscoveryEndpoint
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.context import Context
-from wsdgateway.net.discovery.directed import DirectedDiscovery
+from wsdgateway.net.discovery.directed import DirectedDiscovery, nowhere
 from wsdgateway.net.discovery.messageparameters import MessageParameters
 from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.server.server import HTTPServer
 from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.net.transport.interfaces import Address
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.resolver import Resolver
 from wsdgateway.net.transport.socketset import SocketSet
@@ -66,7 +69,7 @@ from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.program import VERSION, manual
 from wsdgateway.storage.opening import open_store
-from wsdgateway.storage.store import IStore
+from wsdgateway.storage.store import IStore, Unreadable
 
 STOP_MARGIN = 10.0  # seconds by which the time for a stop that systemd is told exceeds the gateway's own limits
 
@@ -103,12 +106,15 @@ class GatewayService(MultiService):
             restore=lambda content: self._stored_state.add(content), on_return=self._read_jobs)
         self.message_ids = MessageIds()
         new_id = self.message_ids.new_id
-        self._sequences = AppSequences(self.store, lambda: self.wall())
-        directed = DirectedDiscovery(self._sequences, new_id)
+        instances = self._instances = Instances(self.store, lambda: self.wall()) if shared is None else Instances(
+            self.store, lambda: self.wall(), shared=shared.store.draw_instance,
+            shared_time=lambda: self.wall() + shared.store.offset)
+        directed = DirectedDiscovery(instances.sequences, new_id, lambda name, base: self._other_bases(name, base))
         self.recording = ExchangeLogging(reactor, wall, self.metrics)
         self.recording.use(config)
         log = self.recording.log
         accounting = Accounting(None, self.metrics, log, seconds=seconds, wall=wall)
+        self.listeners: list[Listener] = []
         self._permission = Permission(allow.rule for allow in config.allow)
         self._quotas = Quotas(**client_quotas(config))
         self.repeats = RepeatedRequests(self._permission, self._quotas, self.metrics, log, seconds=seconds)
@@ -129,17 +135,23 @@ class GatewayService(MultiService):
         self.escl = open_spool(config, spool, room, self.destinations.shared.converter, self.metrics)
         self.bridged = BridgedScanners(reactor, config, self.metrics, self.router)
         self.scanners = self.bridged.scanners
-        discovery = DiscoveryEndpoint(lambda: self.scanners, directed, self._permission, accounting, new_id)
+        speaks = self._speaks
+        discovery = DiscoveryEndpoint(
+            lambda: self.scanners, directed, self._permission, accounting, new_id, speaks=speaks,
+            elsewhere=lambda exchange: nowhere() if self.cluster is None else self.cluster.elsewhere.matches(exchange))
         for path in (b"/", STABLE):
             self.router.mount(path, discovery.resource)
         self.discovery = DiscoveryService(
             reactor, config, seconds=seconds, parameters=MessageParameters(
-                new_id, self._sequences, random.random, config.discovery.announce_rate), is_own=self.message_ids.is_own,
-            on_message=self.recording.discovery, accounting=accounting, metrics=self.metrics, store=self.store,
-            allows=lambda *asked: self._permission.allows(*asked),
-            base_on=lambda link, client: self._ports.base_on(link, client), bridged=self.bridged)
+                new_id, random.random, config.discovery.announce_rate), sequences=instances.sequences,
+            is_own=self.message_ids.is_own, on_message=self.recording.discovery, accounting=accounting,
+            metrics=self.metrics, store=self.store, allows=lambda *asked: self._permission.allows(*asked),
+            base_on=lambda link, client: self._ports.base_on(link, client), bridged=self.bridged,
+            speaks=speaks,
+            others=lambda name, base, link: self._other_bases(name, base, link.interface.addresses))
         self.announcements = EsclAnnouncements(reactor, config, self.scanners, lambda: self.escl_ports,
                                                lambda: self._ports.open_ports(), seconds=seconds)
+        self.bridged.on_left = self._left
         self.bridged.context = Context(
             reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._quotas,
             self.sink_policy, self.deliveries, directed, self._presence_changed, self.discovery.resolve,
@@ -149,13 +161,16 @@ class GatewayService(MultiService):
         self.bridged.destinations = self.destinations.shared
         self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery, self.escl,
                                          lambda: self.wall())
+        self._draw_instance = Batched(instances.draw)
+        self._refresh_ports = Batched(lambda: self.escl_ports.refresh())
         self.cluster: Cluster | None = None
         if shared is not None:
             counts = self.metrics.watch_cluster(lambda: [] if self.cluster is None else self.cluster.state.ownerships())
             self.cluster = Cluster(
                 reactor, config, shared, self.bridged, ClusterParts(
-                    self.metrics, counts, self.router, self.repeats, accounting, log, writes, new_id, seconds, wall,
-                    Batched(self._prepare_takeover), self._synchronize, self._tried, self._cannot_stay),
+                    self.metrics, counts, self.router, discovery.resource, self.repeats, accounting, log, writes,
+                    new_id, seconds, wall, lambda: self._ports.own_bases() if self.listeners else (),
+                    self._prepare_takeover, self._synchronize, self._tried, self._cannot_stay),
                 self._stored_state)
             self.cluster.join()
         for scanner in config.scanner:
@@ -173,7 +188,6 @@ class GatewayService(MultiService):
         self.escl_ports.on_change = self._escl_changed
         self.escl_ports.may_assign = lambda name: shared is None or self.bridged.find(name) is not None
         self.bridged.on_known = self._scanners_changed
-        self.listeners: list[Listener] = []
         overview = self.overview = Overview(
             config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
             wall, seconds, self._warnings,
@@ -212,8 +226,8 @@ class GatewayService(MultiService):
 
     @property
     def instance_id(self) -> int:
-        """The present InstanceId of discovery messages."""
-        return self._sequences.instance_id
+        """The InstanceId of discovery messages that was drawn last."""
+        return self._instances.sequences.instance_id
 
     def _warnings(self) -> list[str]:
         """Problems for the admin site to show that do not keep clients from being served."""
@@ -255,7 +269,7 @@ class GatewayService(MultiService):
             await self.cluster.load()
             if self._is_ending:
                 return
-        await self._sequences.begin_instance()
+        await self._instances.start()
         await self._stored_state.load()
         await self.escl_ports.load()
         if self.running:
@@ -268,15 +282,46 @@ class GatewayService(MultiService):
 
     # Other gateways.
 
-    async def _prepare_takeover(self) -> None:
+    async def _prepare_takeover(self, name: str) -> None:
         """Get ready for a scanner whose former owner may have announced it, and assigned its eSCL port."""
-        await self._sequences.begin_instance()
-        await self.escl_ports.refresh()
+        try:
+            await self._draw_instance()
+            self._instances.begin(name)
+            await self._refresh_ports()
+        except Unreadable as error:  # like the scanner's own data: it is served all the same
+            self.logger.error("What the gateways share cannot be read: {error}", error=str(error))
 
     async def _synchronize(self) -> None:
         """Read what other gateways have adopted, and the ports that they have assigned."""
+        await self._end_silence()
         await self.discovery.adopted.synchronize()
         await self.escl_ports.refresh()
+
+    async def _end_silence(self) -> None:
+        """Announce the scanners for which no InstanceId could be drawn when they were taken over."""
+        has = self._instances.sequences.has
+        if all(has(scanner.name) for scanner in self.scanners):
+            return
+        await self._draw_instance()
+        for scanner in self.scanners:
+            if not has(scanner.name) and self._instances.begin(scanner.name):
+                self.discovery.changed(scanner.name)
+
+    def _left(self, scanner: BridgedScanner) -> None:
+        """Announce a scanner no longer, which another gateway owns from now on, if one is configured for it."""
+        if self.cluster is not None and self.cluster.is_known_elsewhere(scanner.name):
+            self.discovery.left(scanner)
+            self.announcements.leave(scanner.name)
+        else:
+            self.discovery.removed(scanner)
+            self.announcements.changed()
+
+    def _speaks(self, name: str) -> bool:
+        """True for the gateway itself, and for a scanner that no other gateway owns."""
+        return self.shared is None or name == GATEWAY or self.shared.leases.of(name).holds()
+
+    def _other_bases(self, name: str, base: str, addresses: tuple[Address, ...] | None = None) -> Iterable[str]:
+        return () if self.cluster is None else self.cluster.other_bases(name, base, addresses)
 
     def _scanners_changed(self) -> None:
         self.escl_ports.changed()

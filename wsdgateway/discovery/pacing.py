@@ -20,12 +20,14 @@ class Pacing:
     def __init__(self, rate: float, random: Callable[[], float]) -> None:
         self._rate = rate
         self._random = random
-        self._new: OrderedDict[str, Callable[[], bytes]] = OrderedDict()
+        self._new: OrderedDict[str, Callable[[], bytes | None]] = OrderedDict()
         self._repeats: deque[tuple[float, bytes]] = deque()
         self._free_at = 0.0
 
-    def put(self, key: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
+    def put(self, key: str, write: Callable[[], bytes | None], *, first: bool = False) -> bool:
         """Queues a datagram, which `write` returns when it is sent; replaces a waiting one with the same `key`.
+
+        `write` returns None if the datagram shall not be sent any more.
 
         Returns False if too many wait.
         """
@@ -51,14 +53,22 @@ class Pacing:
             return None
         if self._repeats and self._repeats[0][0] <= now:
             data = self._repeats.popleft()[1]
-        elif self._new:
-            data = self._new.popitem(last=False)[1]()
+        else:
+            made = self._write()
+            if made is None:
+                return None
+            data = made
             _, again = sending_times(self._random)
             self._repeats.append((now + again, data))
-        else:
-            return None
         self._free_at = now + 1 / self._rate
         return data
+
+    def _write(self) -> bytes | None:
+        while self._new:
+            data = self._new.popitem(last=False)[1]()
+            if data is not None:
+                return data
+        return None
 
     def wait(self, now: float) -> float | None:
         """Returns the seconds until the next datagram is due; None if none waits."""

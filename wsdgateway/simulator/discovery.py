@@ -5,11 +5,11 @@ WS-Discovery 2005/04, sections 4 to 6; DPWS 2006/02, section 4.
 
 import random
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
+from wsdgateway.bridge.discovery.appsequences import AppSequences
 from wsdgateway.bridge.discovery.presence import asked_for
-from wsdgateway.discovery.messages import Sequence, TargetService, message_in
+from wsdgateway.discovery.messages import TargetService, message_in
 from wsdgateway.discovery.writing import write_matches
 from wsdgateway.net.discovery.links import DiscoveryLinks
 from wsdgateway.net.discovery.messageparameters import MessageParameters
@@ -20,6 +20,7 @@ from wsdgateway.simulator.description import device_path, target_service
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.soap.envelope import Envelope
 
+NAME = "scanner"
 RATE = 1000.0  # messages a second: high enough not to slow tests down
 
 
@@ -31,8 +32,7 @@ class VirtualTarget:
         self._settings = settings
         self._new_id = new_id
         self._listener = listener
-        self._instance_id = int(wall())
-        self._numbers = count(1)
+        self._sequences = AppSequences(int(wall()))
         self.metadata_version = settings.metadata_version
         self._targets: TargetServices | None = None
 
@@ -48,22 +48,21 @@ class VirtualTarget:
         """The device's path."""
         return device_path(self._settings)
 
-    def _sequence(self) -> Sequence:
-        return Sequence(self._instance_id, next(self._numbers))
-
     def answer(self, envelope: Envelope, base: str) -> bytes:
         """The answer to a directed Probe or Resolve. Raises `Malformed`."""
         message = message_in(envelope)
         matches = asked_for(message, {self.path(): self._service()}, base)
-        return write_matches(f"{message.name}Matches", matches, version=message.version, sequence=self._sequence(),
+        sequence = self._sequences.next([NAME])
+        assert sequence is not None
+        return write_matches(f"{message.name}Matches", matches, version=message.version, sequence=sequence,
                              relates_to=message.message_id, message_id=self._new_id())
 
     def discovery(self, reactor: Any) -> DiscoveryLinks:
         """The service that takes part in multicast discovery."""
         self._targets = TargetServices(
-            reactor, MessageParameters(self._new_id, self._sequence, random.random, RATE), seconds=reactor.seconds,
+            reactor, MessageParameters(self._new_id, random.random, RATE), self._sequences, seconds=reactor.seconds,
             answer_rate=RATE, base_on=self._base_on, proxy=None, on_dropped=lambda reason: None)
-        self._targets.add("scanner", self)
+        self._targets.add(NAME, self)
         return DiscoveryLinks(
             reactor, client_interfaces=self._settings.interfaces, device_interfaces=(), targets=self._targets,
             is_own=lambda message_id: False, count=lambda side, name: None, on_dropped=lambda reason: None)
@@ -77,11 +76,10 @@ class VirtualTarget:
     def switched_on(self) -> None:
         """Announce that the scanner is listening."""
         if self._targets is not None:
-            self._targets.changed("scanner")
+            self._targets.changed(NAME)
 
     def switched_off(self) -> None:
         """Handle a power loss: send no Bye, and use a new InstanceId after the next start."""
-        self._instance_id += 1
-        self._numbers = count(1)
+        self._sequences.drawn(self._sequences.instance_id + 1)
         if self._targets is not None:
-            self._targets.forget("scanner")
+            self._targets.forget(NAME)

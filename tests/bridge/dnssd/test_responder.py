@@ -168,6 +168,16 @@ def test_a_goodbye_is_said_twice_and_a_scanner_may_come_back():
     assert names(link) == ["Front Desk", "Other"]
 
 
+def test_a_service_that_another_host_announces_from_now_on_has_no_goodbye():
+    link = Link(service(), service("other", "Other")).settle()
+    link.responder.hand_over(KEY)
+    link.pass_time(10)
+    assert link.sent == []
+    assert [one.data for one in link.answers(PTR_QUESTION) if one.kind == PTR] == [instance("Other")]
+    link.say(Message(response=True, answers=(claim("Front Desk"),)))
+    assert (names(link), link.conflicts) == (["Other"], [])
+
+
 def test_at_the_end_everything_is_withdrawn_with_the_host():
     link = Link(service(), service("other", "Other")).settle()
     packet, = link.responder.stop()

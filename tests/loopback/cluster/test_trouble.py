@@ -376,6 +376,7 @@ async def test_the_peer_link_answers_only_passed_requests(pair, device):
             (b"", 403), (good.replace(b"5ec4e7", b"5ec4e8"), 403), (good.replace(b"192.0.2.7:5", b"here"), 400),
             (good.replace(b"192.0.2.7:5", b"192.0.2.x:5"), 400), (good.replace(b"false", b"0"), 400),
             (fields(scanner="other"), 421), (fields(prefix="none"), 421), (fields(rest="€"), 400),
+            (fields(method="€"), 400), (fields(host="€"), 400), (good.replace(b"192.0.2.7:5", b"192.0.2.7:\xb2"), 400),
             (good.replace(b"192.0.2.7:5", b"192.0.2.8:5"), 403)):
         head, body = await ask(owner.peer_port, PATH, ELEMENTS, headers=headers)
         assert head.status == status, headers

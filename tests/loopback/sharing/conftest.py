@@ -37,14 +37,15 @@ def fresh(redis):
 def member(fresh, running):
     """Starts a gateway among others: `await member(name, scan, **sections)`; it need not own the scanner."""
 
-    async def start(name, scan, *, lease=1.0, host="127.0.0.1", port=0, scanner=None, cluster=None, **sections):
+    async def start(name, scan, *, lease=1.0, host="127.0.0.1", port=0, scanner=None, scanners=None, cluster=None,
+                    **sections):
         from twisted.internet import reactor
 
         config = make_config({
             "gateway": {"state": fresh.url, "name": name},
             "cluster": {"endpoint": LOOPBACK, "lease": lease, **(cluster or {})},
             "listen": [{"endpoint": f"tcp:{port}:interface={host}"}], "admin": {"endpoint": LOOPBACK},
-            "scanner": [{"name": NAME, "scan": scan, **(scanner or {})}] if scan else [],
+            "scanner": scanners or ([{"name": NAME, "scan": scan, **(scanner or {})}] if scan else []),
             **sections}, "test.toml")
         service = GatewayService(reactor, config)
         await running(service)

@@ -44,11 +44,13 @@ async def test_a_scan_through_a_gateway_that_is_not_the_owner(offered):
 @pytest_twisted.ensureDeferred
 async def test_the_next_owner_offers_what_the_former_has_read(offered):
     owner, follower = await offered()
-    escl = client(follower)
-    former = (await escl.get("ScannerCapabilities")).body
+    escl, port = client(follower), follower.escl_ports.port(NAME)
+    capabilities = await escl.get("ScannerCapabilities")
+    former = capabilities.body
+    assert capabilities.value("UUID")
     await owner.stopService()
     await until(lambda: serves(follower))
     answered = await escl.get("ScannerCapabilities")
-    assert (answered.status, answered.body) == (200, former)
+    assert (answered.status, answered.body, follower.escl_ports.port(NAME)) == (200, former, port)
     pages, _ = await escl.pages(await escl.scan(settings()))
     assert len(pages) == 1

@@ -9,6 +9,7 @@ from tests.messages import end_event, get_job_elements, status_event, status_res
 from tests.peers import ask
 from tests.waiting import until
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
+from wsdgateway.storage.redis import keys
 from wsdgateway.storage.redis.client import RedisConnection
 
 
@@ -133,3 +134,19 @@ async def test_an_instance_id_is_drawn_at_each_takeover(pair, device_with_events
     await follower.cluster.state.wish(NAME, "two")
     await until(lambda: serves(follower))
     assert follower.instance_id > former
+
+
+@pytest_twisted.ensureDeferred
+async def test_damaged_data_does_not_keep_a_scanner_from_being_served(pair, device_with_events, redis, said):
+    owner, follower = await pair(device_with_events.device.url)
+    await until(lambda: owner.scanners[0].bridge.table.listening)
+    for key in (keys.done(NAME), keys.INSTANCE, keys.cursor(NAME)):
+        redis.command("DEL", key)
+        redis.command("SADD", key, "x")
+    await owner.stopService()
+    await until(lambda: serves(follower))
+    device_with_events.device.handle = lambda asked: asked.answer(status_response("7", "Completed", 1))
+    head, answer = await ask(follower.port, PATH, get_job_elements("7"))
+    assert head.status == 200 and b"Completed" in answer
+    assert any("What the gateways share cannot be read" in line and keys.INSTANCE in line for line in said)
+    assert any("its finished jobs cannot be read" in line for line in said)

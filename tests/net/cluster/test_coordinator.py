@@ -1,12 +1,13 @@
 """Tests of net.cluster.coordinator: two and three gateways on one server, by one clock."""
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from tests.net.cluster.gateways import LEASE, STOP_TIMEOUT, Cluster, Outcome
 from wsdgateway.net.cluster.coordinator import CannotMove
 from wsdgateway.net.cluster.ownerwaits import MAX_WAITING
 from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.store import Unreadable
 
 TOOK = ["desk", "begin desk"]  # counted, and begun
 
@@ -504,3 +505,22 @@ def test_a_slow_server(cluster):
         cluster.advance(0.1)
         assert cluster.owner() is not None
     assert sum(len(gateway.history) for gateway in gateways) == len(TOOK)
+
+
+@pytest.mark.logs_failure
+@pytest.mark.parametrize("command", ["tick", "acquire"])
+def test_an_answer_that_cannot_be_used_does_not_end_the_ticks(cluster, owner, command, monkeypatch):
+    gateway = cluster.add("follower")
+    with monkeypatch.context() as broken:
+        broken.setattr(gateway.connection, command, lambda *arguments: fail(ValueError("damaged")))
+        owner.kill()
+        cluster.advance(10.0)
+        assert not gateway.owns()
+    assert cluster.advance_until(gateway.owns) < LEASE
+
+
+def test_a_value_that_cannot_be_read_is_one_line(cluster, said):
+    broken = cluster.add("broken", start=False)
+    broken.beginning = Unreadable("a value of wsdgateway:x cannot be read")
+    broken.start()
+    assert lines(said, "desk: its data cannot be read, so it is released: a value of wsdgateway:x cannot be read")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.links import StandIn
 from tests.wire import BYE, GSOAP_PROBE_MATCHES, RESOLVE_1_1, UUID, WINDOWS_PROBE, WINDOWS_PROXY_PROBE
+from wsdgateway.bridge.discovery.appsequences import AppSequences
 from wsdgateway.bridge.discovery.presence import TYPES, proxy_service
 from wsdgateway.discovery.messages import Sequence, TargetService, read_message
 from wsdgateway.discovery.versions import WS_2005_04, WS_2009_01
@@ -261,3 +262,116 @@ def test_nothing_is_announced_on_a_link_until_a_port_is_open_there(set_up):
     setup.pass_time(POLL_SECONDS + 1)
     assert setup.links["lan", 4].names() == ["Hello", "Hello"]
     assert setup.links["lan", 6].sent == []
+
+
+class Shared:
+    """A gateway among others: the scanners for which it has drawn an InstanceId, and those that it owns."""
+
+    def __init__(self, *drawn, owned=("front-desk", "other")):
+        self.owned = set(owned)
+        self.sequences = AppSequences(1, each_begins=True)
+        self.sequences.drawn(20)
+        for name in drawn:
+            self.sequences.begin(name)
+
+    def set_up(self, set_up, **more):
+        return set_up(sequences=self.sequences, speaks=lambda name: name == "" or name in self.owned, **more)
+
+
+def instances(setup):
+    """What was sent to IPv4 clients, with its InstanceId."""
+    return [(message.name, message.sequence.instance_id) for _, message in setup.links["lan", 4].sent]
+
+
+def numbers(setup, name):
+    """The MessageNumbers of what was sent about a stand-in, in any order."""
+    found = {}
+    for link in setup.links.values():
+        for _, message in link.sent:
+            if message.name in ("Hello", "ProbeMatches") and message.content[0].endpoint == name:
+                found[message.message_id] = message.sequence.message_number
+    return sorted(found.values())
+
+
+def test_nothing_is_said_about_a_scanner_without_an_instance_id(set_up):
+    shared = Shared()
+    setup = shared.set_up(set_up)
+    stand_in = StandIn()
+    setup.targets.add("front-desk", stand_in)
+    setup.say("lan", WINDOWS_PROBE)
+    setup.pass_time(1)
+    stand_in.service, service = None, stand_in.service
+    setup.targets.changed("front-desk")  # no Bye either
+    setup.pass_time(1)
+    assert instances(setup) == []
+    stand_in.service = service
+    shared.sequences.begin("front-desk")
+    setup.targets.changed("front-desk")
+    setup.pass_time(1)
+    assert instances(setup) == [("Hello", 20)] * 2
+
+
+def test_each_stand_in_has_its_own_sequence(set_up):
+    shared = Shared("front-desk")
+    setup = shared.set_up(set_up, proxy=proxy_service("gw"))
+    shared.sequences.drawn(30)
+    shared.sequences.begin("other")
+    setup.targets.add("front-desk", StandIn())
+    setup.targets.add("other", StandIn("other", "urn:uuid:other"))
+    setup.say("lan", WINDOWS_PROXY_PROBE)
+    setup.say("lan", write_probe((), message_id="urn:uuid:all"))
+    setup.pass_time(2)
+    assert set(instances(setup)) == {("Hello", 20), ("Hello", 30), ("ProbeMatches", 20), ("ProbeMatches", 30),
+                                     ("ProbeMatches", 1)}
+    assert numbers(setup, UUID) == numbers(setup, "urn:uuid:other") == [1, 2, 3]
+    assert numbers(setup, proxy_service("gw").endpoint) == [1]
+
+
+def test_an_owner_whose_lease_does_not_hold_is_silent(set_up):
+    shared = Shared("front-desk")
+    setup = shared.set_up(set_up)
+    setup.targets.add("front-desk", StandIn())
+    setup.pass_time(1)
+    setup.say("lan", WINDOWS_PROBE)
+    shared.owned.clear()  # before the answer is sent
+    setup.pass_time(1)
+    setup.say("lan", write_resolve(UUID, message_id="urn:uuid:again"))
+    setup.pass_time(1)
+    assert {name for name, _ in instances(setup)} == {"Hello"}
+    del setup.links["lan", 4].sent[:]
+    setup.discovery.stopService()
+    setup.pass_time(4)
+    assert instances(setup) == []
+
+
+def test_a_scanner_that_another_gateway_takes_over_gets_no_hello_any_more_and_no_bye(set_up):
+    shared = Shared("front-desk", "other")
+    setup = shared.set_up(set_up, rate=1.0)
+    setup.targets.add("front-desk", StandIn())
+    setup.targets.add("other", StandIn("other", "urn:uuid:other"))
+    setup.targets.leave("other")  # its Hello waits for the rate
+    setup.pass_time(5)
+    setup.targets.leave("front-desk")
+    setup.pass_time(5)
+    assert instances(setup) == [("Hello", 20)] * 2
+
+
+def test_the_other_gateways_are_further_addresses(set_up):
+    setup = set_up(others=lambda name, base, link: [base.replace(".5:", ".6:")] if link.version == 4 else ())
+    setup.targets.add("front-desk", StandIn())
+    setup.say("lan", WINDOWS_PROBE)
+    setup.pass_time(1)
+    [match] = setup.answers()[0][1].content
+    assert (match.endpoint, match.xaddrs) == (
+        UUID, ("http://192.0.2.5:5357/front-desk", "http://192.0.2.6:5357/front-desk"))
+
+
+def test_with_tls_the_endpoint_is_the_first_of_the_addresses(set_up):
+    setup = set_up(others=lambda name, base, link: ["https://192.0.2.6:5358"])
+    setup.open_ports = [OpenPort("::", 5358, secure=True)]
+    setup.targets.add("front-desk", StandIn())
+    setup.say("lan", WINDOWS_PROBE)
+    setup.pass_time(1)
+    [match] = setup.answers()[0][1].content
+    assert (match.endpoint, match.xaddrs) == (
+        "https://192.0.2.5:5358/front-desk", ("https://192.0.2.5:5358/front-desk", "https://192.0.2.6:5358/front-desk"))

@@ -184,6 +184,16 @@ def test_a_scanner_is_withdrawn_with_both_types(setup):
     assert setup.announcer.names("front-desk") == {}
 
 
+def test_a_scanner_that_another_host_announces_from_now_on_has_no_goodbye(setup):
+    setup.announcer.announce(service(secure=True, port=8401))
+    setup.pass_time(5)
+    setup.announcer.hand_over("front-desk")
+    setup.announcer.hand_over("unknown")
+    assert setup.announcer.names("front-desk") == {}
+    assert setup.stop() == [True]
+    assert [one for one in setup.links["lan", 4].records(PTR) if one.ttl == 0] == []
+
+
 def test_addresses_follow_the_interface(setup):
     setup.pass_time(5)
     setup.interfaces = {"lan": attrs.evolve(LAN, addresses=(ip_interface("192.0.2.6/24"), LAN.addresses[1]))}

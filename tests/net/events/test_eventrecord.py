@@ -192,3 +192,19 @@ def test_cursors_of_idle_subscriptions_follow():
     assert {one: cursor.given for one, cursor in recorded.shared.cursors.items()} == {
         "one": EventID(1, 1), "new": EventID(1, 1)}
     recorded.record.close()
+
+
+def test_the_cursor_moves_over_an_event_that_was_made_before_once_nothing_waits(recorded):
+    recorded.record.opened("one")
+    recorded.append()
+    waiting = {"one"}
+    recorded.record.is_idle = lambda subscription: subscription not in waiting
+    recorded.record.skipped("one", Event(action_of(JOB_STATUS), b"", b"", logged=EventID(1, 1)))
+    recorded.clock.advance(CURSOR_SECONDS)
+    assert recorded.shared.cursors["one"].given == EventID(1, 0)
+    recorded.append()
+    waiting.clear()
+    recorded.given(0)
+    recorded.record.skipped("one", Event(action_of(JOB_STATUS), b"", b"", logged=EventID(1, 2)))
+    recorded.clock.advance(CURSOR_SECONDS)
+    assert recorded.shared.cursors["one"].given == EventID(1, 2)

@@ -85,7 +85,7 @@ async def test_a_tick_is_one_round_trip_and_writes_the_registration_only_if_it_h
     assert calls["evalsha"] == 1
     assert calls["set"] == 1  # the name
     assert set(calls) <= {"evalsha", "set", "get", "pexpire", "time", "info", "hmget", "hgetall", "sadd", "smembers",
-                          "mget", "config|resetstat", "client|setinfo"}
+                          "mget", "type", "pttl", "config|resetstat", "client|setinfo"}
 
 
 @pytest_twisted.ensureDeferred
@@ -194,3 +194,72 @@ async def test_long_commands(redis_server, gateway, make_client):
         number * (MAX_ARGUMENTS - 2) for number in range(1, 21)]
     with pytest.raises(ValueError, match=f"must be at most {MAX_ARGUMENTS}"):
         await run_fenced(store, "desk", token, "a", [(*longest, 1)])
+
+
+DAMAGE = {
+    "a wish": [("HSET", keys.WISHES, "desk", "x")],
+    "wishes of another type": [("DEL", keys.WISHES), ("SET", keys.WISHES, "x")],
+    "a registration": [("SADD", keys.GATEWAYS, "z"), ("SET", keys.gateway("z"), "{x")],
+    "a registration that is no text": [("SADD", keys.GATEWAYS, b"\xff"), ("SET", keys.gateway("z"), b"\xff")],
+    "a registration with other values": [
+        ("SADD", keys.GATEWAYS, "z"),
+        ("SET", keys.gateway("z"), '{"identifier":5,"name":"z","address":"","version":"","sections":["desk"]}')],
+    "a registration that is a number": [("SADD", keys.GATEWAYS, "z"), ("SET", keys.gateway("z"), "5")],
+    "a registration of another type": [("SADD", keys.GATEWAYS, "z"), ("LPUSH", keys.gateway("z"), "5")],
+    "registrations of another type": [("DEL", keys.GATEWAYS), ("SET", keys.GATEWAYS, "x")],
+    "a name of another type": [("DEL", keys.name(B.name)), ("LPUSH", keys.name(B.name), "x")],
+    "the owner": [("SET", keys.owner("desk"), "x")],
+    "the owner of another type": [("LPUSH", keys.owner("desk"), "x")],
+    "the token": [("SET", keys.token("desk"), "x")],
+    "a token beyond all numbers": [("SET", keys.token("desk"), "1e300")],
+    "the token of another type": [("DEL", keys.token("desk")), ("LPUSH", keys.token("desk"), "x")],
+    "events of another type": [("SET", keys.events("desk"), "x")],
+    "events beyond all tokens": [("XADD", keys.events("desk"), f"{2**64 - 1}-{2**64 - 1}", "a", "b")],
+    "a part of the era": [("HDEL", keys.ERA, "grace_until")],
+    "the number of the era": [("HSET", keys.ERA, "number", "x")],
+    "the era of another type": [("DEL", keys.ERA), ("SET", keys.ERA, "x")],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+@pytest_twisted.ensureDeferred
+async def test_damaged_data_does_not_end_the_cluster(redis_server, gateway, damage):
+    a, b = gateway(), gateway()
+    await after_grace(a, redis_server)
+    await b.tick(B, LEASE, {}, ["desk"])
+    for command in damage:
+        redis_server.command(*command)
+    view = await b.tick(B, LEASE, {}, ["desk"])
+    assert {one.identifier for one in view.gateways} <= {"a", "b"}
+    assert view.wishes == {}
+    redis_server.command("HSET", keys.ERA, "grace_until", "0")
+    got = await b.acquire("desk", "b", LEASE, 0, False)
+    assert isinstance(got, Acquired)
+    assert (await b.tick(B, LEASE, {"desk": got.token}, ["desk"])).renewed == {"desk"}
+    await b.leave("b")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_would_never_expire_gets_a_lease(redis_server, gateway):
+    a, b = gateway(), gateway()
+    await owned(a, redis_server)
+    for key in (keys.owner("desk"), keys.gateway("a"), keys.name(A.name)):
+        redis_server.command("PERSIST", key)
+    view = await b.tick(B, LEASE, {}, ["desk"])
+    assert view.owners["desk"].remaining == LEASE
+    with pytest.raises(NameTaken):
+        await b.tick(Registration("c", A.name, "", "1"), LEASE, {}, ())
+    for key in (keys.owner("desk"), keys.gateway("a"), keys.name(A.name)):
+        assert 0 < redis_server.command("PTTL", key) <= LEASE * 1000
+
+
+@pytest.mark.parametrize("damage", [("SET", keys.PEER_SECRET, "x" * 1000), ("SET", keys.PEER_SECRET, ""),
+                                    ("LPUSH", keys.PEER_SECRET, "x")])
+@pytest_twisted.ensureDeferred
+async def test_a_damaged_secret_is_replaced_by_that_of_a_gateway(redis_server, gateway, damage):
+    a, b = gateway(b"first"), gateway(b"second")
+    assert await a.peer_secret() == b"first"
+    redis_server.command("DEL", keys.PEER_SECRET)
+    redis_server.command(*damage)
+    assert await a.peer_secret() == b"first"
+    assert await b.peer_secret() == b"first"

@@ -19,7 +19,8 @@ LEASE, GRACE = 4000.0, 5000.0  # seconds
 STEP = 1000.0
 NOISE = 200.0  # seconds that a test may take
 SCANNERS = ("desk", "hall{}: ü")
-GATEWAYS = {one: Registration(one, name, f"http://{one}", "1", {"desk": "d" * 40}, frozenset({"hall"}))
+GATEWAYS = {one: Registration(one, name, f"http://{one}", "1", {"desk": "d" * 40}, frozenset({"hall"}),
+                              bases=(f"http://{one}:5357",))
             for one, name in (("a", "print-ä"), ("b", "print-b"), ("c", "print-b"))}
 
 gateways = st.sampled_from(sorted(GATEWAYS))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import attrs
 
 NO_TOKEN = 0
+MAX_BASES = 16
 
 
 @attrs.frozen
@@ -19,7 +20,8 @@ class Registration:
     empty without one. `sections` holds the names of the scanners that it is configured for, each with the digest of its
     section. It has tried to reach those in `unreachable`, and failed. `holds_address` is true while the address at
     which scanners notify the gateways, if they share one, is on this host. It goes on serving the scanners in `alone`
-    without a lease, because the server could not be reached, each by the token of the ownership that it had.
+    without a lease, because the server could not be reached, each by the token of the ownership that it had. `bases`
+    are the base URLs at which its clients reach it, at most `MAX_BASES`, without those that all gateways share.
     """
 
     identifier: str
@@ -30,6 +32,7 @@ class Registration:
     unreachable: frozenset[str] = frozenset()
     holds_address: bool = False
     alone: Mapping[str, int] = attrs.field(factory=dict)
+    bases: tuple[str, ...] = ()
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ WS-Discovery 2005/04, sections 4 to 6. The endpoint is a uuid derived from the s
 both can tell them apart; it stays the same across restarts and moves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from uuid import UUID, uuid5
 
 import attrs
@@ -35,13 +35,13 @@ def stand_in_service(endpoint: str, scopes: tuple[str, ...], metadata_version: i
     return TargetService(endpoint, TYPES, scopes, (), metadata_version)
 
 
-def located(service: TargetService, address: str) -> TargetService:
-    """Returns the service for clients that reach it at that address.
+def located(service: TargetService, address: str, *others: str) -> TargetService:
+    """Returns the service for clients that reach it at that address, and at the others with the same scheme.
 
     An https address is also its endpoint reference, as Windows requires. Over http the endpoint is the uuid.
     """
     endpoint = address if address.startswith("https:") else service.endpoint
-    return attrs.evolve(service, endpoint=endpoint, xaddrs=(address,))
+    return attrs.evolve(service, endpoint=endpoint, xaddrs=(address, *others))
 
 
 def proxy_service(gateway: str) -> TargetService:
@@ -62,14 +62,16 @@ def is_asked_for(message: Message, service: TargetService) -> bool:
     return isinstance(message.content, Resolve) and is_same(service.endpoint, message.content.endpoint)
 
 
-def asked_for(message: Message, services: Mapping[str, TargetService], base: str) -> list[TargetService]:
+def asked_for(message: Message, services: Mapping[str, TargetService], base: str,
+              others: Iterable[str] = ()) -> list[TargetService]:
     """Returns the services, by their paths, that match a Probe or Resolve, with addresses under `base`.
 
-    A Resolve may name an endpoint that is an address, or the uuid used over http. Raises `UnknownRule`.
+    `others` are further bases, at which they are reached, too. A Resolve may name an endpoint that is an address, or
+    the uuid used over http. Raises `UnknownRule`.
     """
-    found = []
+    found, others = [], tuple(others)
     for path, service in services.items():
-        here = located(service, base + path)
+        here = located(service, base + path, *(other + path for other in others))
         if is_asked_for(message, here):
             found.append(here)
         elif here.endpoint != service.endpoint and isinstance(message.content, Resolve) and (

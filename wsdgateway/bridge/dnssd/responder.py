@@ -126,6 +126,13 @@ class Responder:
             return []
         return self._say_goodbye(now, entry)
 
+    def hand_over(self, key: Key) -> None:
+        """Answer no more for a service, without a goodbye, since another host announces it from now on.
+
+        A goodbye would withdraw the PTR record of the other host, too, which is the same.
+        """
+        self._entries.pop(key, None)
+
     def stop(self) -> list[Packet]:
         """Goodbyes of everything; nothing is announced or answered afterwards."""
         answers = [answer for entry in self._entries.values() if entry.speaks for answer in entry.goodbye()]

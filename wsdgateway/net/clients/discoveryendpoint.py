@@ -4,6 +4,7 @@ DPWS 2006/02, section 4; WS-Discovery 1.1, section 5.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -17,7 +18,7 @@ from wsdgateway.bridge.frontends.frontend import DeviceRequest, Rejected
 from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.metrics import REFUSED
 from wsdgateway.net.clients.resource import Resource
-from wsdgateway.net.discovery.directed import DirectedDiscovery
+from wsdgateway.net.discovery.directed import DirectedDiscovery, Found, nowhere
 from wsdgateway.net.presence.standin import StandIn
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
@@ -34,17 +35,25 @@ class Scanner(Protocol):
 
 
 class DiscoveryEndpoint:
-    """Answers for all `scanners` that the client is allowed to find."""
+    """Answers for all `scanners` that the client is allowed to find.
+
+    If other gateways own some, `speaks` is true for those that this one owns, and `elsewhere` finds the matches of the
+    others. A request that another gateway has passed on is for those that this one owns.
+    """
 
     log = Logger()
 
     def __init__(self, scanners: Callable[[], Iterable[Scanner]], directed: DirectedDiscovery, permission: Permission,
-                 accounting: Accounting, new_id: Callable[[], str]) -> None:
+                 accounting: Accounting, new_id: Callable[[], str], *,
+                 speaks: Callable[[str], bool] = lambda name: True,
+                 elsewhere: Callable[[Exchange], Found] = lambda exchange: nowhere()) -> None:
         self._scanners = scanners
         self._directed = directed
         self._permission = permission
         self._accounting = accounting
         self._front_end = DirectedFrontEnd(new_id)
+        self._speaks = speaks
+        self._elsewhere = elsewhere
         self.resource = Resource(self.serve)
 
     def serve(self, exchange: Exchange, rest: bytes) -> HTTPAnswer | None:
@@ -66,8 +75,11 @@ class DiscoveryEndpoint:
 
     async def _discover(self, exchange: Exchange, asked: DeviceRequest, started: float) -> None:
         stand_ins = [scanner.stand_in for scanner in self._scanners()
-                     if self._permission.allows(exchange.client, scanner.name, asked.name)]
-        decision, source = await self._directed.answer(stand_ins, asked.envelope, exchange.base())
+                     if self._speaks(scanner.name)
+                     and self._permission.allows(exchange.client, scanner.name, asked.name)]
+        decision, source = await self._directed.answer(
+            stand_ins, asked.envelope, exchange.base(),
+            nowhere if exchange.passed is not None else partial(self._elsewhere, exchange))
         exchange.give(self._front_end.write(decision, asked))
         self._accounting.client(exchange, asked.name, source, started, asked.envelope)
 

@@ -150,6 +150,11 @@ class Coordinator:
             return self._registration()
         return self._known.owner(scanner)
 
+    @property
+    def living(self) -> tuple[Registration, ...]:
+        """The gateways that were registered within the last lease, as far as this one knows."""
+        return self._known.living
+
     def wait_for_owner(self, scanner: str, seconds: float) -> Deferred[Registration | None]:
         """Fires with what `find` returns as soon as that is not None; with None after `seconds`.
 
@@ -252,13 +257,20 @@ class Coordinator:
             self._tick_at(sent + self._period)
             self._handle_name_taken(own.name)
         except NotNow as error:
-            self._tick_at(sent + min(self._period, LONGEST_RETRY))
-            if self._server.failed(str(error)):
-                self._composition.changed()
-            for owned in list(self._scanners.values()):
-                owned.carry_out(owned.machine.unanswered(sent))
+            self._handle_failure(str(error), sent)
+        except Exception as error:  # the next tick must be sent whatever happens
+            if self._server.state.is_reachable is not False:
+                self.log.failure("The answer of Redis to a tick cannot be used")
+            self._handle_failure(f"its answer cannot be used: {error!r}", sent)
         else:
             self._handle_view(view, own, sent)
+
+    def _handle_failure(self, cause: str, sent: float) -> None:
+        self._tick_at(sent + min(self._period, LONGEST_RETRY))
+        if self._server.failed(cause):
+            self._composition.changed()
+        for owned in list(self._scanners.values()):
+            owned.carry_out(owned.machine.unanswered(sent))
 
     def _handle_view(self, view: View, own: Registration, sent: float) -> None:
         self._name_taken_since = None

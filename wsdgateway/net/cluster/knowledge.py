@@ -53,6 +53,11 @@ class Knowledge:
         """The registered gateways without this one."""
         return [gateway for gateway in self.gateways if gateway.identifier != self._me]
 
+    @property
+    def living(self) -> tuple[Registration, ...]:
+        """The gateways that were registered within the last lease; a gateway that has gone costs clients a time-out."""
+        return self.gateways if self._boot_time() <= self._received + self._lease else ()
+
     def owner(self, scanner: str) -> Registration | None:
         """The other gateway that owns a scanner, or owned it last and goes on.
 

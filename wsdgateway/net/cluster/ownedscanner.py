@@ -15,6 +15,7 @@ from wsdgateway.bridge.cluster.values import NO_TOKEN, Acquired
 from wsdgateway.durations import in_words
 from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.storage.coordination import ICoordination, NotNow
+from wsdgateway.storage.store import StoreError
 
 _MOMENT = 0.001  # seconds: a timer that comes a little too early is not set again without a pause
 
@@ -113,7 +114,9 @@ class OwnedScanner:
         try:
             outcome = await self._coordination.acquire(machine.scanner, self._identifier, self._lease, command.mine,
                                                        command.still_valid)
-        except NotNow:
+        except Exception as error:
+            if not isinstance(error, NotNow):  # asked again, as if there had been no answer
+                self.log.failure("{scanner}: the answer of Redis cannot be used", scanner=machine.scanner)
             self.carry_out(machine.not_acquired(self._boot_time()))
             return
         now = self._boot_time()
@@ -149,9 +152,9 @@ class OwnedScanner:
         scanner = self._machine.scanner
         try:
             await self._composition.begin(scanner)
-        except NotNow as error:
+        except StoreError as error:
             self.log.warn("{scanner}: its data cannot be read, so it is released: {error}", scanner=scanner,
-                          error=error)
+                          error=str(error))
         except Exception:
             self.log.failure("{scanner}: cannot be served, so it is released", scanner=scanner)
         else:

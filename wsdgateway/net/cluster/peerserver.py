@@ -29,11 +29,14 @@ from wsdgateway.bridge.cluster.peerfields import (
     read_passed,
     write_record,
 )
+from wsdgateway.bridge.cluster.values import NO_TOKEN
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.http.messages import first
 from wsdgateway.http.requests import Refusal
+from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
+from wsdgateway.net.cluster.elsewhere import ALL
 from wsdgateway.net.cluster.owners import Owners
 from wsdgateway.net.cluster.passedexchange import PassedExchange, fields_of, misdirect
 from wsdgateway.net.repeatedrequests import RepeatedRequests
@@ -63,14 +66,15 @@ class PeerServer(HTTPServer):
     """Serves the requests that other gateways pass on. `seconds` is a monotonic clock, `wall` the time since 1970.
 
     `secret` returns the secret of the gateways in hexadecimal digits, empty until it is known; until then every request
-    is refused. Requests go to the resources of `router` while `leases` say that this gateway owns the scanner.
+    is refused. Requests go to the resources of `router` while `leases` say that this gateway owns the scanner. Those
+    for all scanners that it owns go to `directory`.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, seconds: Callable[[], float], wall: Callable[[], float], limits: Limits,
                  secret: Callable[[], bytes], router: Router, repeats: RepeatedRequests, leases: Leases,
-                 owners: Owners, writes: WriteScheduler | None = None) -> None:
+                 owners: Owners, writes: WriteScheduler | None = None, directory: Resource | None = None) -> None:
         super().__init__(
             reactor, seconds=seconds, wall=wall, limits=limits, respond=self._respond, refused=self._refused,
             base=lambda host, port: "", log=ExchangeLog(),
@@ -81,6 +85,7 @@ class PeerServer(HTTPServer):
         self._repeats = repeats
         self._leases = leases
         self._owners = owners
+        self._directory = directory
         self._throttle = LogThrottle()
 
     def _respond(self, exchange: Exchange) -> None:
@@ -92,10 +97,14 @@ class PeerServer(HTTPServer):
         try:
             passed = read_passed(first(headers, PASSED.lower()) or b"")
             client, peer = _client(first(headers, CLIENT.lower()) or b"")
-            rest = passed.rest.encode("latin-1")
+            method, host, rest = [text.encode("latin-1") for text in (passed.method, passed.host, passed.rest)]
         except ValueError as problem:
             exchange.give(_BAD)
             self._complain(exchange.client, str(problem))
+            return
+        if passed.scanner == ALL and self._directory is not None and not passed.unread:
+            inner = self._inner(exchange, passed, (method, host), client, peer, lambda: NO_TOKEN, is_exempt=False)
+            self._router.serve_admitted(inner, (self._directory, rest))
             return
         lease = self._leases.of(passed.scanner) if passed.scanner in self._leases else None
         resource = self._router.resource_of(passed.scanner.encode(), passed.prefix.encode())
@@ -106,15 +115,15 @@ class PeerServer(HTTPServer):
             resource.unread(rest, client)
             exchange.give(_TAKEN)
             return
-        inner = self._inner(exchange, passed, client, peer, lambda: lease.token,
+        inner = self._inner(exchange, passed, (method, host), client, peer, lambda: lease.token,
                             is_exempt=resource.is_exempt(rest, client))
         self._router.serve_admitted(inner, (resource, rest))
 
-    def _inner(self, exchange: Exchange, passed: Passed, client: str, peer: str, token: Callable[[], int], *,
-               is_exempt: bool) -> PassedExchange:
+    def _inner(self, exchange: Exchange, passed: Passed, line: tuple[bytes, bytes], client: str, peer: str,
+               token: Callable[[], int], *, is_exempt: bool) -> PassedExchange:
         outer = exchange.request
         request = attrs.evolve(
-            outer, method=passed.method.encode("latin-1"), host=passed.host.encode("latin-1"), http10=False,
+            outer, method=line[0], host=line[1], http10=False,
             headers=[field for field in outer.headers if not field[0].lower().startswith(PREFIX)])
         cut = _cut(exchange.raw)
         return PassedExchange(exchange, request, b"" if cut is None else cut[0], passed, client, peer, token=token,
@@ -166,7 +175,7 @@ def _client(value: bytes) -> tuple[str, str]:
     """The client's IP address, and the same with its port. Raises `BadFields`."""
     peer = value.decode("latin-1")
     host, colon, port = peer.rpartition(":")
-    if not colon or not port.isdigit() or len(port) > 5:
+    if not colon or not (port.isascii() and port.isdigit()) or len(port) > 5:
         raise BadFields("the client that it names must be an address and a port")
     host = host.removeprefix("[").removesuffix("]")
     if host and plain_address(host) is None:  # a client of a local socket has none

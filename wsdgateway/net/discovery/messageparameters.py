@@ -4,14 +4,11 @@ from collections.abc import Callable
 
 import attrs
 
-from wsdgateway.discovery.messages import Sequence
-
 
 @attrs.frozen(eq=False)
 class MessageParameters:
-    """Sources of message ids, AppSequences and random numbers from 0 to 1; announcements per second on a link."""
+    """Sources of message ids and of random numbers from 0 to 1; announcements per second on a link."""
 
     new_id: Callable[[], str]
-    sequence: Callable[[], Sequence]
     random: Callable[[], float]
     announce_rate: float

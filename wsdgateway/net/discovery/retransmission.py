@@ -21,8 +21,8 @@ class Retransmission:
         self._reactor = reactor
         self._timers: set[IDelayedCall] = set()
 
-    def send(self, write: Callable[[], bytes], out: Callable[[bytes], None], times: list[float]) -> bool:
-        """Send a datagram by `out` at `times`, in seconds from now; `write` makes it at the first.
+    def send(self, write: Callable[[], bytes | None], out: Callable[[bytes], None], times: list[float]) -> bool:
+        """Send a datagram by `out` at `times`, in seconds from now; `write` makes it at the first, or returns None.
 
         False if too many wait.
         """
@@ -31,8 +31,10 @@ class Retransmission:
         self._after(times[0], lambda: self._first(write, out, times))
         return True
 
-    def _first(self, write: Callable[[], bytes], out: Callable[[bytes], None], times: list[float]) -> None:
+    def _first(self, write: Callable[[], bytes | None], out: Callable[[bytes], None], times: list[float]) -> None:
         data = write()
+        if data is None:
+            return
         out(data)
         for time in times[1:]:
             self._after(time - times[0], lambda: out(data))
@@ -62,7 +64,7 @@ class PacedSender:
         self._timer: IDelayedCall | None = None
         self._done: Deferred[None] | None = None
 
-    def put(self, key: str, write: Callable[[], bytes], *, first: bool = False) -> bool:
+    def put(self, key: str, write: Callable[[], bytes | None], *, first: bool = False) -> bool:
         """Send the result of `write` when the rate allows, in place of a datagram waiting under `key`.
 
         False if too many wait.

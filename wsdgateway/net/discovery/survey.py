@@ -19,7 +19,6 @@ from twisted.internet.task import deferLater
 from wsdgateway.bridge.discovery.candidates import ScanDevice
 from wsdgateway.bridge.discovery.presence import STAND_IN
 from wsdgateway.bridge.discovery.sightings import Left, News, Sighting
-from wsdgateway.discovery.messages import Sequence
 from wsdgateway.eventing.messages import read_granted, write_subscribe, write_unsubscribe
 from wsdgateway.http.urls import address_of
 from wsdgateway.net.discovery.adoption import read_device
@@ -119,7 +118,7 @@ async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[
         if isinstance(news, News) and not news.resolved:
             client.resolve(news.sighting.endpoint)
 
-    parameters = MessageParameters(new_id, lambda: Sequence(0, 0), random, RATE)
+    parameters = MessageParameters(new_id, random, RATE)
     client = DiscoveryClient(
         reactor, parameters, seconds=reactor.seconds, period=seconds / 2, directed=(), is_own=is_own,
         missing=lambda: (), on_unanswered=lambda endpoint: None, on_address_change=lambda: None, on_news=on_news,

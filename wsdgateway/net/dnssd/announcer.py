@@ -38,13 +38,20 @@ from wsdgateway.net.transport.interfaces import Interface, InterfaceWatch, read_
 RECORDS_PER_POLL = 10000
 _NAMESPACE = uuid.UUID("5f0f4e8e-6f0a-5b9e-9c38-0d2b7f5f1c55")
 
+_PREFIX = "wsdgw-"
+
 OnName = Callable[[str, ScannerService, str], None]
 OnOthers = Callable[[str, frozenset[OtherScanner]], None]
 
 
 def host_name(gateway: str, interface: str) -> str:
     """The host name of a gateway on one of its interfaces, `wsdgw-….local`, the same after a restart."""
-    return f"wsdgw-{uuid.uuid5(_NAMESPACE, f'{gateway}/{interface}').hex[:12]}.local"
+    return f"{_PREFIX}{uuid.uuid5(_NAMESPACE, f'{gateway}/{interface}').hex[:12]}.local"
+
+
+def is_gateway(host: str) -> bool:
+    """True for the host name of any gateway."""
+    return host.startswith(_PREFIX)
 
 
 @attrs.define(eq=False)
@@ -122,6 +129,13 @@ class Announcer:
             if self._services.pop(key, None) is not None:
                 for place in self._places.values():
                     self._apply(place, key)
+
+    def hand_over(self, scanner: str) -> None:
+        """Withdraw the services of a scanner without a goodbye, since another host announces them from now on."""
+        for kind in TYPES:
+            if self._services.pop((scanner, kind), None) is not None:
+                for place in self._places.values():
+                    place.responder.hand_over((scanner, kind))
 
     def names(self, scanner: str) -> dict[str, str]:
         """The instance name of a scanner on each interface where it is announced."""

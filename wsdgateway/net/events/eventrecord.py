@@ -66,6 +66,7 @@ class EventRecord(DeliveryRecord):
         self._waiting: deque[_Waiting] = deque()
         self._asked: list[Deferred[bool]] = []  # permits, until their write begins
         self._granting: list[Deferred[bool]] = []  # those in the write that runs
+        self._skipped: dict[str, EventID] = {}
         self._timer: IDelayedCall | None = None
         self._is_over = False
         self._closing: Deferred[None] | None = None
@@ -130,12 +131,18 @@ class EventRecord(DeliveryRecord):
         self._write_soon()
 
     def closed(self, subscription: str) -> None:
+        self._skipped.pop(subscription, None)
         self._log.closed(subscription)
         self._write_soon()
 
     def given(self, subscription: str, event: Event) -> None:
         if event.logged is not None and not event.is_press:
             self._log.given(subscription, event.logged)
+            self._write_soon()
+
+    def skipped(self, subscription: str, event: Event) -> None:
+        if event.logged is not None:
+            self._skipped[subscription] = event.logged
             self._write_soon()
 
     def permit(self, subscription: str, event: Event) -> "Deferred[bool] | None":
@@ -161,8 +168,16 @@ class EventRecord(DeliveryRecord):
         if self._timer is None and not self._log.is_writing and not self._is_over:
             self._timer = self._reactor.callLater(CURSOR_SECONDS, self._due)
 
+    def _skip(self) -> None:
+        """Moves the cursors of subscriptions over events that they were not given; what they wait for comes first."""
+        for subscription, event in list(self._skipped.items()):
+            if self.is_idle(subscription):
+                del self._skipped[subscription]
+                self._log.given(subscription, event)
+
     def _due(self) -> None:
         self._timer = None
+        self._skip()
         for subscription in self._log.lagging():
             if not self._waiting and self.is_idle(subscription):
                 self._log.given(subscription, self._log.last)
@@ -237,6 +252,7 @@ class EventRecord(DeliveryRecord):
         if self._closing is None:
             self._closing = Deferred()
             self._cancel_timer()
+            self._skip()
             self._write()
             self._look_closed()
         return self._closing

@@ -247,6 +247,9 @@ class Subscribers:
         """Returns the recipients of an event."""
         listening = self._subscriptions.listening(event.action, self._now())
         if event.known:
+            for one in listening:
+                if one.notify_to in event.known:
+                    self.notifier.record.skipped(one.identifier, event)
             listening = [one for one in listening if one.notify_to not in event.known]
         if event.only is not None:
             listening = [one for one in listening if one.identifier in event.only]

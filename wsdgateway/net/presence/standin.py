@@ -61,7 +61,7 @@ class StandIn:
                  version_of: Callable[[str, str], Deferred[int]], hosts: Callable[[], frozenset[str]],
                  is_here: Callable[[], bool], new_id: Callable[[], str], on_change: Callable[[], None]) -> None:
         self._reactor = reactor
-        self._scanner = options.name
+        self.scanner = options.name
         self.options = options
         self._describe = describe
         self._version_of = version_of
@@ -72,7 +72,7 @@ class StandIn:
         self._endpoint_name = EndpointName(options.uuid or uuid_of(options.section.device or ""))
         self._scopes: tuple[str, ...] = ()
         self.metadata: MetadataCache[_Versioned] = MetadataCache(
-            reactor, scanner=self._scanner, read=self._read, is_eager=options.is_described_early, is_here=is_here,
+            reactor, scanner=self.scanner, read=self._read, is_eager=options.is_described_early, is_here=is_here,
             on_change=on_change)
 
     def adjust(self, options: ScannerOptions) -> None:
@@ -104,10 +104,10 @@ class StandIn:
         try:
             if description.metadata is not None:
                 self._endpoint_name.read_in_metadata(host_endpoint(description.metadata))
-            endpoint = identity_of(self.endpoint or derived_endpoint(self._scanner))
-            version = await self._version_of(endpoint, f"{told} {options.suffix} {self._scanner} {options.served}")
+            endpoint = identity_of(self.endpoint or derived_endpoint(self.scanner))
+            version = await self._version_of(endpoint, f"{told} {options.suffix} {self.scanner} {options.served}")
         except Exception:  # a store that is not writable must not hide the scanner
-            self.log.failure("{scanner}: writing the MetadataVersion to the store failed", scanner=self._scanner)
+            self.log.failure("{scanner}: writing the MetadataVersion to the store failed", scanner=self.scanner)
             last = self.metadata.last
             version = 1 if last is None else last.version
             if last is None or told != last.digest:
@@ -145,7 +145,7 @@ class StandIn:
         if self.own_endpoint is not None:
             return self.own_endpoint if self.options.section.has_own_identity else derived_endpoint(self.own_endpoint)
         has_to_ask = self.options.section.device is not None and self._version is None
-        return None if has_to_ask else derived_endpoint(self._scanner)
+        return None if has_to_ask else derived_endpoint(self.scanner)
 
     @property
     def service(self) -> TargetService | None:
@@ -157,7 +157,7 @@ class StandIn:
 
     def path(self) -> str:
         """The path of the stand-in below a base address."""
-        return f"/{self._scanner}"
+        return f"/{self.scanner}"
 
     async def match(self) -> TargetService | None:
         """The target service for a client that searches for it, without addresses; None while the scanner is away."""
@@ -185,11 +185,11 @@ class StandIn:
 
     def _write(self, described: Description, base: str) -> str:
         here = base + self.path()
-        endpoint = located(stand_in_service(self.endpoint or derived_endpoint(self._scanner), (), 1), here).endpoint
+        endpoint = located(stand_in_service(self.endpoint or derived_endpoint(self.scanner), (), 1), here).endpoint
         scan = f"{here}/scan"
         suffix = self.options.suffix
         if described.metadata is None:
             return make_metadata(endpoint=endpoint, info=described.info, scan=scan,
-                                 name=f"{name_of(described.name, described.info, self._scanner)}{suffix}")
+                                 name=f"{name_of(described.name, described.info, self.scanner)}{suffix}")
         return stand_in(described.metadata, endpoint=endpoint, scan=scan, hosts=self._hosts(), suffix=suffix,
-                        name=self._scanner)
+                        name=self.scanner)

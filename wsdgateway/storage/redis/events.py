@@ -42,13 +42,20 @@ class RedisEvents:
             pipeline.execute_command("XRANGE", keys.events(scanner), "-", "+")
             pipeline.hgetall(keys.cursor(scanner))
             pipeline.time()
-            found: list[Any] = pipeline.execute()
+            found: list[Any] = pipeline.execute(raise_on_error=False)
+            for answer in found:
+                if isinstance(answer, Exception) and "WRONGTYPE" not in str(answer):
+                    raise answer
             return found
 
         return self._connection.run(read).addCallback(lambda found: self._past(scanner, *found))
 
     def _past(self, scanner: str, entries: Any, cursors: Any, time: tuple[int, int]) -> Past:
         events, read, damaged, owners = [], {}, 0, 0
+        if isinstance(entries, Exception):  # a key of another type
+            entries, damaged = (), damaged + 1
+        if isinstance(cursors, Exception):
+            cursors, damaged = {}, damaged + 1
         for identifier, fields in entries:
             if b"data" not in fields:
                 owners += 1  # the mark of a new owner, the last one of this gateway

@@ -9,13 +9,15 @@ from functools import lru_cache
 from typing import Any
 
 import attrs
+from redis.exceptions import ResponseError
 
-from wsdgateway.bridge.cluster.values import NO_TOKEN, Acquired, Owner, Refused, Registration, View
+from wsdgateway.bridge.cluster.values import MAX_BASES, NO_TOKEN, Acquired, Owner, Refused, Registration, View
 from wsdgateway.storage.coordination import NameTaken
 from wsdgateway.storage.redis import keys
 from wsdgateway.storage.redis.luascript import LuaScript
 
 WISH_SECONDS = 10.0
+MAX_SECRET = 64  # bytes
 
 _TICK, _ACQUIRE, _RELEASE, _WISH, _LEAVE = (
     LuaScript(name) for name in ("tick", "acquire", "release", "wish", "leave"))
@@ -36,14 +38,15 @@ def tick(redis: Any, registration: Registration, lease: float, grace: float, ren
     time, era, left, registrations, found, wished = answer
     places = tuple(names)
     owners, renewed = {}, set()
-    for line in found.decode().split("\n") if found else ():
+    for line in found.decode(errors="replace").split("\n") if found else ():
         place, token, rest, is_renewed, identifier = line.split(" ", 4)
         scanner = places[int(place)]
         if scanner in asked:
             owners[scanner] = Owner(int(token), identifier, int(rest) / 1000)
         if is_renewed == "1":
             renewed.add(scanner)
-    wishes = {scanner.decode(): gateway.decode() for scanner, gateway in zip(wished[::2], wished[1::2], strict=True)}
+    words = [word.decode(errors="replace") for word in wished]
+    wishes = dict(zip(words[::2], words[1::2], strict=True))
     gateways = tuple(filter(None, map(_read, registrations)))
     return View(time / 1000, int(era), left / 1000, gateways, owners, frozenset(renewed),
                 {scanner: gateway for scanner, gateway in wishes.items() if scanner in asked})
@@ -58,7 +61,7 @@ def acquire(redis: Any, scanner: str, identifier: str, lease: float, grace: floa
     if outcome == b"acquired":
         return Acquired(int(answer[0]), time / 1000)
     left, *owned = answer
-    owner = Owner(int(owned[0]), owned[1].decode(), owned[2] / 1000) if owned else None
+    owner = Owner(int(owned[0]), owned[1].decode(errors="replace"), owned[2] / 1000) if owned else None
     return Refused(owner, left / 1000, time / 1000)
 
 
@@ -78,11 +81,21 @@ def leave(redis: Any, identifier: str) -> None:
 
 
 def peer_secret(redis: Any, proposed: bytes) -> bytes:
-    """Returns the secret of the peer link; if the server has none, that is `proposed`. Raises errors of redis-py."""
+    """Returns the secret of the peer link; if the server has none, or no usable one, that is `proposed`.
+
+    Raises errors of redis-py.
+    """
     with redis.pipeline() as pipeline:
         pipeline.set(keys.PEER_SECRET, proposed, nx=True)
-        pipeline.get(keys.PEER_SECRET)
-        return bytes(pipeline.execute()[1])
+        pipeline.getrange(keys.PEER_SECRET, 0, MAX_SECRET)
+        secret = pipeline.execute(raise_on_error=False)[1]
+        if isinstance(secret, bytes) and 0 < len(secret) <= MAX_SECRET:
+            return secret
+        if isinstance(secret, Exception) and not (isinstance(secret, ResponseError) and "WRONGTYPE" in str(secret)):
+            raise secret
+        pipeline.set(keys.PEER_SECRET, proposed)
+        pipeline.execute()
+        return proposed
 
 
 def _ms(seconds: float) -> int:
@@ -92,12 +105,24 @@ def _ms(seconds: float) -> int:
 @lru_cache(16)  # a registration seldom changes, and has a digest for each of some hundred scanners
 def _read(text: bytes) -> Registration | None:
     """The registration, which another version of the gateway may have written; None if it makes no sense."""
-    made = json.loads(text)
     try:
+        made = json.loads(text)
         known = {field.name: made[field.name] for field in attrs.fields(Registration) if field.name in made}
-        return Registration(**{**known, "unreachable": frozenset(known.get("unreachable", ()))})
-    except TypeError:
+        registration = Registration(**{**known, "unreachable": frozenset(known.get("unreachable", ())),
+                                       "bases": tuple(map(str, known.get("bases", ())))[:MAX_BASES]})
+    except (ValueError, TypeError, RecursionError):
         return None
+    return registration if _makes_sense(registration) else None
+
+
+def _makes_sense(one: Registration) -> bool:
+    texts = (one.identifier, one.name, one.address, one.version, *one.unreachable)
+    return (all(isinstance(text, str) for text in texts) and isinstance(one.holds_address, bool)
+            and _maps_to(str, one.sections) and _maps_to(int, one.alone))
+
+
+def _maps_to(kind: type, mapping: object) -> bool:
+    return isinstance(mapping, dict) and all(isinstance(value, kind) for value in mapping.values())
 
 
 def _written(registration: Registration) -> str:

@@ -59,10 +59,14 @@ class SharedStore:
 
     async def next_instance(self, now: int) -> int:
         try:
-            instance = await self._run(lambda redis: shareddata.next_instance(redis, now))
+            return await self.draw_instance(now)
         except NotNow as error:
             self._begin(error)
             return await self._memory.next_instance(now)
+
+    async def draw_instance(self, now: int) -> int:
+        """Like `next_instance`, but raises `NotNow` while the server is away."""
+        instance = await self._run(lambda redis: shareddata.next_instance(redis, now))
         self._memory.list_instead(attrs.evolve(self._memory.content, instance=instance))
         return instance
 

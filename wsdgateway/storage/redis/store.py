@@ -176,6 +176,10 @@ class RedisStore:
     def next_instance(self, now: int) -> Deferred[int]:
         return Deferred.fromCoroutine(self._shared.next_instance(now))
 
+    def draw_instance(self, now: int) -> Deferred[int]:
+        """Like `next_instance`, but fails with `NotNow` while the server is away: other gateways draw there, too."""
+        return Deferred.fromCoroutine(self._shared.draw_instance(now))
+
     def metadata_version(self, endpoint: str, digest: str) -> Deferred[int]:
         return Deferred.fromCoroutine(self._shared.metadata_version(endpoint, digest))
 

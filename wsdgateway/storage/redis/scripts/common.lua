@@ -13,11 +13,37 @@ local function integer(number)
   return string.format('%.0f', number)
 end
 
+-- Deletes a key of the coordination that has another type than the scripts give it: they would fail as long as it exists.
+local function expect(key, kind)
+  local present = redis.call('TYPE', key).ok
+  if present ~= kind and present ~= 'none' then
+    redis.call('DEL', key)
+  end
+end
+
+-- The rest of a lease. A key that would never expire gets a lease, since nobody would ever take what it stands for.
+local function rest_of(key, lease)
+  local rest = redis.call('PTTL', key)
+  if rest == -1 then
+    redis.call('PEXPIRE', key, lease)
+    rest = lease
+  end
+  return rest
+end
+
+-- True for a number that the scripts have written. Larger ones are not exact in Lua.
+local function is_number(text)
+  return text and string.find(text, '^%d+$') and #text <= 15
+end
+
 -- The number of the present era and the rest of its grace. If this server is not the one on which the era began: nil and
 -- the number.
 local function present_era(key, time)
   local era = redis.call('HMGET', key, 'number', 'run_id', 'grace_until')
-  if era[2] ~= run_id() then
+  if not is_number(era[1]) then
+    return nil
+  end
+  if era[2] ~= run_id() or not is_number(era[3]) then
     return nil, tonumber(era[1])
   end
   return era[1], math.max(0, tonumber(era[3]) - time)
@@ -41,7 +67,7 @@ local function owner_in(value, era)
     return nil
   end
   local its_era, token, identifier = string.match(value, '^(%d+) (%d+) (.*)$')
-  if its_era ~= era then
+  if its_era ~= era or not is_number(token) then
     return nil
   end
   return token, identifier

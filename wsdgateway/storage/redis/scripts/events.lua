@@ -10,6 +10,9 @@ if refused then
   return refused
 end
 
+expect(KEYS[3], 'stream')
+expect(KEYS[4], 'hash')
+
 local function parts(identifier)
   local token, number = string.match(identifier, '^(%d+)-(%d+)$')
   return tonumber(token), tonumber(number)

@@ -1,11 +1,14 @@
 -- Ends a registration. KEYS: gateways, registration. ARGV: identifier, prefix of the keys of names, the channel of the
 -- bell.
 
+expect(KEYS[1], 'set')
+expect(KEYS[2], 'string')
 local registration = redis.call('GET', KEYS[2])
 if registration then
-  local key = ARGV[2] .. cjson.decode(registration).name
   redis.call('DEL', KEYS[2])
-  if redis.call('GET', key) == ARGV[1] then
+  local is_readable, one = pcall(cjson.decode, registration)
+  local key = is_readable and type(one) == 'table' and type(one.name) == 'string' and ARGV[2] .. one.name
+  if key and redis.call('GET', key) == ARGV[1] then
     redis.call('DEL', key)
   end
 end

@@ -9,6 +9,11 @@
 local FIRST_OWNER, FIRST_TOKEN = 6, 6
 local AT_ONCE = 1000  -- keys, since Lua's stack is bounded
 
+expect(KEYS[1], 'hash')
+expect(KEYS[2], 'set')
+expect(KEYS[3], 'hash')
+expect(KEYS[4], 'string')
+expect(KEYS[5], 'string')
 local time = now()
 local lease = tonumber(ARGV[1])
 local era, grace = present_or_new_era(KEYS[1], time, tonumber(ARGV[2]))
@@ -16,6 +21,7 @@ local identifier = ARGV[3]
 
 local named = redis.call('GET', KEYS[5])
 if named and named ~= identifier then
+  rest_of(KEYS[5], lease)
   return {'taken'}
 end
 redis.call('SET', KEYS[5], identifier, 'PX', lease)
@@ -31,8 +37,10 @@ local registrations = {}
 local gateways = redis.call('SMEMBERS', KEYS[2])
 table.sort(gateways)
 for _, gateway in ipairs(gateways) do
+  expect(ARGV[5] .. gateway, 'string')
   local registration = redis.call('GET', ARGV[5] .. gateway)
   if registration then
+    rest_of(ARGV[5] .. gateway, lease)
     registrations[#registrations + 1] = registration
   else
     redis.call('SREM', KEYS[2], gateway)
@@ -51,7 +59,7 @@ for first = FIRST_OWNER, #KEYS, AT_ONCE do
         redis.call('PEXPIRE', key, lease)
         renewed = 1
       else
-        rest = redis.call('PTTL', key)
+        rest = rest_of(key, lease)
       end
       owners[#owners + 1] = table.concat({number, token, rest, renewed, owner}, ' ')
     end
@@ -62,7 +70,7 @@ local wishes = {}
 local wished = redis.call('HGETALL', KEYS[3])
 for place = 1, #wished, 2 do
   local ends, gateway = string.match(wished[place + 1], '^(%d+) (.*)$')
-  if tonumber(ends) > time then
+  if ends and tonumber(ends) > time then
     wishes[#wishes + 1] = wished[place]
     wishes[#wishes + 1] = gateway
   else
