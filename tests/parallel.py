@@ -11,10 +11,10 @@ PER_CORE, MOST = 3, 8
 TESTS = Path(__file__).parent
 LONG = (TESTS, TESTS / "e2e", TESTS / "loopback")
 # End-to-end tests start first, these before the others: the longest must not be the last.
-LONGEST = ("test_soak.py", "test_cluster.py", "test_cluster_redis.py", "test_restart.py", "test_subnets.py",
-           "test_store_outage.py", "test_recorder.py")
+LONGEST = ("test_soak.py", "test_cluster.py", "test_cluster_network.py", "test_cluster_redis.py", "test_restart.py",
+           "test_subnets.py", "test_store_outage.py", "test_recorder.py")
 # One process runs all of such a module: it has an expensive fixture, or uses ports below 1024.
-UNDIVIDED = ("test_install.py", "test_ordinary_user.py", "test_pages.py")
+UNDIVIDED = ("test_cluster_network.py", "test_install.py", "test_ordinary_user.py", "test_pages.py")
 
 
 def number_of_processes(config):

@@ -3,7 +3,8 @@
 from wsdgateway.bridge.cluster.state import ALONE, FOLLOWING, LEAVING, OWNING, TAKING, Ownership
 from wsdgateway.metrics import Metrics
 
-NAMES = ("wsdgateway_cluster_scanners", "wsdgateway_takeovers", "wsdgateway_fenced", "wsdgateway_redis")
+NAMES = ("wsdgateway_cluster_scanners", "wsdgateway_takeovers", "wsdgateway_passed", "wsdgateway_fenced",
+         "wsdgateway_redis")
 
 
 def test_a_gateway_without_others_has_none():

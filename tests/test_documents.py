@@ -2,6 +2,7 @@
 
 import ast
 import re
+import textwrap
 from pathlib import Path
 
 import attrs
@@ -109,6 +110,12 @@ def test_contributing_names_the_modules():
 def test_every_file_of_tests_benchmarks_and_config_in_the_documents_exists(document):
     named = set(re.findall(r"(?:tests|benchmarks|config)/[\w/*.-]+\w", read(document)))
     assert [name for name in sorted(named) if not (exists(name) or exists(f"wsdgateway/{name}"))] == []
+
+
+def test_the_example_of_two_print_servers_is_the_one_that_is_tested():
+    [shown] = re.findall(r"^ +```toml\n(.*?)^ +```$", read("docs/cluster.md"), re.MULTILINE | re.DOTALL)
+    _, _, tested = read("config/cluster/gateway.toml").partition("\n")
+    assert textwrap.dedent(shown) == tested
 
 
 def test_the_readme_is_short():

@@ -134,9 +134,10 @@ class Metrics:
                                ("scanner", "operation", "outcome"))
         escl_requests = _Counts("wsdgateway_escl_requests", "Requests of eSCL clients",
                                 ("scanner", "resource", "status"))
-        passed = _Counts("wsdgateway_passed", "Requests and notifications passed to the gateway that owns the scanner",
-                         ("scanner", "outcome"))
-        for collector in (self._requests, device_requests, kept_answers, escl_requests, passed):
+        self._passed = _Counts("wsdgateway_passed",
+                               "Requests and notifications passed to the gateway that owns the scanner",
+                               ("scanner", "outcome"))
+        for collector in (self._requests, device_requests, kept_answers, escl_requests):
             self.registry.register(collector)
         # By scanner, operation, source and seconds: a client's request that has been answered.
         self.request = self._requests.add
@@ -149,7 +150,7 @@ class Metrics:
         self.escl_request = escl_requests.add
         # By scanner and outcome: a request that was passed to another gateway. The owner answered it (`OK`), with a
         # fault (`FAULT`), or not at all, also because the client left (`ERROR`). `HELD` counts each wait besides.
-        self.passed = passed.add
+        self.passed = self._passed.add
         self._delayed = Counter("wsdgateway_device_delayed", "Requests that waited because of the scanner's rate "
                                                              "limit",
                                 ("scanner",), registry=self.registry)
@@ -221,7 +222,11 @@ class Metrics:
         gauge.set_function(is_in_memory)
 
     def watch_cluster(self, ownerships: Callable[[], Iterable[Ownership]]) -> ClusterMetrics:
-        """Report the scanners of a gateway in a cluster. Returns the other metrics of the cluster."""
+        """Report the scanners of a gateway in a cluster, and the requests that it passes on.
+
+        Returns the other metrics of the cluster.
+        """
+        self.registry.register(self._passed)
         return ClusterMetrics(self.registry, ownerships)
 
     def watch_certificates(self, read: Callable[[], Iterable[tuple[str, float]]]) -> None:

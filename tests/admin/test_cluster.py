@@ -123,10 +123,19 @@ def test_a_gateway_without_others_shows_none():
 def test_the_overview_shows_that_redis_is_away():
     _, page = ClusterBrowser(FakeCluster(redis=AWAY)).get("/")
     assert tiles(page)[0] == "Gateways 2 Redis cannot be used"
-    assert "Redis does not answer since 11:58" in part(page, "gateways")
+    assert "Redis cannot be used since 11:58" in part(page, "gateways")
     assert f"Warning : {URL}: no answer within 1 s" in text(page)
     assert "Redis cannot be used" in text(html(gateway_section(describe_cluster(FakeCluster(
         redis=ServerState(URL, reachable=True, problem="READONLY"))), NOON)))
+
+
+def test_trouble_of_redis_that_the_store_tells_is_not_told_twice():
+    browser = ClusterBrowser(FakeCluster(redis=AWAY))
+    browser.overview.warnings = lambda: [f"{URL}: no answer within 1 s. Meanwhile the gateway works from memory."]
+    assert browser.get("/readyz") == (200, (
+        "ready\nfront-desk: owned\nattic: passed on to print-server-2\n"
+        f"warning: {URL}: no answer within 1 s. Meanwhile the gateway works from memory.\n"))
+    assert text(browser.get("/")[1]).count("Warning :") == 1
 
 
 def test_the_pages_of_owned_and_followed_scanners():

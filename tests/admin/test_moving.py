@@ -9,12 +9,12 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 
 from tests.admin.descriptions import Described
-from tests.clusterstates import FakeCluster, gateway
+from tests.clusterstates import AWAY, URL, FakeCluster, gateway
 from wsdgateway.admin.access import Access
 from wsdgateway.admin.connections import AdminLimits
 from wsdgateway.admin.moving import MOVE_SECONDS
 from wsdgateway.admin.site import AdminSite
-from wsdgateway.bridge.cluster.state import FOLLOWING
+from wsdgateway.bridge.cluster.state import FOLLOWING, ServerState
 from wsdgateway.storage.coordination import NotNow
 
 TO_2 = {"scanner": "front-desk", "gateway": "print-server-2"}
@@ -99,6 +99,14 @@ def test_without_a_cluster_nothing_can_be_moved():
 def test_redis_that_is_away_is_told():
     cluster = FakeCluster(answer=lambda: fail(NotNow("redis://h: no answer within 1 s")))
     assert Client(cluster).post()() == (503, "front-desk is not moved: redis://h: no answer within 1 s\n")
+
+
+@pytest.mark.parametrize(("redis", "said"), [(AWAY, f"{URL}: no answer within 1 s"),
+                                             (ServerState(URL), f"{URL} has not answered yet")])
+def test_redis_that_is_away_is_the_reason_why_no_other_gateway_is_known(redis, said):
+    cluster = FakeCluster(redis=redis, registered=[])
+    assert Client(cluster).post()() == (503, f"front-desk is not moved: {said}\n")
+    assert cluster.wishes == []
 
 
 @pytest.mark.parametrize("header", ["Origin: http://127.0.0.1:8357", "Sec-Fetch-Site: same-origin"])

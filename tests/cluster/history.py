@@ -150,6 +150,17 @@ class Pause:
 
 
 @attrs.frozen
+class Outage:
+    """A time in which the owner of the scanner may have ended, or may have been replaced, without Redis.
+
+    What it was told and could not write is unknown to the next owner.
+    """
+
+    begin: float
+    end: float
+
+
+@attrs.frozen
 class History:
     """Everything that happened in a run, with the scanner's limits."""
 
@@ -160,5 +171,6 @@ class History:
     subscriptions: tuple[Subscription, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     pauses: tuple[Pause, ...] = ()
+    outages: tuple[Outage, ...] = ()
     max_connections: int | None = None
     max_rate: float | None = None

@@ -21,15 +21,18 @@ import attrs
 
 from tests.cluster.clients import Client, Sinks
 from tests.cluster.history import Connection
+from tests.cluster.link import Link
 from tests.cluster.proxy import RecordingProxy
 from tests.cluster.recorder import Recorder
 from tests.ports import free_port
 from tests.redisserver import RedisServer
+from tests.replicatedredis import Replicated
 
 ROOT = str(Path(__file__).parents[2])
 PROGRAM = str(Path(sys.executable).with_name("twistd"))
 PATIENCE = 60.0  # seconds for a process on a loaded machine
 LEASE = 4.0
+DOWN_AFTER = 5000  # milliseconds: more than a lease, as the manual says
 ADDRESS = "127.0.0.9"
 
 
@@ -136,6 +139,14 @@ class Gateway(_Process):
         self.port, self.admin, self.peer = free_port(), free_port(), free_port()
         super().__init__(lab.folder, name, "wsdgateway", (self.port, self.admin))
         self._recorder = lab.recorder
+        self.redis_link = Link(lab.redis.port) if lab.has_links and lab.redis is not None else None
+        self.peer_link = Link(self.peer) if lab.has_links else None
+
+    def stop_links(self):
+        """Closes the links."""
+        for one in (self.redis_link, self.peer_link):
+            if one is not None:
+                one.stop()
 
     @contextlib.contextmanager
     def stopped(self):
@@ -180,16 +191,21 @@ class Address:
 class Lab:
     """The processes, what they are asked, and the history of it all.
 
-    `state` is "redis", or that of a single gateway. `scanner_settings` and `more` are lines for the
-    configuration of the virtual scanner and of the gateways.
+    `state` is "redis", "sentinel" for one master with two replicas and three Sentinels, or that of a single gateway.
+    With `has_links` each gateway reaches Redis, and is reached by the others, over a `tests.cluster.link.Link`; with
+    Sentinels only the latter, since they tell the addresses of the servers. `scanner_settings` and `more` are lines for
+    the configuration of the virtual scanner and of the gateways.
     """
 
     def __init__(self, folder, *, gateways=2, state="redis", shares_address=True, max_connections=2, max_rate=None,
-                 lease=LEASE, alone=True, scanner_settings="", more=""):
+                 lease=LEASE, alone=True, has_links=False, scanner_settings="", more=""):
         self.folder, self.state, self._more, self._lease, self._alone = folder, state, more, lease, alone
         self.limits = {"max_connections": max_connections, "max_rate": max_rate}
         self.recorder = Recorder()
         self.redis = RedisServer(folder / "redis", port=free_port()) if state == "redis" else None
+        self.has_links, self.is_shared = has_links, state in ("redis", "sentinel")
+        self._servers = []
+        self.replicated = None  # the servers and Sentinels, once they are started
         self._scanner_port = free_port()
         (folder / "scanner.toml").write_text(
             f'[scanner]\nendpoint = "tcp:{self._scanner_port}:interface=127.0.0.1"\nstamp = "the same"\n'
@@ -203,22 +219,32 @@ class Lab:
         self._addresses = [Address(one, self.recorder.announced) for one in holders]
         self.address = self._addresses[0]
         self.sinks = Sinks(self.recorder)
-        for place, gateway in enumerate(self.gateways):
-            self._configure(gateway, self._addresses[0 if shares_address else place])
 
-    def _configure(self, gateway, address):
+    def _configure(self, gateway, notified):
         limit = "" if self.limits["max_rate"] is None else f"max_rate = {self.limits['max_rate']}\n"
-        cluster = "" if self.redis is None else (
-            f'[cluster]\nendpoint = "tcp:{gateway.peer}:interface=127.0.0.1"\nlease = {self._lease}\n'
+        address = f'address = "http://127.0.0.1:{gateway.peer_link.port}"\n' if self.has_links else ""
+        cluster = "" if not self.is_shared else (
+            f'[cluster]\nendpoint = "tcp:{gateway.peer}:interface=127.0.0.1"\nlease = {self._lease}\n{address}'
             f"alone = {str(self._alone).lower()}\n")
         (self.folder / f"{gateway.name}.toml").write_text(
-            f'[gateway]\nname = "{gateway.name}"\nstate = "{self.redis.url if self.redis else self.state}"\n'
+            f'[gateway]\nname = "{gateway.name}"\nstate = "{self._state_of(gateway)}"\n'
             f'[[listen]]\nendpoint = "tcp:{gateway.port}:interface=127.0.0.1"\n'
             f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{self.device.port}/WDP/SCAN"\n'
             f"max_connections = {self.limits['max_connections']}\n{limit}"
-            f'[events]\naddress = "{address.url}"\n{cluster}'
+            f'[events]\naddress = "{notified.url}"\n{cluster}'
             f'[exchange_log]\npath = "{gateway.name}.jsonl"\n'
             f'[admin]\nendpoint = "tcp:{gateway.admin}:interface=127.0.0.1"\n{self._more}')
+
+    def _start_server(self, **options):
+        self._servers.append(RedisServer(self.folder / f"redis-{len(self._servers)}", **options))
+        return self._servers[-1].start()
+
+    def _state_of(self, gateway):
+        if self.replicated is not None:
+            return self.replicated.url
+        if gateway.redis_link is not None:
+            return f"redis://127.0.0.1:{gateway.redis_link.port}/0"
+        return self.state if self.redis is None else self.redis.url
 
     def _gateway_at(self, port):
         """Returns the name of the gateway whose process has the connection from that port; None if it is unknown."""
@@ -229,6 +255,10 @@ class Lab:
         """Starts everything, and waits until the scanner has the gateways' subscription."""
         if self.redis is not None:
             self.redis.start()
+        if self.state == "sentinel":
+            self.replicated = Replicated(self._start_server, down_after=DOWN_AFTER)
+        for place, gateway in enumerate(self.gateways):
+            self._configure(gateway, self._addresses[place % len(self._addresses)])
         self.scanner.start()
         for one in self.gateways:
             one.launch()
@@ -241,8 +271,10 @@ class Lab:
         """Ends every process. Returns their logs, joined."""
         for one in self.gateways:
             one.send(signal.SIGCONT)
-        if self.redis is not None:
-            self.redis.cont()
+        servers = self._servers if self.redis is None else [self.redis]
+        for one in servers:
+            if one.process is not None:
+                one.cont()
         for ended in (self.gateways, [self.scanner]):
             for one in ended:
                 one.send(signal.SIGTERM)
@@ -251,8 +283,10 @@ class Lab:
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         one.wait()
                     one.kill()
-        if self.redis is not None:
-            self.redis.close()
+        for one in servers:
+            one.close()
+        for one in self.gateways:
+            one.stop_links()
         self.device.stop()
         for one in self._addresses:
             one.stop()
@@ -277,7 +311,7 @@ class Lab:
     @property
     def owner(self):
         """The gateway that owns the scanner now, None if there is none."""
-        if self.redis is None:
+        if not self.is_shared:
             return self.gateways[0]
         return next((one for one in self.gateways if one.is_running and one.is_owner), None)
 

@@ -13,6 +13,7 @@ from tests.cluster.history import (
     Connection,
     Delivery,
     History,
+    Outage,
     Pause,
     Status,
     Subscription,
@@ -47,7 +48,8 @@ class Recorder:
 
     def __init__(self):
         self._lists = {name: [] for name in (
-            "answers", "announcements", "asked", "connections", "subscriptions", "deliveries", "pauses")}
+            "answers", "announcements", "asked", "connections", "subscriptions", "deliveries", "pauses",
+            "outages")}
 
     def history(self, **limits):
         """Returns what was recorded so far."""
@@ -89,6 +91,17 @@ class Recorder:
             yield
         finally:
             self._lists["pauses"][place] = Pause(gateway, began, time.monotonic(), alone)
+
+    @contextlib.contextmanager
+    def outage(self):
+        """Records that the owner may be lost without Redis in the block."""
+        began = time.monotonic()
+        place = len(self._lists["outages"])
+        self._lists["outages"].append(Outage(began, FOREVER))
+        try:
+            yield
+        finally:
+            self._lists["outages"][place] = Outage(began, time.monotonic())
 
     def asked(self, exchange):
         """Records an exchange of a gateway with the scanner."""

@@ -247,7 +247,7 @@ def test_a_gateway_whose_name_is_taken_does_not_start(two):
 def test_thirty_seconds_of_chaos(tmp_path):
     skip_without_redis()
     verdict, done, _ = chaos.run(tmp_path, seconds=30.0, seed=1, gateways=3)
-    assert not chaos.broken_promises(verdict), f"{done}\n{verdict}"
+    assert not verdict.violations, f"{done}\n{verdict}"
     assert verdict.counts["GetJobElements"] > 100
     assert verdict.counts["deliveries"] > 10
     assert len(done) > 2
@@ -256,5 +256,5 @@ def test_thirty_seconds_of_chaos(tmp_path):
 def test_one_gateway_with_its_own_store(tmp_path):
     """The laboratory and the checker work for what there was before."""
     verdict, done, history = chaos.run(tmp_path, seconds=10.0, seed=3, gateways=1, state="sqlite:gateway.sqlite")
-    assert not chaos.broken_promises(verdict), f"{done}\n{verdict}"
+    assert not verdict.violations, f"{done}\n{verdict}"
     assert {one.gateway for one in history.asked} == {"gw-a"}

@@ -54,6 +54,9 @@ def test_the_owner_goes_on_while_redis_is_stopped(two):
     made = client.subscribe(owner.name, lab.sinks)[0]
     job, _ = client.create(owner.name, Creation.new())
     lab.redis.stop()
+    for gateway in (owner, other):  # a subscription that only the owner's memory had would be lost with it
+        refused, reply = client.subscribe(gateway.name, lab.sinks)
+        assert refused is None and reply.entry.fault == "EventSourceUnableToProcess"
     with reading(lab, owner, job.job_id) as answers:
         until(lambda: owner.metric("wsdgateway_cluster_scanners", state="alone") == 1)
         assert client.retrieve(owner.name, job)[1].is_good

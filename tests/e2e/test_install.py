@@ -64,8 +64,9 @@ def test_data_files_are_installed(installed, tmp_path):
 
 def test_configuration_and_documents_are_installed(installed, tmp_path):
     share = installed.parent.parent / "share"
-    for installed_folder, folder in ((share / "wsdgateway", "config"), (share / "doc" / "wsdgateway" / "docs", "docs")):
-        assert {path.name for path in installed_folder.iterdir()} == {
+    for installed_folder, folder in (("wsdgateway", "config"), ("wsdgateway/cluster", "config/cluster"),
+                                     ("doc/wsdgateway/docs", "docs")):
+        assert {path.name for path in (share / installed_folder).iterdir() if path.is_file()} == {
             path.name for path in (ROOT / folder).iterdir() if path.is_file()}
     assert (share / "doc" / "wsdgateway" / "README.md").exists()
     done = run(installed.with_name("wsdgateway"), "check", str(share / "wsdgateway" / "gateway.toml"), cwd=tmp_path)

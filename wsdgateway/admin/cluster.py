@@ -6,6 +6,7 @@ from typing import Any
 
 from wsdgateway.bridge.cluster.state import ALONE, LEAVING, OWNING, TAKING, ClusterState, Ownership, ServerState
 
+WARNING = "warning: "  # begins each line about trouble that does not keep the gateway from being ready
 _SERVED = {OWNING: "owned", ALONE: "served without Redis", LEAVING: "being handed over"}
 
 
@@ -63,14 +64,14 @@ def describe_followed(one: Ownership, base: str | None, here: int, there: int) -
 def readiness(cluster: ClusterState) -> Iterator[str]:
     """A line for each scanner, which says how this gateway serves it, and a warning for a server that is away."""
     yield from (f"{one.scanner}: {_how(one)}" for one in cluster.ownerships())
-    problem = _problem_of(cluster.server())
+    problem = problem_of(cluster.server())
     if problem is not None:
-        yield f"warning: {problem}"
+        yield f"{WARNING}{problem}"
 
 
 def cannot_serve(cluster: ClusterState) -> str | None:
     """The reason why this gateway can serve none of its scanners; None if it can serve one, or may soon."""
-    problem = _problem_of(cluster.server())
+    problem = problem_of(cluster.server())
     every = cluster.ownerships()
     if problem is None or not every or any(
             not one.is_elsewhere or (one.owner is not None and one.problem is None) for one in every):
@@ -78,8 +79,8 @@ def cannot_serve(cluster: ClusterState) -> str | None:
     return f"no scanner can be served: {problem}"
 
 
-def _problem_of(server: ServerState) -> str | None:
-    """The problem of the server in a sentence that names it."""
+def problem_of(server: ServerState) -> str | None:
+    """The problem of the server in a sentence that names it; None if there is none."""
     if server.problem is None:
         return f"{server.url}: no answer" if server.reachable is False else None
     return f"{server.url}: {server.problem.removeprefix(f'{server.url}: ')}"

@@ -25,14 +25,20 @@ def gateway_section(cluster: dict[str, Any], now: float) -> Tag:
 
 def is_redis_away(cluster: dict[str, Any]) -> bool:
     """True if Redis cannot be used."""
-    return cluster["redis"]["reachable"] is False or cluster["redis"]["problem"] is not None
+    return _is_away(cluster["redis"])
+
+
+def _is_away(redis: dict[str, Any]) -> bool:
+    return redis["reachable"] is False or redis["problem"] is not None
 
 
 def _redis(redis: dict[str, Any], now: float) -> Tag:
-    words = {True: ("good", "Redis answers"), False: ("problem", "Redis does not answer"),
-             None: ("quiet", "Redis has not been tried yet")}
-    style, text = ("problem", "Redis cannot be used") if redis["problem"] and redis["reachable"] else words[
-        redis["reachable"]]
+    if _is_away(redis):
+        style, text = "problem", "Redis cannot be used"
+    elif redis["reachable"]:
+        style, text = "good", "Redis answers"
+    else:
+        style, text = "quiet", "Redis has not been tried yet"
     since = redis["problem_since"]
     version = "" if redis["version"] is None else f" (version {redis['version']})"
     return tags.p(tags.span(text, class_=f"status {style}"),

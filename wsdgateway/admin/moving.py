@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.task import deferLater
 
+from wsdgateway.admin.cluster import problem_of
 from wsdgateway.admin.reloading import is_from_a_page
 from wsdgateway.admin.resources import TEXT, Made
 from wsdgateway.bridge.cluster.state import ClusterState
@@ -67,6 +68,9 @@ async def _move(reactor: Any, cluster: ClusterState | None, scanner: str, gatewa
         raise _CannotMove(422, f"No scanner has the name {_shown(scanner)}; the scanners are "
                                f"{', '.join(known) or 'none'}.")
     there = next((one for one in cluster.gateways() if one.name == gateway), None)
+    if there is None and not cluster.server().reachable:
+        raise _CannotMove(503, f"{scanner} is not moved: "
+                               f"{problem_of(cluster.server()) or f'{cluster.server().url} has not answered yet'}")
     if there is None:
         raise _CannotMove(422, f"No running gateway has the name {_shown(gateway)}; the gateways are "
                                f"{', '.join(one.name for one in cluster.gateways()) or 'none'}.")

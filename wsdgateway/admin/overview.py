@@ -10,7 +10,14 @@ from typing import Any, Protocol
 import attrs
 from twisted.internet.defer import Deferred
 
-from wsdgateway.admin.cluster import cannot_serve, describe_cluster, describe_followed, describe_ownership, readiness
+from wsdgateway.admin.cluster import (
+    WARNING,
+    cannot_serve,
+    describe_cluster,
+    describe_followed,
+    describe_ownership,
+    readiness,
+)
 from wsdgateway.admin.cluster import time_text as _time
 from wsdgateway.admin.history import History
 from wsdgateway.admin.spools import describe_spools
@@ -121,8 +128,15 @@ class Overview:
         return found if unserved is None else [*found, unserved]
 
     def readiness(self) -> list[str]:
-        """How each scanner of a gateway in a cluster is served, and warnings about Redis; empty without a cluster."""
-        return [] if self.cluster is None else list(readiness(self.cluster))
+        """How each scanner of a gateway in a cluster is served, and warnings about Redis; empty without a cluster.
+
+        A warning is left out if `problems` or `warnings` has it, as that of a store on the same server does.
+        """
+        if self.cluster is None:
+            return []
+        said = " ".join((*self.problems(), *self.warnings()))
+        return [line for line in readiness(self.cluster)
+                if not line.startswith(WARNING) or line.removeprefix(WARNING) not in said]
 
     def describe_cluster(self) -> dict[str, Any] | None:
         """Describe the gateways and their Redis server; None without a cluster."""

@@ -6,6 +6,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.template import Element, Tag, renderer, tags
 
 from wsdgateway.admin.chart import chart
+from wsdgateway.admin.cluster import WARNING
 from wsdgateway.admin.destinations import destinations_table
 from wsdgateway.admin.gatewaylist import gateway_section, is_redis_away
 from wsdgateway.admin.overview import Overview
@@ -47,8 +48,8 @@ class OverviewPage(Element):
     def problems(self, request: IRequest, tag: Tag) -> Tag:
         found = [tags.li(tags.strong("Not ready"), ": ", line, class_="problem") for line in self._overview.problems()]
         found += [tags.li(tags.strong("Warning"), ": ", line, class_="warning") for line in self._overview.warnings()]
-        found += [tags.li(tags.strong("Warning"), ": ", tags.bdi(line.removeprefix("warning: ")), class_="warning")
-                  for line in self._overview.readiness() if line.startswith("warning: ")]
+        found += [tags.li(tags.strong("Warning"), ": ", tags.bdi(line.removeprefix(WARNING)), class_="warning")
+                  for line in self._overview.readiness() if line.startswith(WARNING)]
         troubled = [scanner for scanner in self._scanners if is_in_trouble(scanner)]
         found += [self._trouble(scanner) for scanner in troubled[:PROBLEMS]]
         if len(troubled) > PROBLEMS:

@@ -19,8 +19,8 @@ from wsdgateway.app.ownedscanners import OwnedScanners
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
-from wsdgateway.bridge.cluster.bases import other_bases
-from wsdgateway.bridge.cluster.values import View
+from wsdgateway.bridge.cluster.bases import near_bases, other_bases
+from wsdgateway.bridge.cluster.values import Registration, View
 from wsdgateway.clustermetrics import ClusterMetrics
 from wsdgateway.config.cluster import peer_listener, peer_trust
 from wsdgateway.config.endpoints import identity_files, plain_endpoint
@@ -33,6 +33,7 @@ from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.coordinator import Coordinator
 from wsdgateway.net.cluster.elsewhere import Elsewhere
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
+from wsdgateway.net.cluster.inquiry import ask_over
 from wsdgateway.net.cluster.ownedscanner import Composition
 from wsdgateway.net.cluster.passing import Passing
 from wsdgateway.net.cluster.passingcontext import PassingContext
@@ -53,6 +54,7 @@ from wsdgateway.tls.identity import CurrentIdentity
 
 LOOK_SECONDS = 1.0  # between looks at the last answer of the server, and at what owned scanners answer
 ABANDONED_SECONDS = 60.0  # between looks for scanners that no gateway is configured for any more
+MAX_NEAR = 64  # base URLs of clients for which those of other gateways are kept, until the next tick
 SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and assigned
 
 
@@ -100,6 +102,9 @@ class Cluster:
         self._server_version: str | None = None
         self._secret = b""
         self._last_view: View | None = None
+        # The bases of other gateways, by the base and the addresses for which they were found.
+        self._living: tuple[Registration, ...] = ()
+        self._near: dict[tuple[str, tuple[Address, ...] | None], list[tuple[str, Registration]]] = {}
         self._followed: dict[str, FollowedScanner] = {}
         self._is_started = self._is_checked = self._is_refused = False
         self._throttle = LogThrottle()
@@ -109,25 +114,27 @@ class Cluster:
         self._abandoned = AbandonedScanners(reactor, shared.store, bridged, stored)
         leases = shared.leases
         self.records = EventRecords(reactor, shared.events, token=lambda name: leases.of(name).token,
+                                    is_alone=lambda name: leases.of(name).is_alone,
                                     on_fenced=lambda name: self.coordinator.fenced(name))
         self.owned = OwnedScanners(
             reactor, shared.store, bridged, self.records, prepare=parts.prepare, stored=stored,
-            abandoned=self._abandoned,
-            stop_timeout=lambda: self._config.limits.stop_timeout)
+            abandoned=self._abandoned, stop_timeout=lambda: self._config.limits.stop_timeout,
+            gateways=self._count_gateways)
         self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place,
                                             self._abandoned.names, parts.bases)
-        self.coordinator = Coordinator(
-            reactor, shared.coordination, shared.leases, Composition(
-                self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
-                parts.counts.fenced, parts.cannot_stay),
-            registration=self.registration, boot_time=shared.boot_time, lease=config.cluster.lease,
-            alone=config.cluster.alone, stop_timeout=config.limits.stop_timeout + END_SECONDS)
-        self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
-                                      boot_time=shared.boot_time, version=lambda: self._server_version)
-        shared.store.on_fenced = self.coordinator.fenced
         self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
                              trust=peer_trust(config))
         self.link.limit(*limits_for(config.scanner))
+        self.coordinator = Coordinator(
+            reactor, shared.coordination, shared.leases, Composition(
+                self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
+                parts.counts.fenced, parts.cannot_stay, self.owned.begin_alone, self.owned.alone),
+            registration=self.registration, boot_time=shared.boot_time, lease=config.cluster.lease,
+            alone=config.cluster.alone, stop_timeout=config.limits.stop_timeout + END_SECONDS,
+            ask=ask_over(self.link))
+        self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
+                                      boot_time=shared.boot_time, version=lambda: self._server_version)
+        shared.store.on_fenced = self.coordinator.fenced
         self.elsewhere = Elsewhere(
             self.link, self.coordinator, identifier=shared.identifier, name=self.registration.name,
             scanners=lambda: bridged.known, seconds=parts.seconds)
@@ -251,23 +258,44 @@ class Cluster:
 
     # For discovery.
 
-    def other_bases(self, name: str, base: str, addresses: Iterable[Address] | None) -> Iterable[str]:
+    def other_bases(self, name: str, base: str, addresses: tuple[Address, ...] | None) -> Iterable[str]:
         """The bases at which clients of `base` reach a scanner at other gateways, which pass their requests on.
 
         `addresses` are those of the interface of `base`, or None: those of all interfaces. Empty if gateways share
         `base`, and if others could not pass requests on to this gateway.
         """
-        living, shared = self.coordinator.living, {listen.advertise for listen in self._config.listen}
-        if base in shared or len(living) < 2 or not self.registration.is_reached:
+        living = self.coordinator.living
+        if len(living) < 2 or not self.registration.is_reached:
             return ()
+        if living is not self._living or len(self._near) >= MAX_NEAR:
+            self._living, self._near = living, {}
+        near = self._near.get((base, addresses))
+        if near is None:
+            near = self._near[base, addresses] = self._find_near(base, addresses, living)
+        return other_bases(near, name)
+
+    def _find_near(self, base: str, addresses: tuple[Address, ...] | None, gateways: tuple[Registration, ...]
+                   ) -> list[tuple[str, Registration]]:
+        if any(base == listen.advertise for listen in self._config.listen):
+            return []
         try:
-            here = [address for one in read_interfaces().values() for address in one.addresses
-                    ] if addresses is None else addresses
+            here = tuple(address for one in read_interfaces().values() for address in one.addresses
+                         ) if addresses is None else addresses
         except OSError:
-            return ()
-        return other_bases(base, here, living, name)
+            return []
+        return near_bases(base, here, gateways)
+
+    def is_known_elsewhere(self, name: str) -> bool:
+        """True if another gateway is configured for a scanner, or if that is not known."""
+        view = self.coordinator.view
+        return view is None or any(name in gateway.sections for gateway in view.gateways
+                                   if gateway.identifier != self._shared.identifier)
 
     # For the bridged scanners.
+
+    def may_adopt(self) -> bool:
+        """True if the server that keeps the names of adopted scanners answers."""
+        return self.coordinator.outage is None
 
     def resources(self, name: str) -> Mapping[bytes, Resource]:
         """The resources of a followed scanner; they pass requests on to its owner."""
@@ -327,6 +355,10 @@ class Cluster:
             self.coordinator.adjust()
 
     # What changes.
+
+    def _count_gateways(self) -> int:
+        view = self.coordinator.view
+        return 0 if view is None else len(view.gateways)
 
     def _look(self) -> None:
         """Note the answer to the last tick, and tell the coordinator which scanners this gateway reaches."""

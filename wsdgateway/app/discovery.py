@@ -35,8 +35,8 @@ from wsdgateway.tls.trust import BY_THE_SYSTEM, Trust
 class DiscoveryService(Service):
     """The discovery of one gateway, for the scanners in `bridged`.
 
-    `on_message` is called for each discovery message. For `sequences`, `base_on`, `allows`, `speaks` and `others` see
-    `net.discovery.targetservices`.
+    `on_message` is called for each discovery message. `may_adopt` returns False while no scanner may be adopted. For
+    `sequences`, `base_on`, `allows`, `speaks` and `others` see `net.discovery.targetservices`.
     """
 
     def __init__(self, reactor: Any, config: Config, *, seconds: Callable[[], float], parameters: MessageParameters,
@@ -46,9 +46,10 @@ class DiscoveryService(Service):
                  others: Callable[[str, str, Link], Iterable[str]]) -> None:
         self._config = config
         self._scanners = bridged.scanners
-        bridged.on_added, bridged.on_removed = self._added, self._removed
+        bridged.on_added, bridged.on_removed = self._added, self.removed
         bridged.on_started = self._started
         self._known = bridged.known
+        self.may_adopt: Callable[[], bool] = lambda: True
         discovery = config.discovery
         self.targets = TargetServices(
             reactor, parameters, sequences, seconds=seconds, answer_rate=discovery.answer_rate, base_on=base_on,
@@ -77,7 +78,7 @@ class DiscoveryService(Service):
         if sighting is not None and STAND_IN not in sighting.types:
             scanner.monitor.sighted(News(sighting))
 
-    def _removed(self, scanner: BridgedScanner) -> None:
+    def removed(self, scanner: BridgedScanner) -> None:
         """Withdraw a scanner that is no longer bridged, or that another object replaces."""
         self.adopted.removed(scanner.name)
         self.targets.remove(scanner.name)
@@ -162,8 +163,8 @@ class DiscoveryService(Service):
         for scanner in own:
             scanner.monitor.sighted(news)
         sections = {section.name for section in self._config.scanner if section.bridge}
-        may_adopt = self._config.discovery.adopt and all(scanner.name not in sections for scanner in own) and (
-            not self._is_followed(news.sighting))
+        may_adopt = self._config.discovery.adopt and self.may_adopt() and all(
+            scanner.name not in sections for scanner in own) and not self._is_followed(news.sighting)
         if may_adopt:
             self.adoption.consider(news)
         if not news.resolved and (own or (may_adopt and may_be_scanner(news.sighting.endpoint, news.sighting.types))):

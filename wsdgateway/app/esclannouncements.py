@@ -212,7 +212,8 @@ class EsclAnnouncements:
 
     def _usable(self) -> dict[str, tuple[BridgedScanner, ScannerCapabilities, int]]:
         """The scanners to announce, with their capabilities and ports; asks for capabilities that are missing."""
-        here = [one for one in self._scanners if one.escl is not None and one.escl.is_here]
+        here = [one for one in self._scanners
+                if one.escl is not None and one.escl.is_here and not one.stand_in.is_hidden]
         self._asked = {one: at for one, at in self._asked.items() if one in here}
         self._known = {one: known for one, known in self._known.items() if one in self._scanners}
         for one in here:

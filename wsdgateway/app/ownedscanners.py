@@ -5,7 +5,7 @@ until the scan service is known, then they are served here. One that is handed o
 scanner, which the next owner renews.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from wsdgateway.app.abandonedscanners import AbandonedScanners
 from wsdgateway.app.scanners import LAST_EXCHANGE_SECONDS, NOT_BRIDGED, BridgedScanners
 from wsdgateway.app.storedstate import StoredState
+from wsdgateway.bridge.cluster.alone import Alone
 from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.events.eventrecords import EventRecords
@@ -31,6 +32,9 @@ class ISharedStore(Protocol):
     def take(self, scanner: str) -> Deferred[Content]:
         """Read the data of a scanner. Fails with `NotNow`, or with `Unreadable` if it starts with nothing."""
 
+    def take_nothing(self, scanner: str) -> None:
+        """Keep the data of a scanner in memory only, from nothing on."""
+
     def drop(self, scanner: str) -> None:
         """Forget the data of a scanner."""
 
@@ -47,14 +51,15 @@ class OwnedScanners:
     `records` keeps the records of their events for the next owner. `prepare` is awaited with a scanner's name before it
     is made. Of a scanner in `abandoned`, only what it holds is ended.
     `stop_timeout` returns the seconds for running exchanges at a hand-over. `reasons` has the reason for subscribers of
-    each scanner that was removed from the configuration.
+    each scanner that was removed from the configuration. `gateways` returns how many gateways were registered when the
+    shared server last answered.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, store: ISharedStore, bridged: BridgedScanners, records: EventRecords, *,
                  prepare: Callable[[str], Awaitable[None]], stored: StoredState, abandoned: AbandonedScanners,
-                 stop_timeout: Callable[[], float]) -> None:
+                 stop_timeout: Callable[[], float], gateways: Callable[[], int]) -> None:
         self._reactor = reactor
         self._store = store
         self._bridged = bridged
@@ -63,6 +68,7 @@ class OwnedScanners:
         self._stored = stored
         self._abandoned = abandoned
         self._stop_timeout = stop_timeout
+        self._gateways = gateways
         self._begun: dict[str, object] = {}
         self._is_stopping = self._have_stopped = False
         self.reasons: dict[str, str] = {}
@@ -72,23 +78,41 @@ class OwnedScanners:
 
         Raises `NotNow` if the store cannot be read, or the gateway stops; then nothing has begun.
         """
+        await self._begin(name, self._take(name), None)
+
+    async def begin_alone(self, name: str) -> None:
+        """Bridge a scanner without the shared server, so that nothing is known of it.
+
+        Raises `NotNow` if the gateway stops.
+        """
+        self._store.take_nothing(name)
+        await self._begin(name, None, Alone.among(self._gateways(), is_owner=False))
+
+    async def _begin(self, name: str, taking: Coroutine[Any, Any, None] | None, alone: Alone | None) -> None:
         mark = self._begun[name] = object()
         try:
-            await self._make(name, mark)
+            if taking is not None:
+                await taking
+            await self._make(name, mark, alone)
         except Exception:
             self._give_up(name, mark)
             raise
 
-    async def _make(self, name: str, mark: object) -> None:
+    async def _take(self, name: str) -> None:
+        """Read what the former owner has left."""
         try:
             await self._store.take(name)
         except Unreadable:
             pass  # logged by the store; the scanner starts without its subscriptions and jobs
+
+    async def _make(self, name: str, mark: object, alone: Alone | None) -> None:
         if name in self._abandoned.names and not self._is_stopping:
-            await self._abandoned.end(name)
+            if alone is None:
+                await self._abandoned.end(name)
             return
-        await self._records.begin(name)
-        await self._prepare(name)
+        if alone is None:
+            await self._records.begin(name)
+            await self._prepare(name)
         await self._stored.read_offers()
         if self._is_stopping:
             raise NotNow("the gateway is stopping")
@@ -97,7 +121,10 @@ class OwnedScanners:
             return  # it was removed, or the ownership has ended meanwhile
         scanner = self._bridged.make(section)
         await scanner.remembered
-        scanner.take_over()
+        if alone is None:
+            scanner.take_over()
+        else:
+            scanner.serve_alone(alone)
         await self._stored.restore(scanner)
         self._bridged.start_one(scanner, taken_over=True)
         await within(self._reactor, SETTLE_SECONDS, [scanner.settled()])
@@ -113,6 +140,12 @@ class OwnedScanners:
                 self._leave(scanner)
             self._store.drop(name)
             self._records.drop(name)
+
+    def alone(self, name: str, is_alone: bool) -> None:
+        """Note that the lease of a scanner that is bridged has run out without the shared server, or is back."""
+        scanner = self._bridged.find(name)
+        if scanner is not None:
+            scanner.serve_alone(Alone.among(self._gateways(), is_owner=True) if is_alone else None)
 
     def regained(self, name: str) -> None:
         """Write the data of a scanner again, since the server may have lost it."""

@@ -12,7 +12,7 @@ import attrs
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.logger import Logger
 
-from wsdgateway.app.sharing import Alone, Sharing
+from wsdgateway.app.sharing import NotShared, Sharing
 from wsdgateway.config.changes import Changes
 from wsdgateway.config.cluster import name_in_cluster
 from wsdgateway.config.sections import Config, ScannerConfig
@@ -64,7 +64,7 @@ class BridgedScanners:
         self.on_removed: Callable[[BridgedScanner], None] = lambda scanner: None
         self.on_left: Callable[[BridgedScanner], None] = lambda scanner: None
         self.on_known: Callable[[], None] = lambda: None
-        self.sharing: Sharing = Alone()
+        self.sharing: Sharing = NotShared()
         self.known: dict[str, ScannerConfig] = {}
         self.scanners: list[BridgedScanner] = []
         self._followed: dict[str, Routed] = {}

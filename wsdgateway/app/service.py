@@ -173,6 +173,7 @@ class GatewayService(MultiService):
                     self._prepare_takeover, self._synchronize, self._tried, self._cannot_stay),
                 self._stored_state)
             self.cluster.join()
+            self.discovery.may_adopt = self.cluster.may_adopt
         for scanner in config.scanner:
             if scanner.bridge:
                 self.bridged.add(scanner)
@@ -186,7 +187,8 @@ class GatewayService(MultiService):
         self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.bridged.known, self.store,
                                     lambda host: self._ports.base_at(host), wall=wall)
         self.escl_ports.on_change = self._escl_changed
-        self.escl_ports.may_assign = lambda name: shared is None or self.bridged.find(name) is not None
+        self.escl_ports.may_assign = lambda name: shared is None or (
+            (scanner := self.bridged.find(name)) is not None and scanner.alone is None)
         self.bridged.on_known = self._scanners_changed
         overview = self.overview = Overview(
             config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
@@ -308,15 +310,19 @@ class GatewayService(MultiService):
                 self.discovery.changed(scanner.name)
 
     def _left(self, scanner: BridgedScanner) -> None:
-        """Announce a scanner no longer, which another gateway owns from now on."""
-        self.discovery.left(scanner)
-        self.announcements.leave(scanner.name)
+        """Announce a scanner no longer, which another gateway owns from now on, if one is configured for it."""
+        if self.cluster is not None and self.cluster.is_known_elsewhere(scanner.name):
+            self.discovery.left(scanner)
+            self.announcements.leave(scanner.name)
+        else:
+            self.discovery.removed(scanner)
+            self.announcements.changed()
 
     def _speaks(self, name: str) -> bool:
         """True for the gateway itself, and for a scanner that no other gateway owns."""
         return self.shared is None or name == GATEWAY or self.shared.leases.of(name).holds()
 
-    def _other_bases(self, name: str, base: str, addresses: Iterable[Address] | None = None) -> Iterable[str]:
+    def _other_bases(self, name: str, base: str, addresses: tuple[Address, ...] | None = None) -> Iterable[str]:
         return () if self.cluster is None else self.cluster.other_bases(name, base, addresses)
 
     def _scanners_changed(self) -> None:
@@ -396,8 +402,10 @@ class GatewayService(MultiService):
         self.supervision.changed()
 
     def _presence_changed(self, name: str) -> None:
-        """Announce a change of a scanner to clients."""
-        self.discovery.changed(name)
+        """Announce a change of a scanner to clients, unless another gateway may announce it, too."""
+        scanner = self.bridged.find(name)
+        if scanner is None or scanner.alone is None:
+            self.discovery.changed(name)
         self.announcements.changed()
 
     def _tried(self) -> None:
@@ -432,8 +440,7 @@ class GatewayService(MultiService):
         await self._control.stop()
         if self._loading is not None:
             await self._loading
-        if self.cluster is not None:
-            await self.cluster.stop_owning()
+        handed_over = self.cluster is not None and await self.cluster.stop_owning()
         if self.discovery.running:
             await self.discovery.stopService()
         await self.announcements.stop()
@@ -441,9 +448,10 @@ class GatewayService(MultiService):
             await listener.stopService()
         await self.escl_ports.stop()
         scanners = self.bridged.all_to_stop()
-        self.logger.info("Stopping: running requests have {seconds:g} s to finish; then the subscriptions at {count} "
-                         "scanner(s) are ended",
-                         seconds=self.config.limits.stop_timeout, count=len(self.scanners))
+        then = ("other gateways have taken the scanners" if handed_over else
+                f"then the subscriptions at {len(self.scanners)} scanner(s) are ended")
+        self.logger.info("Stopping: running requests have {seconds:g} s to finish; {then}",
+                         seconds=self.config.limits.stop_timeout, then=then)
         self.server.drain()
         self.bridged.stop_waiting()
         await within(self.reactor, self.config.limits.stop_timeout, [

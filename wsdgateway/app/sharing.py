@@ -1,4 +1,4 @@
-"""Tells the bridged scanners whether other gateways share them."""
+"""The seam between the bridged scanners and the other gateways that share them, if there are any."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -24,7 +24,7 @@ class Sharing(Protocol):
         """
 
 
-class Alone:
+class NotShared:
     """A gateway that shares its scanners with no other."""
 
     passes_on = False

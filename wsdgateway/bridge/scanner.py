@@ -11,6 +11,7 @@ import attrs
 from wsdgateway.bridge.access.quotas import JOBS_AT_ONCE, Quotas, no_quotas, too_many_jobs
 from wsdgateway.bridge.cache.answercache import AnswerCache, Lifetimes
 from wsdgateway.bridge.cache.duplicates import Duplicates, is_success
+from wsdgateway.bridge.cluster.alone import Alone
 from wsdgateway.bridge.decisions import (
     MAX_ASKS,
     Answer,
@@ -134,6 +135,16 @@ class ScannerBridge:
         self.synthesis.take_over(former.synthesis)
         if device != former.device:
             self.rebooted()
+
+    def serve_alone(self, alone: Alone | None) -> None:
+        """Serve the scanner beside another gateway that is not known, or by itself again.
+
+        The other one may have cancelled jobs, so all are asked for again.
+        """
+        self.table.is_shared = alone is not None
+        self.table.doubt()
+        self.synthesis.hurry()
+        self._cache.invalidate(*Subject)
 
     # From question to decision.
 

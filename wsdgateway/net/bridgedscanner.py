@@ -10,6 +10,7 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall
 
+from wsdgateway.bridge.cluster.alone import Alone
 from wsdgateway.bridge.events.fanout import Event
 from wsdgateway.bridge.events.subscribing import Unavailable, events_unavailable
 from wsdgateway.bridge.events.subscriptions import Subscription
@@ -139,6 +140,7 @@ class BridgedScanner:
         if self.escl is not None:
             self.resources[b"eSCL"] = self.escl.service.address
         self._misses_service = False
+        self.alone: Alone | None = None
         self._checking: IDelayedCall | None = None
         self.watch.start(self.monitor)
 
@@ -315,6 +317,19 @@ class BridgedScanner:
             self.dismiss("The scanner provides no events, and the gateway no longer makes any.")
         self.polling.look()
         self.subscribers.recheck(self._context.policy, self._context.permission)
+
+    def serve_alone(self, alone: Alone | None) -> None:
+        """Serve the scanner within limits, because the server that gateways share is away; None: without limits again.
+
+        The limits keep two gateways that do not know of each other from harm to the scanner and its clients.
+        """
+        self.alone = self.source.alone = alone
+        self.stand_in.is_hidden = alone is not None and not alone.is_owner
+        for part in (self.bridge, self.device, self.subscriptions):
+            part.serve_alone(alone)
+        self._context.repeats.clear()
+        self.polling.look()
+        self._context.on_presence(self.name)
 
     def start(self, *, taken_over: bool = False) -> None:
         """Find the scan service, and subscribe to its events.

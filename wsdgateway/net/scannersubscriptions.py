@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from wsdgateway.bridge.cluster.alone import Alone
 from wsdgateway.bridge.destinations.registering import is_own
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
@@ -47,6 +48,7 @@ class ScannerSubscriptions:
         self._on_change = on_change
         self.own: DeviceSubscription | None = None
         self.destinations: PanelDestinations | None = None
+        self._is_alone = False
         self.panel = ScanDestinations(context.reactor, bridge, store, context.secret, self.check)
         self._orphans = Orphans(
             context.reactor, make_client=device.beside, eventing_client=self._client,
@@ -76,7 +78,8 @@ class ScannerSubscriptions:
 
         return EventingClient(context.reactor, self._bridge.name, where, self._options().events, self._requests.send,
                               notify_base, context.seconds, context.wall, context.random, context.secret,
-                              context.new_id, context.store, self._addresses(), self._orphans.end)
+                              context.new_id, context.store, self._addresses(), self._orphans.end,
+                              lambda: not self._is_alone)
 
     def inherit(self, held: Iterable[Held]) -> None:
         """Take over what the scanner holds from an earlier start, or from the object that this one replaces."""
@@ -131,6 +134,12 @@ class ScannerSubscriptions:
         if self.destinations is not None:
             self.destinations.registration.recovered(was_away=was_away)
         self.panel.recovered(was_away=was_away)
+
+    def serve_alone(self, alone: Alone | None) -> None:
+        """Only renew and end subscriptions, because another gateway may make them, or make what is missing."""
+        self._is_alone = alone is not None
+        if alone is None:
+            self.recovered(was_away=False)
 
     def doubt(self) -> None:
         """Check all of them, since the scanner may not reach the gateway any more where they say."""

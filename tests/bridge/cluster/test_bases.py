@@ -4,7 +4,7 @@ from ipaddress import ip_interface
 
 import pytest
 
-from wsdgateway.bridge.cluster.bases import MAX_OTHERS, other_bases
+from wsdgateway.bridge.cluster.bases import MAX_OTHERS, near_bases, other_bases
 from wsdgateway.bridge.cluster.values import Registration
 
 HERE = tuple(map(ip_interface, ("192.0.2.5/24", "fd00:a::5/64", "fe80::5/64", "127.0.0.1/8")))
@@ -14,7 +14,7 @@ OWN = Registration("1", "one", "", "", {"front-desk": ""}, bases=(BASE, "http://
 
 def others(*bases, base=BASE, sections=("front-desk",), own=OWN):
     other = Registration("2", "two", "", "", dict.fromkeys(sections, ""), bases=bases)
-    return other_bases(base, HERE, (own, other), "front-desk")
+    return other_bases(near_bases(base, HERE, (own, other)), "front-desk")
 
 
 @pytest.mark.parametrize(("base", "there", "found"), [
@@ -46,4 +46,4 @@ def test_a_client_of_another_gateway_gets_that_of_the_owner_second():
 def test_the_number_is_bounded():
     gateways = [Registration(str(one), str(one), "", "", {"front-desk": ""}, bases=(f"http://192.0.2.{one}:5357",))
                 for one in range(10, 30)]
-    assert len(other_bases(BASE, HERE, gateways, "front-desk")) == MAX_OTHERS
+    assert len(other_bases(near_bases(BASE, HERE, gateways), "front-desk")) == MAX_OTHERS

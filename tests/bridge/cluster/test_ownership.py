@@ -5,8 +5,8 @@ import pytest
 from wsdgateway.bridge.cluster.candidates import GIVE_UP_REACHING, STEP
 from wsdgateway.bridge.cluster.commands import Acquire, Begin, Check, End, Regained, Release, Try, Why
 from wsdgateway.bridge.cluster.lease import Lease
-from wsdgateway.bridge.cluster.ownership import BEGIN_AGAIN, Ownership
-from wsdgateway.bridge.cluster.values import Acquired, Owner, Refused, Registration, View
+from wsdgateway.bridge.cluster.ownership import ALONE_AFTER, ALONE_STEP, BEGIN_AGAIN, RETURN_SECONDS, Ownership
+from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Acquired, Owner, Refused, Registration, View
 
 LEASE = 4.0
 ME, OTHER = (Registration(name, f"print-{name}", "", "1", {"desk": "1"}) for name in ("me", "other"))
@@ -39,6 +39,22 @@ class Gateway:
 
     def unanswered(self, sent=None):
         return self.machine.unanswered(self.now if sent is None else sent)
+
+    def asked(self, *serving, place=0, sent=None):
+        return self.machine.asked(serving, place, self.now if sent is None else sent, self.now)
+
+    def deserted(self):
+        """Claim the scanner, because nothing can be reached."""
+        self.unanswered()
+        self.later(ALONE_AFTER).unanswered()
+        assert self.asked() == []
+        assert self.state == "claiming"
+        return self.later(1.0)
+
+    def unleased(self):
+        assert self.deserted().asked() == [Begin(alone=True)]
+        assert self.state == "unleased"
+        return self.later(1.0)
 
     def acquired(self, token, sent=None):
         return self.machine.acquired(Acquired(token, 1e9), self.now if sent is None else sent, self.now)
@@ -340,3 +356,136 @@ def test_tokens_that_were_seen_are_told_to_a_server_that_may_have_lost_them(gate
     gateway.answered(Owner(17, "other", LEASE))
     gateway.machine.newer(18)
     assert gateway.later(9.0).answered() == [Acquire(18, False)]
+
+
+# Without the server and without the owner.
+
+
+def test_a_follower_without_the_server_asks_the_others_before_it_claims_the_scanner(gateway):
+    assert gateway.unanswered() == []
+    assert not gateway.machine.asks_others(gateway.now)
+    assert gateway.later(ALONE_AFTER - 0.1).asked() == []
+    assert gateway.state == "following"
+    gateway.later(0.2)
+    assert gateway.machine.asks_others(gateway.now)
+    assert gateway.asked((3, "other")) == []  # it serves the scanner, so requests are passed to it
+    assert (gateway.state, gateway.asked(), gateway.state) == ("following", [], "claiming")
+    assert not gateway.lease.holds()
+
+
+def test_a_claim_is_made_in_turn(gateway):
+    gateway.unanswered()
+    gateway.later(ALONE_AFTER).asked(place=1)
+    assert gateway.state == "following"
+    gateway.later(ALONE_STEP).asked(place=1)
+    assert gateway.state == "claiming"
+
+
+def test_an_unrivalled_claim_is_served_at_the_next_question(gateway):
+    gateway.deserted()
+    assert gateway.machine.alone_token == CLAIM
+    assert gateway.asked((CLAIM, "another")) == [Begin(alone=True)]  # me comes later in the alphabet
+    assert gateway.machine.alone_token == NO_TOKEN
+    assert gateway.lease.is_alone
+
+
+@pytest.mark.parametrize("rival", [(CLAIM, "other"), (NO_TOKEN, "another"), (7, "another")])
+def test_a_claim_beside_a_better_one_is_given_up(gateway, rival):
+    assert gateway.deserted().asked(rival) == []
+    assert gateway.state == "following"
+
+
+def test_the_answer_to_a_question_before_the_claim_confirms_nothing(gateway):
+    before = gateway.now + ALONE_AFTER - 0.1
+    gateway.deserted()
+    assert gateway.asked(sent=before) == []
+    assert gateway.state == "claiming"
+
+
+def test_a_claim_ends_when_the_server_answers(gateway):
+    assert gateway.deserted().answered() == [Acquire(0, False)]
+    assert Gateway().deserted().answered(Owner(4, "other", LEASE)) == []
+    assert gateway.state == "taking"
+
+
+def test_without_a_lease_each_question_lets_the_gateway_serve_a_little_longer(gateway):
+    gateway.unleased()
+    gateway.unanswered()
+    assert gateway.asked() == []
+    assert gateway.later(2.4).lease.holds()
+    gateway.later(0.2)
+    assert not gateway.lease.holds()
+    assert gateway.asked(sent=gateway.now - 2.0) == []  # the process was stopped since
+    assert not gateway.lease.holds()
+    assert gateway.asked() == []
+    assert gateway.lease.holds()
+
+
+@pytest.mark.parametrize("rival", [(NO_TOKEN, "other"), (1, "another")])
+def test_of_two_that_serve_alone_one_gives_up(gateway, rival):
+    assert gateway.unleased().asked(rival) == [End(Why.LOST)]
+    assert not gateway.lease.holds()
+    assert gateway.machine.ended() == [Check()]
+    assert gateway.state == "following"
+
+
+def test_an_owner_that_is_alone_gives_up_beside_a_newer_ownership(owner):
+    alone(owner)
+    assert owner.asked((NO_TOKEN, "other"), (CLAIM, "other"), (1, "another")) == []
+    assert owner.asked((2, "another")) == [End(Why.LOST)]
+
+
+def test_without_a_lease_a_scanner_is_taken_like_any_other_when_the_server_is_back(gateway):
+    assert gateway.unleased().answered() == [End(Why.LOST)]
+    gateway.machine.ended()
+    assert gateway.answered() == [Acquire(0, False)]
+    assert gateway.acquired(1) == [Begin()]
+
+
+def test_after_an_outage_a_former_owner_that_may_have_been_alone_comes_first(gateway):
+    gateway.answered(Owner(4, "other", LEASE))
+    gateway.later(1.0).unanswered()
+    gateway.later(LEASE + 1.0)
+    assert gateway.answered() == [Try(gateway.now + RETURN_SECONDS)]
+    assert gateway.later(RETURN_SECONDS).answered() == [Acquire(4, False)]
+
+
+def test_without_a_lease_a_scanner_with_an_owner_is_left_at_once(gateway):
+    assert gateway.unleased().answered(Owner(4, "other", LEASE)) == [End(Why.LOST)]
+
+
+def test_without_a_lease_a_gateway_goes_on_through_the_grace_unless_an_owner_does_so(gateway):
+    gateway.unleased()
+    assert gateway.answered(grace=4.0) == []
+    assert gateway.later(2.0).lease.holds()
+    rival = Registration("other", "rival", "", "1", {"desk": "1"}, alone={"desk": 5})
+    assert gateway.answered(grace=2.0, gateways=(ME, rival)) == [End(Why.LOST)]
+
+
+def test_without_a_lease_any_owner_demotes(gateway):
+    gateway.unleased()
+    assert gateway.machine.newer(1) == [End(Why.LOST)]
+
+
+def test_without_a_lease_a_scanner_that_cannot_be_served_is_tried_again(gateway):
+    gateway.unleased()
+    assert gateway.machine.begin_failed(gateway.now) == []
+    assert (gateway.state, gateway.lease.holds()) == ("following", False)
+    assert (gateway.asked(), gateway.state) == ([], "following")
+    gateway.later(BEGIN_AGAIN).asked()
+    assert gateway.state == "claiming"
+
+
+def test_a_gateway_without_a_lease_stops(gateway):
+    assert gateway.unleased().machine.stop(Why.STOPPED) == [End(Why.LOST)]
+    assert gateway.machine.ended() == [Check()]
+    assert gateway.state == "stopped"
+    claiming = Gateway().deserted()
+    assert claiming.machine.stop(Why.STOPPED) == []
+    assert claiming.state == "stopped"
+
+
+def test_a_gateway_that_may_not_be_alone_asks_nobody():
+    gateway = Gateway(alone=False)
+    gateway.unanswered()
+    assert not gateway.later(10 * ALONE_AFTER).machine.asks_others(gateway.now)

@@ -104,7 +104,7 @@ class Host:
             connection.reset()
         self.connections.clear()
 
-    def stop(self, seconds):
+    def pause(self, seconds):
         """Stops the process (SIGSTOP) for some seconds."""
         self.stopped_until = max(self.stopped_until, self.network.now + seconds)
         self.network.at(self.stopped_until, self.look)
@@ -115,6 +115,10 @@ class Host:
             connection.deliver()
 
     # The reactor.
+
+    def stop(self):
+        """Ends the process, which stops by itself."""
+        self.kill()
 
     def seconds(self):
         return self.network.now

@@ -13,13 +13,14 @@ from twisted.internet.defer import Deferred, succeed
 from tests.clusterserver import ClusterConnection, ClusterServer
 from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.bridge.cluster.lease import Leases
-from wsdgateway.storage.coordination import DEADLINE, Fenced, NotNow
+from wsdgateway.storage.coordination import DEADLINE, NotNow
 from wsdgateway.storage.redis import values
 from wsdgateway.storage.redis.address import parse
 from wsdgateway.storage.redis.events import RedisEvents
 from wsdgateway.storage.redis.keys import PREFIX, of_scanner
 from wsdgateway.storage.redis.luascript import LuaScript
 from wsdgateway.storage.redis.store import RedisStore
+from wsdgateway.storage.store import StoreError
 
 URL = "redis://192.0.2.9:6379/0"
 HISTORY = 100
@@ -251,7 +252,7 @@ class _Wire:
                 return
             try:
                 act, outcome = answer.callback, command()
-            except (Fenced, NotNow) as error:
+            except StoreError as error:
                 act, outcome = answer.errback, error
             network.at(network.now + network.latency(), lambda: return_(act, outcome))
 
@@ -297,7 +298,7 @@ class Coordination(ClusterConnection):
 
     def _send(self, command, *arguments):
         self.commands.append(command)
-        return self._wire.run(lambda: self._carry_out(command, arguments))
+        return self._wire.run(lambda: getattr(self.server, command)(*arguments))
 
     def listen(self, bell):
         def ring(identifier):
@@ -314,4 +315,4 @@ def shared_server(host, server, identifier, reach, wall):
     return SharedServer(
         identifier, leases, URL, ("192.0.2.9", 6379), host.seconds,
         RedisStore(host, client, leases, identifier, HISTORY, wall), Coordination(server, host, identifier, reach),
-        RedisEvents(client, identifier), lambda: succeed(_Facts()), lambda: succeed(None))
+        RedisEvents(client, identifier), lambda lease: succeed(_Facts()), lambda: succeed(None))

@@ -179,7 +179,7 @@ class World:
     def pause(self, number, seconds):
         self._failed("pause")
         one = self.gateways[number]
-        one.host.stop(seconds)
+        one.host.pause(seconds)
         self.lists["pauses"].append(Pause(one.name, self.network.now, one.host.stopped_until))
 
     def cut_from_redis(self, number):

@@ -5,7 +5,7 @@ from twisted.internet.defer import Deferred
 
 from wsdgateway.bridge.cluster.lease import Leases
 from wsdgateway.bridge.cluster.passing import Held
-from wsdgateway.bridge.cluster.values import Registration
+from wsdgateway.bridge.cluster.values import Registration, Serving
 from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.passing import Passing
@@ -29,6 +29,8 @@ class FakeOwners:
         self._waiting = []
         self.demoted = []
         self.waits = 0
+        self.outage = None
+        self.asked, self.serves = [], {}
 
     @property
     def owner(self):
@@ -62,6 +64,10 @@ class FakeOwners:
 
         return waiting.addBoth(over)
 
+    def questioned(self, by):
+        self.asked.append(by)
+        return Serving(self.me, self.serves)
+
     def demote(self, scanner, token):
         self.demoted.append((scanner, token))
 
@@ -75,6 +81,7 @@ class Clustered:
         self.leases = Leases(lambda: 0.0)
         self.lease = self.leases.of(SCANNER)
         self.owners = FakeOwners(reactor)
+        service.metrics.watch_cluster(tuple)
         self.held = Held()
 
         def accounting(scanner):
@@ -100,6 +107,7 @@ class Clustered:
         self.listening = reactor.listenTCP(0, factory, interface="127.0.0.1")
         self.peer_port = self.listening.getHost().port
         self.section = section
+        self.owners.me = self.registration
 
     @property
     def port(self):

@@ -74,7 +74,7 @@ async def test_the_matches_of_an_owner_are_listed_for_scanners_that_this_gateway
         for name in (SCANNER, "unknown")), TargetService("urn:uuid:nowhere"))
     assert await found(service, "/", probe()) == [
         (f"urn:uuid:{SCANNER}", f"http://127.0.0.1:{service.port}/{SCANNER}")]
-    passed = read_passed(first(device.requests[0].headers, PASSED.lower()))
+    passed = read_passed(first(device.requests[0].request.headers, PASSED.lower()))
     assert (passed.scanner, passed.base) == ("", f"http://127.0.0.1:{service.port}")
 
 

@@ -133,6 +133,20 @@ async def test_only_the_last_gateway_that_stops_says_bye(two, heard):
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_scanner_that_only_the_stopping_gateway_has_gets_a_bye(member, virtual, heard):
+    scanners = [{"name": name, "scan": (await virtual()).scan_url} for name in (NAME, "other")]
+    one = await member("one", None, scanners=scanners, **ON_LO)
+    await until(lambda: heard.named("Hello") and heard.named("Hello", derived_endpoint("other")))
+    two = await member("two", None, scanners=scanners[:1], **ON_LO)
+    await until(lambda: len(one.cluster.coordinator.living) == 2)
+    heard.forget()
+    await one.stopService()
+    await until(lambda: serves(two) and heard.named("Hello"))
+    assert len(heard.named("Bye", derived_endpoint("other"))) >= 1
+    assert heard.named("Bye") == []
+
+
+@pytest_twisted.ensureDeferred
 async def test_without_an_instance_id_the_owner_is_silent_until_it_can_draw_one(two, heard, monkeypatch):
     owner, follower = await two()
     await until(lambda: heard.named("Hello"))

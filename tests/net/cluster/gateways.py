@@ -9,6 +9,7 @@ from wsdgateway.bridge.cluster.lease import Leases
 from wsdgateway.bridge.cluster.values import Registration
 from wsdgateway.net.cluster.coordinator import Coordinator
 from wsdgateway.net.cluster.ownedscanner import Composition
+from wsdgateway.net.transport.errors import Unavailable
 
 LEASE, STEP, STOP_TIMEOUT = 4.0, 0.01, 10.0
 
@@ -29,12 +30,14 @@ class Gateway:
         self.leases = Leases(cluster.clock.seconds)
         self.history, self.served, self.taken, self.changes = [], set(), [], 0
         self.beginning = self.ending = None
+        self.restricted = []  # what the composition was told of serving alone
+        self.unreached = []  # the gateways to which the link is broken
         self.coordinator = Coordinator(
             self.reactor, self.connection, self.leases,
             Composition(self._begin, self._end, self._regained, self._changed, self.history.append, self._fenced,
-                        self.taken.append),
+                        self.taken.append, self._begin_alone, self._alone),
             registration=self.registration, boot_time=cluster.clock.seconds, lease=LEASE, alone=alone,
-            stop_timeout=STOP_TIMEOUT)
+            stop_timeout=STOP_TIMEOUT, ask=self._ask)
 
     def start(self):
         """Start, and let the first tick be answered."""
@@ -70,6 +73,31 @@ class Gateway:
         if self.ending is not None:
             await self.ending
         self.served.discard(scanner)
+
+    async def _begin_alone(self, scanner):
+        if isinstance(self.beginning, Exception):
+            raise self.beginning
+        self.history.append(f"begin {scanner} alone")
+        self.served.add(scanner)
+
+    def _alone(self, scanner, is_alone):
+        self.restricted.append((scanner, is_alone))
+
+    def _ask(self, gateway, own):
+        """Ask another gateway what it serves. It answers after `STEP`, unless one has the other in `unreached`."""
+        answer = Deferred()
+        other = next((one for one in self.cluster.gateways if one.address == gateway.address and one.is_running), None)
+
+        def reply():
+            if answer.called:
+                return
+            if other is None or other in self.unreached or self in other.unreached:
+                answer.errback(Unavailable(gateway.address, "no answer"))
+            else:
+                answer.callback(other.coordinator.questioned(own))
+
+        self.reactor.callLater(STEP, reply)
+        return answer
 
     def _regained(self, scanner):
         self.history.append(f"regained {scanner}")

@@ -179,7 +179,7 @@ def test_without_the_server_the_owner_goes_on_alone_without_a_break(cluster, own
     assert owner.state().state == "owning"
     assert lines(said, "desk", "going on alone")
     assert lines(said, "desk: no longer alone, after")
-    assert lines(said, "Redis does not answer")
+    assert lines(said, "Redis cannot be used")
     assert lines(said, "Redis answers again after")
 
 
@@ -505,6 +505,109 @@ def test_a_slow_server(cluster):
         cluster.advance(0.1)
         assert cluster.owner() is not None
     assert sum(len(gateway.history) for gateway in gateways) == len(TOOK)
+
+
+# Without the server and without the owner.
+
+
+@pytest.fixture
+def silence(cluster, owner, follower):
+    """The server answers nobody any more."""
+    cluster.advance(2.3)
+    for gateway in cluster.gateways:
+        gateway.connection.state = "silent"
+    return cluster
+
+
+def test_a_follower_that_reaches_the_owner_passes_on_to_it(silence, owner, follower):
+    silence.advance(60.0)
+    assert (owner.state().state, follower.state().state) == ("alone", "following")
+    assert follower.coordinator.find("desk").name == "owner"
+    assert owner.restricted == [("desk", True)]
+
+
+def test_a_follower_that_reaches_neither_server_nor_owner_serves_alone(silence, owner, follower, said):
+    owner.kill()
+    assert 9.0 < silence.advance_until(lambda: follower.owns()) < 13.0
+    assert follower.history == ["begin desk alone"]
+    assert (follower.state().state, follower.state().owner) == ("alone", "follower")
+    assert follower.coordinator.find("desk").name == "follower"
+    silence.advance(30.0)
+    assert follower.owns()
+    assert lines(said, "desk: neither Redis nor a gateway that serves the scanner can be reached; serving it alone")
+    follower.connection.state = "up"
+    assert silence.advance_until(lambda: follower.state().state == "owning") < 6.0
+    assert follower.history == ["begin desk alone", "end desk: lost", *TOOK]
+    assert follower.restricted == []
+    assert lines(said, "desk: no longer alone, after")
+
+
+def test_a_follower_that_may_not_be_alone_waits_for_the_server(cluster, owner):
+    follower = cluster.add("follower", alone=False)
+    cluster.advance(2.0)
+    owner.kill()
+    follower.connection.state = "silent"
+    cluster.advance(60.0)
+    assert follower.history == []
+    assert "cannot be reached" in follower.coordinator.outage
+
+
+def test_a_gateway_that_starts_without_the_server_serves_alone(cluster):
+    gateway = cluster.add("only", start=False)
+    gateway.connection.state = "refusing"
+    gateway.start()
+    assert 9.0 < cluster.advance_until(lambda: gateway.owns()) < 11.5
+    assert gateway.history == ["begin desk alone"]
+    gateway.connection.state = "up"
+    assert cluster.advance_until(lambda: gateway.state().state == "owning") < 6.0
+    assert gateway.history == ["begin desk alone", "end desk: lost", *TOOK]
+
+
+def test_of_two_followers_that_reach_each_other_one_serves_and_the_other_passes_on(silence, owner, follower):
+    third = silence.add("third", start=False)
+    third.start()
+    third.connection.state = "up"
+    silence.advance(2.0)
+    third.connection.state = "silent"
+    owner.kill()
+    silence.advance_until(lambda: follower.owns() or third.owns())
+    silence.advance(30.0)
+    serving, passing = (follower, third) if follower.owns() else (third, follower)
+    assert passing.history == []
+    assert passing.coordinator.find("desk").name == serving.name
+    assert passing.state().owner == serving.name
+
+
+def test_two_that_serve_alone_and_reach_each_other_again_are_one_soon(silence, owner, follower):
+    follower.unreached.append(owner)
+    silence.advance_until(lambda: follower.owns())
+    assert owner.owns()
+    silence.overlaps.clear()  # neither knows of the other
+    follower.unreached.clear()
+    assert silence.advance_until(lambda: not follower.owns()) < 2.5
+    silence.overlaps.clear()
+    assert (owner.owns(), follower.history) == (True, ["begin desk alone", "end desk: lost"])
+    silence.advance(30.0)
+    assert follower.coordinator.find("desk").name == "owner"
+
+
+def test_a_scanner_that_cannot_be_served_alone_is_tried_again(silence, owner, follower):
+    owner.kill()
+    follower.beginning = NotNow("no room")
+    silence.advance(20.0)
+    assert follower.history == [] and not follower.owns()
+    follower.beginning = None
+    assert silence.advance_until(lambda: follower.owns()) < 8.0
+
+
+def test_a_gateway_that_serves_alone_stops(silence, owner, follower):
+    owner.kill()
+    silence.advance_until(lambda: follower.owns())
+    stopped = Outcome.of(follower.coordinator.stop(hand_over=False))
+    silence.advance(5.0)
+    assert stopped.value is None
+    assert follower.history == ["begin desk alone", "end desk: lost"]
+    assert follower.connection.commands[-1] == "leave"
 
 
 @pytest.mark.logs_failure

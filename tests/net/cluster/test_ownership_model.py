@@ -49,6 +49,14 @@ class Model(RuleBasedStateMachine):
     def the_server_restarts(self, data, age, seconds):
         self.world.restart_server(data, age, seconds)
 
+    @rule(seconds=st.floats(0.0, 40.0))
+    def the_server_is_away(self, seconds):
+        self.world.silence(seconds)
+
+    @rule(number=NUMBERS, seconds=st.floats(0.0, 20.0))
+    def a_gateway_does_not_reach_the_others(self, number, seconds):
+        self.world.split([self.number(number)], seconds)
+
     @precondition(lambda self: self.world is not None and self.world.variant.jumps)
     @rule(seconds=st.floats(0.0, 20.0))
     def the_clock_of_the_server_jumps(self, seconds):

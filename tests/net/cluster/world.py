@@ -26,6 +26,7 @@ from wsdgateway.storage.coordination import DEADLINE, ICoordination, NameTaken, 
 LEASE, DRIFT, SCANNER = 4.0, 0.02, "desk"
 TICK = LEASE / 4
 CALM = ALONE_SECONDS + TICK + DEADLINE  # after which nobody has a reason left to go on alone
+ASKING = TICK + DEADLINE + 1.0  # until two gateways without the server have asked each other
 STOP_TIMEOUT = 5.0
 SETTLING = LEASE + STOP_TIMEOUT + 2.0  # and the grace: after which the only gateway that runs owns the scanner
 SENTINEL_GRACE, SINGLE_GRACE = 15.0, 5.0
@@ -94,11 +95,12 @@ class Process:
         self.is_served, self.seen_tokens = False, set()
         self.leases = Leases(self.seconds)
         self.lease = self.leases.of(SCANNER)
-        self._registration = Registration(self.identifier, f"gateway-{number}", "", "1", {SCANNER: "1"})
+        self._registration = Registration(self.identifier, f"gateway-{number}", f"http://gateway-{number}", "1",
+                                          {SCANNER: "1"})
         self.coordinator = Coordinator(
             self, Connection(self), self.leases, Composition(self._begin, self._end),
             registration=lambda: self._registration, boot_time=self.seconds, lease=LEASE, alone=True,
-            stop_timeout=STOP_TIMEOUT)
+            stop_timeout=STOP_TIMEOUT, ask=self._ask)
 
     # The clock and the reactor of the process.
 
@@ -124,6 +126,40 @@ class Process:
     async def _end(self, scanner, why):
         await self._sleep(self.world.random.choice((0.0, 0.5, 4.0)))
         self.is_served = False
+
+    def _ask(self, gateway, own):
+        """Ask another gateway what it serves. One that has never seen the server has no secret, and does not answer."""
+        answer, world = Deferred(lambda _: None), self.world
+        other = next(one for one in world.processes if gateway.address == f"http://gateway-{one.number}")
+
+        def fire(serving):
+            if not self.is_alive:
+                return
+            if self.is_stopped:
+                world.at(self.stopped_until, lambda: fire(serving))
+            elif not answer.called:
+                answer.callback(serving)
+
+        def arrive():
+            if not other.is_alive or not other.coordinator.view:
+                return
+            if other.is_stopped:
+                world.at(other.stopped_until, arrive)
+                return
+            serving, delay = other.coordinator.questioned(own), world.transit_between(self, other)
+            if delay is not None:
+                world.at(world.now + delay, lambda: fire(serving))
+
+        delay = world.transit_between(self, other)
+        if delay is not None:
+            world.at(world.now + delay, arrive)
+        return answer
+
+    def knows(self, other):
+        """True if the server has told the address of the other gateway, and told that one the secret."""
+        view = self.coordinator.view
+        return view is not None and other.coordinator.view is not None and any(
+            one.address == f"http://gateway-{other.number}" for one in view.gateways)
 
     def _sleep(self, seconds):
         over = Deferred()
@@ -206,6 +242,8 @@ class World:
         self._up_from = 0.0
         self._isolated, self._cut_off, self._isolated_from, self._healed_at = None, set(), 0.0, 0.0
         self._disturbed_at = self._beside_since = 0.0
+        self._split, self._split_until = set(), 0.0
+        self._linked_at = self._alone_since = 0.0  # the last disturbance of gateways; since when two are alone
         self._lost_data_at = float("-inf")
         self._last = (0, None)  # token and process of the last valid owner, as the scanner saw them
         self._last_at = float("-inf")
@@ -227,8 +265,11 @@ class World:
 
     # What happens.
 
-    def disturb(self, until=None):
-        self._disturbed_at = max(self._disturbed_at, self.now if until is None else until)
+    def disturb(self, until=None, *, is_server=False):
+        until = self.now if until is None else until
+        self._disturbed_at = max(self._disturbed_at, until)
+        if not is_server:
+            self._linked_at = max(self._linked_at, until)
 
     def stop_process(self, number, seconds):
         """SIGSTOP, and SIGCONT after some seconds."""
@@ -268,6 +309,15 @@ class World:
         self._went_away(max(promoted_after, self.variant.promotion), lost=True)
         self.disturb(self._healed_at)
 
+    def silence(self, seconds):
+        """The server is away, and keeps its data."""
+        self._went_away(seconds, lost=False)
+
+    def split(self, numbers, seconds):
+        """These gateways do not reach the others, nor the others them. The server reaches all."""
+        self._split, self._split_until = set(numbers), self.now + seconds
+        self.disturb(self._split_until)
+
     def jump(self, seconds):
         """The server's clock jumps forward.
 
@@ -299,7 +349,8 @@ class World:
         self._up_from, self._healed_at = min(self._up_from, self.now), min(self._healed_at, self.now)
         for process in self.processes:
             process.stopped_until, process.losing_until = min(process.stopped_until, self.now), 0.0
-        self._disturbed_at = self.now
+        self._split_until = min(self._split_until, self.now)
+        self._disturbed_at = self._linked_at = self.now
 
     # What processes see.
 
@@ -319,6 +370,11 @@ class World:
             return None if luck < 0.005 else self.random.uniform(0.1, 2.0)
         return self.random.uniform(0.0005, 0.02)
 
+    def transit_between(self, process, other):
+        """The time that a message takes between two gateways; None if it is lost."""
+        is_split = self.now < self._split_until and (process.number in self._split) is not (other.number in self._split)
+        return None if is_split else self.transit(process)
+
     def is_calm(self, seconds):
         """True if nothing has disturbed for some seconds."""
         return self.now - self._disturbed_at > seconds
@@ -336,6 +392,16 @@ class World:
             self._beside_since = self.now
         elif self.now - self._beside_since > TICK:
             self._violated("alone beside another for longer than a tick")
+        self._judge_alone([process for process in holding if process not in valid])
+
+    def _judge_alone(self, alone):
+        """Of two that serve without the server, and of which one was told of the other by the server, one gives up."""
+        alone = [process for process in alone if process.is_served and any(
+            process.knows(other) or other.knows(process) for other in alone if other is not process)]
+        if len(alone) < 2 or self.now - self._linked_at < ASKING:
+            self._alone_since = self.now
+        elif self.now - self._alone_since > ASKING:
+            self._violated("two alone that reach each other")
 
     def _judge_token(self, owner):
         token, process = self._last
@@ -366,7 +432,7 @@ class World:
         self._up_from = max(self._up_from, self.now + silent_for)
         if lost:
             self._lost_data_at = self.now
-        self.disturb(self._up_from)
+        self.disturb(self._up_from, is_server=True)
 
     def _ring(self, identifier):
         for process, bell in self.bells:
@@ -398,6 +464,7 @@ def happen(world, chance):
     """One random event."""
     variant, number = world.variant, chance.randrange(len(world.processes))
     kinds = ["stop", "stop", "lose", "kill", "wish"] + variant.restarts * ["restart"] + variant.failovers * ["failover"]
+    kinds += ["silence", "split"]
     kinds += bool(variant.isolation) * ["isolate"] + variant.jumps * ["jump"]
     kind = chance.choice(kinds)
     if kind == "stop":
@@ -411,6 +478,10 @@ def happen(world, chance):
     elif kind == "restart":
         world.restart_server(chance.choice(("kept", "older", "empty")), chance.uniform(0.0, 20.0),
                              chance.uniform(0.0, 5.0))
+    elif kind == "silence":
+        world.silence(chance.uniform(0.0, 40.0))
+    elif kind == "split":
+        world.split([number], chance.uniform(0.0, 20.0))
     elif kind == "jump":
         world.jump(chance.uniform(0.0, 20.0))
     elif kind == "failover":

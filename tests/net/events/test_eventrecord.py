@@ -18,8 +18,9 @@ class Recorded:
 
     def __init__(self, past=None):
         self.clock, self.shared, self.answered, self.refused, self.fenced = Clock(), SharedEvents(), [], [], []
+        self.is_alone = False
         self.record = EventRecord(self.clock, scanner="s", token=1, past=past or Past(), shared=self.shared,
-                                  on_fenced=self.fenced.append)
+                                  on_fenced=self.fenced.append, is_alone=lambda: self.is_alone)
 
     def append(self, data=b"<e/>", receiver="", *, once=False):
         appending = self.record.append(data, KIND, receiver, once=once)
@@ -157,6 +158,33 @@ def test_an_ownership_that_is_regained_writes_everything_again(recorded):
     recorded.append()
     assert [one.identifier for one in recorded.shared.events] == [EventID(5, 1)]
     assert list(recorded.shared.cursors) == ["one"]
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_an_owner_that_was_fenced_and_gets_the_scanner_back_goes_on(recorded, is_alone):
+    recorded.is_alone = is_alone
+    recorded.record.opened("one")
+    recorded.append()
+    recorded.shared.token = 2  # the lease ran out while the server was away
+    recorded.append()
+    recorded.append()
+    # Alone, clients are told of the events, and these are written later.
+    assert (recorded.answered, recorded.refused) == (([1, 2, 3], []) if is_alone else ([1], [Fenced, Fenced]))
+    assert (recorded.fenced, recorded.stored) == (["s"], [1])
+    recorded.record.regained(2)
+    recorded.append()
+    assert recorded.answered[-1] == 3  # the number begins anew: two events have waited, and this is the third
+    assert [one.identifier for one in recorded.shared.events[1:]] == [EventID(2, number) for number in (1, 2, 3)]
+
+
+def test_an_ownership_that_ends_after_it_was_fenced_writes_nothing(recorded):
+    recorded.is_alone = True
+    recorded.shared.token = 2
+    recorded.append()
+    assert (recorded.answered, recorded.fenced) == ([1], ["s"])
+    recorded.record.abandon()
+    recorded.append()
+    assert (recorded.refused, recorded.shared.calls, recorded.stored) == ([Fenced], 1, [])
 
 
 def test_a_restart_of_the_scanner_and_made_events_are_recorded(recorded):

@@ -195,6 +195,19 @@ async def test_a_server_that_refuses_writes(redis_server, make_client, setting, 
 
 
 @pytest_twisted.ensureDeferred
+async def test_of_a_message_with_advice_only_the_first_sentence_is_shown(redis_server, make_client):
+    connection = make_client(redis_server.url).connection("store")
+
+    def misconfigured(redis_):
+        raise redis.ResponseError("MISCONF Redis is configured to save RDB snapshots, but it's currently unable to "
+                                  "persist to disk. Commands that may modify the data set are disabled. Please check.")
+
+    assert await problem(connection.run(misconfigured)) == (
+        f"{redis_server.url}: MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist "
+        "to disk")
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_server_that_is_busy_with_a_script(redis_server, make_client):
     redis_server.command("CONFIG", "SET", "busy-reply-threshold", "1")
     connection = make_client(redis_server.url).connection("store")

@@ -38,6 +38,17 @@ async def owned(coordination, redis_server):
     return got.token
 
 
+@pytest.mark.parametrize("written", ["", "{", "[]", "5", "{}", '{"identifier": "x"}', "[" * 9999])
+@pytest_twisted.ensureDeferred
+async def test_a_registration_that_makes_no_sense_is_left_out(redis_server, gateway, written):
+    a = gateway()
+    await a.tick(A, LEASE, {}, ())
+    redis_server.command("SADD", keys.GATEWAYS, "x")
+    redis_server.command("SET", keys.gateway("x"), written)
+    view = await a.tick(A, LEASE, {}, ())
+    assert [one.identifier for one in view.gateways] == ["a"]
+
+
 @pytest.mark.parametrize("keep", [True, False])
 @pytest_twisted.ensureDeferred
 async def test_after_a_restart_only_the_owner_gets_the_scanner_back(redis_server, gateway, keep):

@@ -2,12 +2,12 @@
 
 import pytest
 import pytest_twisted
-import redis as redis_py
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from tests.ports import free_port
 from tests.redisserver import PATIENCE
+from tests.replicatedredis import Replicated
 from tests.waiting import until
 from wsdgateway.bridge.cluster.values import Acquired, Registration
 from wsdgateway.storage.coordination import NotNow
@@ -18,48 +18,6 @@ from wsdgateway.storage.redis.inspecting import inspect_server
 
 LEASE = 60.0  # seconds
 A = Registration("a", "print-a", "", "1")
-SETTINGS = {"min_replicas_to_write": "1", "min_replicas_max_lag": "10", "appendonly": "yes",
-            "repl_diskless_sync_delay": "0"}
-
-
-class Replicated:
-    """The servers; `url` names three Sentinels."""
-
-    def __init__(self, redis_servers, **options):
-        self.start = redis_servers
-        self.master = redis_servers(port=free_port(), **SETTINGS, **options)
-        login = {"masterauth": options["requirepass"]} if "requirepass" in options else {}
-        self.replicas = [redis_servers(port=free_port(), replicaof=("127.0.0.1", str(self.master.port)), **SETTINGS,
-                                       **login, **options) for _ in range(2)]
-        self.master.wait_until(lambda: self.master.command("INFO", "replication")["connected_slaves"] == 2)
-        self.master.wait_until(self._takes_writes)
-        self.sentinels = [self._sentinel(options.get("requirepass")) for _ in range(3)]
-        for one in self.sentinels:
-            one.wait_until(lambda one=one: self._knows_all(one))
-
-    def _takes_writes(self):
-        try:
-            return self.master.command("SET", "ready", "1")
-        except redis_py.ResponseError:
-            return False
-
-    def _sentinel(self, password):
-        port = free_port()
-        more = {"sentinel_auth-pass": ("gateways", password)} if password else {}
-        return self.start(port=port, sentinel=True, **{
-            "sentinel monitor": ("gateways", "127.0.0.1", str(self.master.port), "2"),
-            **{name.replace("sentinel_", "sentinel "): value for name, value in more.items()},
-            "sentinel down-after-milliseconds": ("gateways", "1000"),
-            "sentinel failover-timeout": ("gateways", "10000")})
-
-    @staticmethod
-    def _knows_all(sentinel):
-        found = sentinel.command("SENTINEL MASTER", "gateways")
-        return found["num-other-sentinels"] == 2 and found["num-slaves"] == 2
-
-    @property
-    def url(self):
-        return f"redis+sentinel://{','.join(f'127.0.0.1:{one.port}' for one in self.sentinels)}/gateways/0"
 
 
 def run_id(redis):

@@ -153,14 +153,16 @@ async def test_what_a_gateway_writes_alone_is_kept_until_it_owns_the_scanner_aga
     redis_server.command("DEL", keys.owner(SCANNER))  # the lease ran out while the server was away
     await one.store.forget("b")
     await one.store.add(job(2))
-    await one.store.save(subscription("c"))
+    await one.store.save(subscription("a", expires_at=9.0))
+    with pytest.raises(NotNow):
+        await one.store.save(subscription("c"))
     await one.store.retry()
     assert one.fenced == [] and one.store.warning() is None
     assert redis_server.command("HEXISTS", keys.subscriptions(SCANNER), "b")
     one.own(SCANNER, 2)
     await one.store.rewrite(SCANNER)
     two = gateways("two")
-    assert [each.identifier for each in (await two.take(SCANNER, 3)).subscriptions] == ["a", "c"]
+    assert (await two.take(SCANNER, 3)).subscriptions == (subscription("a", expires_at=9.0),)
     assert await two.store.finished(SCANNER) == [job(1), job(2)]
 
 
@@ -171,7 +173,7 @@ async def test_while_the_server_does_not_answer_memory_goes_on_and_is_written_af
     await one.take("other")
     await fill(one.store)
     redis_server.stop()
-    await one.store.save(subscription("c"))
+    await one.store.save(subscription("a", expires_at=9.0))
     assert one.store.warning().startswith(f"{one.client.address.text}: ")
     assert "Meanwhile the gateway works from memory" in one.store.warning()
     await one.store.forget("b")
@@ -186,7 +188,7 @@ async def test_while_the_server_does_not_answer_memory_goes_on_and_is_written_af
     assert await one.store.next_instance(50) == 50
     assert await one.store.metadata_version(SCANNER, "x") == WALL
     assert [each.job_id for each in await one.store.finished(SCANNER)] == ["2", "1"]
-    assert [each.identifier for each in await one.store.subscriptions()] == ["a", "c"]
+    assert await one.store.subscriptions() == [subscription("a", expires_at=9.0)]
     assert await one.store.adopted() == [Adopted("urn:uuid:1", "found")]
     assert await one.store.escl_ports() == {SCANNER: 8400}
     redis_server.cont()
@@ -195,7 +197,7 @@ async def test_while_the_server_does_not_answer_memory_goes_on_and_is_written_af
     assert len([line for line in said if "the store is in use again" in line]) == 1
     two = gateways("two")
     found = await two.take(SCANNER, 2)
-    assert [each.identifier for each in found.subscriptions] == ["a", "c"] and found.held == (held(""),)
+    assert found.subscriptions == (subscription("a", expires_at=9.0),) and found.held == (held(""),)
     assert [(each.job_id, each.superseded) for each in await two.store.finished(SCANNER)] == [
         ("1", True), ("2", False), ("1", False)]
     assert await two.store.adopted() == [Adopted("urn:uuid:1", "found")]
@@ -245,17 +247,51 @@ async def test_everything_of_the_owned_scanners_is_written_to_a_server_that_has_
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_new_subscription_that_the_server_does_not_take_is_refused(gateways, redis_server):
+    one = gateways(deadline=SHORT)
+    await one.take(SCANNER)
+    await fill(one.store)
+    redis_server.stop()
+    for _ in range(2):  # before the server is known to be away, and after
+        with pytest.raises(NotNow):
+            await one.store.save(subscription("c"), held("c"))
+    with pytest.raises(NotNow):
+        await one.store.succeed(subscription("heir"), held("heir"), "b", None)
+    with pytest.raises(NotNow):
+        await one.store.succeed(subscription("heir"), held("heir"), "a", subscription("a", expires_at=9.0))
+    assert {each.identifier for each in await one.store.subscriptions()} == {"a", "b"}
+    assert {each.identifier for each in await one.store.held()} == {"", "b", "c"}  # c is ended at the scanner next
+    redis_server.cont()
+    # An attempt is made at once, and what the server took too late is gone.
+    await one.store.save(subscription("d"))
+    assert one.store.warning() is None
+    found = await gateways("two").take(SCANNER, 2)
+    assert [each.identifier for each in found.subscriptions] == ["b", "a", "d"]
+    assert found.subscriptions[1] == subscription("a", **PLAIN)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_new_subscription_is_refused_while_another_gateway_owns_the_scanner(gateways):
+    one = gateways()
+    await one.take(SCANNER)
+    await gateways("two").take(SCANNER, 2)
+    with pytest.raises(Fenced):
+        await one.store.save(subscription("c"))
+    assert await one.store.subscriptions() == []
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_write_before_the_lease_is_renewed_in_the_new_era_waits(gateways, redis_server):
     one = gateways()
     await one.take(SCANNER)
     await fill(one.store)
     redis_server.restart(keep=False)
-    await one.store.save(subscription("c"))
+    await one.store.forget("a")
     assert "has not been renewed" in one.store.warning() and one.fenced == []
     one.own(SCANNER, 2)
     await one.store.retry()
     assert one.store.warning() is None
-    assert [each.identifier for each in (await gateways("two").take(SCANNER, 3)).subscriptions] == ["b", "a", "c"]
+    assert [each.identifier for each in (await gateways("two").take(SCANNER, 3)).subscriptions] == ["b"]
 
 
 @pytest_twisted.ensureDeferred
@@ -285,7 +321,7 @@ async def test_at_the_end_what_waits_is_written_or_named(gateways, redis_server,
     one = gateways("one", deadline=SHORT)
     await one.take(SCANNER)
     redis_server.stop()
-    await one.store.save(subscription("a"))
+    await one.store.hold(held("a"))
     await one.store.close()
     assert any(f"Lost from memory: changes of {SCANNER}" in line for line in said)
     redis_server.cont()

@@ -184,7 +184,7 @@ class AnswerCache:
         if Subject.JOBS in read.subjects:
             return lifetimes.max_age if self.table.eventful else lifetimes.poll_interval
         if Subject.STATUS in read.subjects:
-            is_told = self._status_events and self.table.listening
+            is_told = self._status_events and self.table.is_told
             return min(lifetimes.max_age if is_told else lifetimes.poll_interval, lifetimes.elements)
         return lifetimes.elements
 

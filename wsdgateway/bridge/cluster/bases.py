@@ -11,25 +11,29 @@ MAX_OTHERS = 4  # base URLs of other gateways for one scanner: there are at most
 Address = IPv4Address | IPv6Address
 
 
-def other_bases(base: str, addresses: Iterable[IPv4Interface | IPv6Interface], gateways: Iterable[Registration],
-                scanner: str) -> tuple[str, ...]:
-    """Returns the bases of the gateways at which clients of `base` reach a scanner, too: at most one of each gateway.
+def near_bases(base: str, addresses: Iterable[IPv4Interface | IPv6Interface], gateways: Iterable[Registration]
+               ) -> list[tuple[str, Registration]]:
+    """Returns the bases at which clients of `base` reach the other gateways: at most one of each gateway.
 
     `addresses` are those of this host's interfaces. A base is returned if it has the scheme of `base`, and an address
-    in the same network: Windows uses no other, and in a match never both http and https. Gateways with `base` itself,
-    and those that are not configured for the scanner, are left out; link-local addresses, too, since their link is not
-    known. Empty if the host of `base` is a name.
+    in the same network: Windows uses no other, and in a match never both http and https. Gateways with `base` itself
+    are left out; link-local addresses, too, since their link is not known. Empty if the host of `base` is a name.
     """
     here = _host(base)
     networks = [one.network for one in addresses if here is not None and here in one.network]
     scheme = _scheme(base)
     found = []
     for gateway in gateways:
-        if scanner in gateway.sections and base not in gateway.bases:
-            found += [other for other in gateway.bases if _scheme(other) == scheme and any(
+        if base not in gateway.bases:
+            found += [(other, gateway) for other in gateway.bases if _scheme(other) == scheme and any(
                 (host := _host(other)) is not None and host in network and not host.is_link_local
                 for network in networks)][:1]
-    return tuple(dict.fromkeys(found))[:MAX_OTHERS]
+    return found
+
+
+def other_bases(near: Iterable[tuple[str, Registration]], scanner: str) -> tuple[str, ...]:
+    """Returns those of the bases whose gateways are configured for a scanner."""
+    return tuple(dict.fromkeys(base for base, gateway in near if scanner in gateway.sections))[:MAX_OTHERS]
 
 
 def _scheme(url: str) -> str:

@@ -55,6 +55,11 @@ def alone_beside(view: View, scanner: str, me: str) -> list[tuple[int, str]]:
             if scanner in gateway.alone and gateway.identifier != me]
 
 
+def place_of(gateways: Iterable[Registration], scanner: str, me: str) -> int:
+    """The place of the gateway `me` among these that are configured for a scanner, from 0 on."""
+    return _place(candidates_of(gateways, scanner), scanner, me)
+
+
 class Reach:
     """Whether this gateway reaches a scanner that it owns, and when it gives the scanner to another for that reason."""
 

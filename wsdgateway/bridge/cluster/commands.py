@@ -38,7 +38,12 @@ class Release:
 
 @attrs.frozen
 class Begin:
-    """Serve the scanner, as after a restart of the gateway."""
+    """Serve the scanner, as after a restart of the gateway.
+
+    `alone`: without the server, so that nothing is known of the scanner.
+    """
+
+    alone: bool = False
 
 
 @attrs.frozen

@@ -16,7 +16,16 @@ server answers and returns commands (`bridge.cluster.commands`)::
 
     following ─── stop ───► stopped
     taking ─── stop ───► withdrawing ─── refused, beaten, outdated ───► stopped
-    owning, alone ─── begin_failed ───► following
+    owning, alone, unleased ─── begin_failed ───► following
+
+A follower that reaches neither the server nor a gateway that serves the scanner serves it without a lease. It first
+tells the others that it is about to, and begins if none of them has a better right at the next question::
+
+               deserted            unrivalled
+    following ──────────► claiming ──────────► unleased ─── taken, free, lapsed, newer, beaten, stop ───► ending
+        ▲                    │
+        └────────────────────┘
+         taken, free, beaten, stop
 
 In `leaving` the gateway owns the scanner until it has ended what runs; then it releases it. In `ending` it does not own
 it any more. After `stop`, both lead to `stopped` in place of `following`.
@@ -31,16 +40,24 @@ it any more. After `stop`, both lead to `stopped` in place of `following`.
   that is over, and then asks first. Its registration says so, and of two that are alone the one with the older
   ownership gives up.
 - `fenced` demotes nobody: an owner that the server has forgotten is fenced, too. The tick that follows decides.
+- While the server is away, the gateways ask each other what they serve (`asked`). Of two that serve one scanner, that
+  with the older ownership gives up; one without a lease gives up before one with a former lease. In `unleased`, only
+  such a question that was asked just now lets the gateway serve on.
+- In `unleased` memory has nothing from the server, so the scanner is taken like any other once the server is back.
 """
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from wsdgateway.bridge.cluster.candidates import Reach, alone_beside, delay, wished_for
 from wsdgateway.bridge.cluster.commands import Acquire, Begin, Check, Command, End, Regained, Release, Try, Why
 from wsdgateway.bridge.cluster.lease import Lease
-from wsdgateway.bridge.cluster.values import NO_TOKEN, Acquired, Refused, View
+from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Acquired, Refused, View
 
+ALONE_AFTER = 9.0  # seconds without the server after which a gateway claims a scanner that it does not own
+ALONE_STEP = 2.0  # seconds between one such gateway and the next
+LONG_OUTAGE = 0.5  # of a lease, from the first failed tick on: an owner may be alone by then
+RETURN_SECONDS = 2.0  # in which a former owner that has gone on alone notices that the server is back
 BEGIN_AGAIN = 5.0  # seconds between attempts to own a scanner whose data could not be read
 _NEVER = float("inf")
 
@@ -56,9 +73,11 @@ class State(enum.Enum):
     LEAVING = "leaving"
     ENDING = "ending"
     STOPPED = "stopped"
+    CLAIMING = "claiming"
+    UNLEASED = "unleased"
 
 
-_F, _T, _W, _O, _A, _L, _E, _S = State
+_F, _T, _W, _O, _A, _L, _E, _S, _C, _U = State
 
 
 class Ownership:
@@ -76,7 +95,8 @@ class Ownership:
         self._wish = ""
         self._newest = NO_TOKEN  # of all that this gateway has seen, so that tokens grow if the server loses its data
         self._free_since: float | None = None
-        self._not_before = float("-inf")
+        self._away_since: float | None = None  # the sending of the first tick that failed since one was answered
+        self._not_before = self._returned_at = float("-inf")
         self.try_at = _NEVER
         self._settled_at = float("-inf")
         self._is_asking = False
@@ -86,6 +106,9 @@ class Ownership:
 
     def answered(self, view: View, sent: float, now: float, trusted_from: float = float("-inf")) -> list[Command]:
         """Handle the answer to a tick. Until `trusted_from` the server's clock is not to be trusted."""
+        if self._away_since is not None and now - self._away_since > LONG_OUTAGE * self._seconds:
+            self._returned_at = now
+        self._away_since = None
         if self.scanner in view.owners:
             self._newest = max(self._newest, view.owners[self.scanner].token)
         if sent < self._settled_at:
@@ -108,11 +131,50 @@ class Ownership:
     def unanswered(self, sent: float) -> list[Command]:
         """Handle that a tick failed, because the server cannot serve."""
         self._forget_plan()
+        if self._away_since is None:
+            self._away_since = sent
         if sent < self._settled_at or self.state not in (_O, _A, _L):
             return []
         if self._may_be_alone:
             self.lease.go_on_alone(sent)
         return self._input("alone") if self.lease.is_alone else []
+
+    def asks_others(self, now: float) -> bool:
+        """True if the other gateways must be asked what they serve, because the server is away."""
+        if self.state is _F:
+            return self._may_be_alone and self._away_since is not None and now - self._away_since >= ALONE_AFTER
+        return self.state in (_A, _C, _U)
+
+    def asked(self, serving: Collection[tuple[int, str]], place: int, sent: float, now: float) -> list[Command]:
+        """Handle what other gateways have answered that were asked at `sent`, while the server is away.
+
+        `serving` are those that serve the scanner, or are about to: the token of each, as `alone_token`, and its
+        identifier. `place` is that of this gateway among those that have answered, from 0 on.
+        """
+        if sent < self._settled_at or self._away_since is None:
+            return []
+        if self.state is _F:
+            waited = now - self._away_since
+            if serving or waited < ALONE_AFTER + place * ALONE_STEP or now < self._not_before:
+                return []
+            self._settle(now)  # the answers to an earlier question do not count
+            return self._input("deserted")
+        if max(serving, default=(CLAIM, "")) > (self.alone_token, self._me):
+            return self._input("beaten")
+        if self.state in (_C, _U):
+            self.lease.go_on_alone(sent)
+            return self._input("unrivalled") if self.lease.is_alone else []
+        return []
+
+    @property
+    def alone_token(self) -> int:
+        """The right to serve the scanner alone, which is larger for a gateway with a better one."""
+        return {_C: CLAIM, _U: NO_TOKEN}.get(self.state, self.lease.token)
+
+    @property
+    def is_serving(self) -> bool:
+        """True in the states in which this gateway serves the scanner while `Lease.holds`."""
+        return self.state in (_O, _A, _U)
 
     def due(self, now: float) -> list[Command]:
         """Handle that the time of `Try` has come."""
@@ -155,7 +217,7 @@ class Ownership:
     def newer(self, token: int) -> list[Command]:
         """Handle that another gateway says that it owns, or knows an owner, by this token."""
         self._newest = max(self._newest, token)
-        return self._input("newer") if token > self.lease.token else []
+        return self._input("newer") if token > self.alone_token else []
 
     def ended(self) -> list[Command]:
         """Handle that the scanner is no longer served, after `End`."""
@@ -176,6 +238,8 @@ class Ownership:
     def _seen(self, view: View, now: float, trusted_from: float) -> str:
         """The event that a view is, as seen from the present state."""
         owner, is_mine = view.owners.get(self.scanner), self.state in (_O, _A, _L)
+        if self.state is _U and owner is None:
+            return self._seen_unleased(view, now, trusted_from)
         if is_mine and self.scanner in view.renewed:
             return "renewed"
         if owner is not None and owner.identifier == self._me:
@@ -192,9 +256,14 @@ class Ownership:
             return "reclaim"
         return "grace"
 
+    def _seen_unleased(self, view: View, now: float, trusted_from: float) -> str:
+        if not self.lease.holds() or self._is_beaten_alone(view):
+            return "lapsed"
+        return "grace" if view.grace > 0.0 or now < trusted_from else "free"
+
     def _is_beaten_alone(self, view: View) -> bool:
         """True if another gateway that goes on alone has had the scanner after this one."""
-        return max(alone_beside(view, self.scanner, self._me), default=(NO_TOKEN, "")) > (self.lease.token, self._me)
+        return max(alone_beside(view, self.scanner, self._me), default=(CLAIM, "")) > (self.alone_token, self._me)
 
     def _is_wanted_elsewhere(self, view: View, now: float) -> bool:
         wished = wished_for(view, self.scanner)
@@ -212,6 +281,10 @@ class Ownership:
             self._free_since = now + view.grace
         wait = delay(view, self.scanner, self._me, self._former)
         self.try_at = max(max(self._free_since, trusted_from) + wait, self._not_before)
+        if self._former not in (None, self._me):
+            # It may have gone on alone, and have what has changed since then. Its registration may be one that the
+            # server has received before, and carried out only now.
+            self.try_at = max(self.try_at, self._returned_at + RETURN_SECONDS)
         return self.due(now) or [Try(self.try_at)]
 
     def _forget_plan(self) -> None:
@@ -250,6 +323,14 @@ class Ownership:
     def _begin(self, token: int) -> list[Command]:
         self.reach.reached(self._settled_at)
         return [Begin()]
+
+    def _begin_alone(self) -> list[Command]:
+        self.reach.reached(self._settled_at)
+        return [Begin(alone=True)]
+
+    def _forget_claim(self, *_: object) -> list[Command]:
+        self.lease.end()
+        return []
 
     def _go_on(self, token: int) -> list[Command]:
         return [Regained()]
@@ -313,6 +394,21 @@ _TABLE: dict[tuple[State, str], tuple[State, Callable[..., list[Command]]]] = {
     (_L, "ended"): (_F, Ownership._give_back_own),
     (_E, "outdated"): (_E, Ownership._give_back),
     (_E, "ended"): (_F, Ownership._check),
+    (_F, "deserted"): (_C, Ownership._nothing),
+    (_C, "unrivalled"): (_U, Ownership._begin_alone),
+    (_C, "beaten"): (_F, Ownership._forget_claim),
+    (_C, "taken"): (_F, Ownership._forget_claim),
+    (_C, "free"): (_F, Ownership._forget_claim),
+    (_C, "unknown"): (_F, Ownership._give_back),
+    (_C, "stop"): (_S, Ownership._forget_claim),
+    (_U, "taken"): (_E, Ownership._lose),
+    (_U, "free"): (_E, Ownership._lose),
+    (_U, "lapsed"): (_E, Ownership._lose),
+    (_U, "newer"): (_E, Ownership._lose),
+    (_U, "beaten"): (_E, Ownership._lose),
+    (_U, "unknown"): (_U, Ownership._give_back),
+    (_U, "stop"): (_E, Ownership._lose),
+    (_U, "begin_failed"): (_F, Ownership._forget_claim),
 }
 for _owner in (_O, _A):
     _TABLE |= {

@@ -100,16 +100,19 @@ class Course:
     """The course of one request from `now` on, in seconds.
 
     `reads` tells whether it may be sent a second time. `last` is the gateway to which it has been passed already.
+    `outage` returns why no scanner can get an owner now, None if one can.
     """
 
-    __slots__ = ("_broken", "_held", "_last", "_redirections", "_until", "reads", "why")
+    __slots__ = ("_broken", "_held", "_last", "_outage", "_redirections", "_until", "reads", "why")
 
-    def __init__(self, held: Held, reads: Callable[[], bool], now: float, last: Registration | None = None) -> None:
+    def __init__(self, held: Held, reads: Callable[[], bool], now: float, last: Registration | None = None,
+                 outage: Callable[[], str | None] = lambda: None) -> None:
         self._held = held
         self._until = now + HOLD_SECONDS
         self._broken = False
         self._redirections = 0
         self._last = last
+        self._outage = outage
         self.reads = reads
         self.why = ""
 
@@ -119,7 +122,11 @@ class Course:
 
     def found(self, owner: Registration | None) -> PassTo | GiveUp:
         """Decide what to do after a wait, in which that owner was found, or none."""
-        return GiveUp(self.why or _NOBODY) if owner is None else self._pass_to(owner)
+        return GiveUp(self._nobody) if owner is None else self._pass_to(owner)
+
+    @property
+    def _nobody(self) -> str:
+        return " ".join(filter(None, (self.why, self._outage()))) or _NOBODY
 
     def failed(self, trouble: Trouble, what: str, now: float,
                named: Registration | None = None) -> Hold | PassTo | GiveUp:
@@ -153,9 +160,9 @@ class Course:
     def _hold(self, now: float, other_than: Registration | None = None) -> Hold | GiveUp:
         left = self._until - now
         if left <= 0.0:
-            return GiveUp(self.why or _NOBODY)
+            return GiveUp(self._nobody)
         if self._held.is_full:
-            return GiveUp(f"{self.why or _NOBODY} {self._held.limit} requests are waiting for an owner already.")
+            return GiveUp(f"{self._nobody} {self._held.limit} requests are waiting for an owner already.")
         return Hold(left, other_than)
 
     def _pass_to(self, owner: Registration) -> PassTo | GiveUp:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import attrs
 
 NO_TOKEN = 0
+CLAIM = -1  # in place of a token: the gateway is about to serve a scanner without ever having owned it
 MAX_BASES = 16
 
 
@@ -20,8 +21,9 @@ class Registration:
     empty without one. `sections` holds the names of the scanners that it is configured for, each with the digest of its
     section. It has tried to reach those in `unreachable`, and failed. `holds_address` is true while the address at
     which scanners notify the gateways, if they share one, is on this host. It goes on serving the scanners in `alone`
-    without a lease, because the server could not be reached, each by the token of the ownership that it had. `bases`
-    are the base URLs at which its clients reach it, at most `MAX_BASES`, without those that all gateways share.
+    without a lease, because the server could not be reached, each by the token of the ownership that it had, or
+    `NO_TOKEN` if it had none. `bases` are the base URLs at which its clients reach it, at most `MAX_BASES`, without
+    those that all gateways share.
     """
 
     identifier: str
@@ -79,3 +81,11 @@ class Refused:
     owner: Owner | None
     grace: float
     time: float
+
+
+@attrs.frozen
+class Serving:
+    """The scanners that a gateway serves, or is about to, each by its token, or what stands for it (`alone_token`)."""
+
+    gateway: Registration
+    tokens: Mapping[str, int]

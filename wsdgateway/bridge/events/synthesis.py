@@ -215,7 +215,7 @@ class Synthesis:
 
     def _earliest(self, now: float) -> float:
         """The time of the first question: a scanner that may send events is given time to do so."""
-        return now + self._poll_interval if self._table.listening else now
+        return now + self._poll_interval if self._table.is_told else now
 
     # Whom to ask.
 

@@ -46,7 +46,7 @@ class JobTable(JobRecords):
     """The jobs of one scanner. `max_age` and `poll_interval` are in seconds, `history` in finished jobs.
 
     `listening` is true if a subscription is held at the scanner, `events_seen` if a JobStatusEvent has arrived since
-    its boot.
+    its boot. `is_shared` is true while another gateway may serve the scanner, too: events then do not tell everything.
     """
 
     def __init__(self, *, max_age: float, poll_interval: float, history: int) -> None:
@@ -58,6 +58,7 @@ class JobTable(JobRecords):
         self._late_until = -inf
         self.events_seen = False
         self.listening = False
+        self.is_shared = False
 
     def adjust(self, *, max_age: float, poll_interval: float, history: int) -> None:
         """Change the limits."""
@@ -67,7 +68,12 @@ class JobTable(JobRecords):
     @property
     def eventful(self) -> bool:
         """True if events may be relied on: a subscription is held, and a JobStatusEvent has arrived since the boot."""
-        return self.events_seen and self.listening
+        return self.events_seen and self.is_told
+
+    @property
+    def is_told(self) -> bool:
+        """True if the scanner tells this gateway of its changes: a subscription is held, and no other gateway acts."""
+        return self.listening and not self.is_shared
 
     def readable(self, job_id: str, now: float, not_before: int | None = None) -> JobStatus | None:
         """The status that may be shown without asking the device; None if it must be asked.
@@ -316,13 +322,17 @@ class JobTable(JobRecords):
         if job is not None:
             self._store(attrs.evolve(job, needed=self.moment()))
 
+    def doubt(self) -> None:
+        """Require that the device is asked for each job of this boot before it is shown again."""
+        for job in self.current():
+            self._store(attrs.evolve(job, needed=self.moment()))
+
     def taken_over(self, now: float) -> None:
         """Record that another gateway has spoken to the device until now: each job is asked for before it is shown.
 
         What is known so far are events that were announced to that gateway; `now` is in seconds.
         """
-        for job in self.current():
-            self._store(attrs.evolve(job, needed=self.moment()))
+        self.doubt()
         self._late_until = now + LATE_SECONDS
 
     def was_away(self) -> None:

@@ -12,11 +12,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from wsdgateway.bridge.cluster.candidates import place_of
 from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.bridge.cluster.lease import Leases
-from wsdgateway.bridge.cluster.ownership import Ownership
+from wsdgateway.bridge.cluster.ownership import Ownership, State
 from wsdgateway.bridge.cluster.serverclock import ServerClock
-from wsdgateway.bridge.cluster.values import NO_TOKEN, Registration, View
+from wsdgateway.bridge.cluster.values import NO_TOKEN, Registration, Serving, View
+from wsdgateway.net.cluster.inquiry import Ask, Inquiry
 from wsdgateway.net.cluster.knowledge import Knowledge, KnownOwnership
 from wsdgateway.net.cluster.ownedscanner import Composition, OwnedScanner
 from wsdgateway.net.cluster.ownerwaits import OwnerWaits
@@ -41,15 +43,16 @@ class Coordinator:
     """The part of this gateway in the cluster.
 
     `registration` returns this gateway as it is now, without `unreachable` and `alone`. `leases` are the leases that
-    the data plane looks at. `lease` is the length of a lease in seconds, `alone` whether owners go on without the
-    server, `stop_timeout` the time in seconds for requests that run when a scanner is handed over.
+    the data plane looks at. `lease` is the length of a lease in seconds, `alone` whether this gateway serves scanners
+    without the server, `stop_timeout` the time in seconds for requests that run when a scanner is handed over. `ask`
+    asks another gateway what it serves.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, coordination: ICoordination, leases: Leases, composition: Composition, *,
                  registration: Callable[[], Registration], boot_time: Callable[[], float], lease: float, alone: bool,
-                 stop_timeout: float) -> None:
+                 stop_timeout: float, ask: Ask | None = None) -> None:
         self._reactor, self._coordination, self._leases = reactor, coordination, leases
         self._composition, self._registration, self._boot_time = composition, registration, boot_time
         self._lease, self._alone, self.stop_timeout = lease, alone, stop_timeout
@@ -67,6 +70,8 @@ class Coordinator:
         self._sent = float("-inf")
         self._name_taken_since: float | None = None
         self._known = Knowledge(self._identifier, lease, boot_time, self._server)
+        self._inquiry = Inquiry(reactor, ask)
+        self._is_asking = False
         coordination.listen(self.check)
 
     # Life.
@@ -149,6 +154,27 @@ class Coordinator:
         if owned is not None and owned.is_here:
             return self._registration()
         return self._known.owner(scanner)
+
+    def serving(self) -> Serving:
+        """The scanners that this gateway serves, or is about to serve without the server, as others are told."""
+        return Serving(self._registration(), {
+            name: owned.machine.alone_token for name, owned in self._scanners.items()
+            if owned.is_here or owned.machine.state in (State.CLAIMING, State.UNLEASED)})
+
+    def questioned(self, by: Serving) -> Serving:
+        """Answer the question of another gateway, which tells what it serves itself."""
+        if by.gateway.identifier != self._identifier:
+            self._inquiry.met(by.gateway)
+        return self.serving()
+
+    @property
+    def outage(self) -> str | None:
+        """Why no scanner can get an owner: the server cannot be reached; None if it can."""
+        state = self._server.state
+        if state.is_reachable is not False:
+            return None
+        return (f"The gateways share their scanners through a Redis server, which cannot be reached: {state.cause}. "
+                "Try again in a minute.")
 
     @property
     def living(self) -> tuple[Registration, ...]:
@@ -271,11 +297,34 @@ class Coordinator:
             self._composition.changed()
         for owned in list(self._scanners.values()):
             owned.carry_out(owned.machine.unanswered(sent))
+        self._tasks.run(self._ask_others())
+
+    async def _ask_others(self) -> None:
+        """Ask the other gateways what they serve, if that must be known because the server is away."""
+        asking = [owned for owned in self._scanners.values() if owned.machine.asks_others(self._boot_time())]
+        if not asking or self._is_asking or self._phase != "running":
+            return
+        self._is_asking = True
+        sent = self._boot_time()
+        try:
+            answers = await self._inquiry.ask(self._known.others(), self.serving())
+        finally:
+            self._is_asking = False
+        if self._server.state.is_reachable is not False or self._phase != "running":
+            return
+        self._known.told(answers)
+        now, reached = self._boot_time(), [self._registration(), *(answer.gateway for answer in answers)]
+        for owned in asking:
+            name = owned.machine.scanner
+            serving = [(answer.tokens[name], answer.gateway.identifier) for answer in answers if name in answer.tokens]
+            owned.carry_out(owned.machine.asked(serving, place_of(reached, name, self._identifier), sent, now))
+        self._changed()
 
     def _handle_view(self, view: View, own: Registration, sent: float) -> None:
         self._name_taken_since = None
         now = self._boot_time()
         is_news = self._server.answered()
+        self._inquiry.answered()
         is_news = self._known.seen(view, now) or is_news
         self._clock.observe(view.time, sent, now)
         self._sections.compare(own, view)
@@ -309,8 +358,8 @@ class Coordinator:
         now = self._boot_time()
         unreachable = frozenset(name for name, owned in self._scanners.items()
                                 if owned.machine.reach.is_unreachable(now))
-        alone = {name: owned.machine.lease.token for name, owned in self._scanners.items()
-                 if owned.renewal != NO_TOKEN and owned.machine.lease.is_alone}
+        alone = {name: owned.machine.alone_token for name, owned in self._scanners.items()
+                 if owned.machine.is_serving and owned.machine.lease.is_alone}
         own = attrs.evolve(self._registration(), unreachable=unreachable, alone=alone)
         return own if self._phase == "running" else attrs.evolve(own, sections={})
 

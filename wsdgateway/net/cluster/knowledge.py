@@ -1,20 +1,24 @@
 """What this gateway knows of the cluster: the answer to its last tick, and how old that is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 
 from wsdgateway.bridge.cluster.lease import BELIEVED
 from wsdgateway.bridge.cluster.ownership import Ownership, State
-from wsdgateway.bridge.cluster.values import NO_TOKEN, Owner, Registration, View
+from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Owner, Registration, Serving, View
 from wsdgateway.net.cluster.serverstate import ServerWatch
+
+_TOLD = {State.ENDING: State.LEAVING, State.WITHDRAWING: State.LEAVING, State.CLAIMING: State.TAKING,
+         State.UNLEASED: State.TAKING}
 
 
 @attrs.frozen
 class KnownOwnership:
     """What this gateway knows of the ownership of a scanner.
 
-    `state` is what it does itself; "ending" and "withdrawing" are told as "leaving". `owner` is the name of the owner,
+    `state` is what it does itself; "ending" and "withdrawing" are told as "leaving", "claiming" as "taking", and
+    "unleased" as "alone". `owner` is the name of the owner,
     None if there is none or it is unknown. `lease_age` is how long ago the lease was renewed, in seconds.
     """
 
@@ -33,16 +37,29 @@ class Knowledge:
         self._received = float("-inf")
         # By scanner. In the grace after a restart of the server, the former owners: nobody else owns a scanner then.
         self._owners: dict[str, Registration] = {}
+        # By scanner, while the server is away: the gateways that have said that they serve it.
+        self._told: dict[str, Registration] = {}
         self.view: View | None = None
 
     def seen(self, view: View, now: float) -> bool:
         """Note the answer to a tick. True if gateways or owners have changed."""
         former, self.view, self._received = self.view, view, now
+        self._told = {}
         gateways = {gateway.identifier: gateway for gateway in view.gateways}
         owners = {scanner: gateways[owner.identifier] for scanner, owner in view.owners.items()
                   if owner.identifier in gateways}
         self._owners = {**self._owners, **owners} if view.grace > 0.0 else owners
         return former is None or (former.gateways, _tokens(former)) != (view.gateways, _tokens(view))
+
+    def told(self, answers: Sequence[Serving]) -> None:
+        """Note what other gateways have said that they serve, while the server is away."""
+        best: dict[str, tuple[int, str, Registration]] = {}
+        for answer in answers:
+            for scanner, token in answer.tokens.items():
+                right = (token, answer.gateway.identifier, answer.gateway)
+                if token != CLAIM and (scanner not in best or right[:2] > best[scanner][:2]):
+                    best[scanner] = right
+        self._told = {scanner: gateway for scanner, (_, _, gateway) in best.items()}
 
     @property
     def gateways(self) -> tuple[Registration, ...]:
@@ -64,6 +81,8 @@ class Knowledge:
         While the server cannot be reached, its lease counts as renewed. In the grace after a restart of the server it
         may go on alone; if it does not, it says so when it is asked.
         """
+        if scanner in self._told:
+            return self._told[scanner]
         gateway = self._owners.get(scanner)
         if gateway is None or gateway.identifier == self._me:
             return None
@@ -84,7 +103,9 @@ class Knowledge:
             told = State.ALONE.value if state is State.OWNING and lease.is_alone else state.value
             age = now - (lease.valid_until - BELIEVED * self._lease)
             return KnownOwnership(machine.scanner, told, own_name, lease.token, max(0.0, age))
-        told = (State.LEAVING if state in (State.ENDING, State.WITHDRAWING) else state).value
+        if state is State.UNLEASED and lease.holds():
+            return KnownOwnership(machine.scanner, State.ALONE.value, own_name, NO_TOKEN, None)
+        told = _TOLD.get(state, state).value
         owner = self._foreign_owner(machine.scanner)
         if owner is None:
             return KnownOwnership(machine.scanner, told, self.owner_name(machine.scanner), NO_TOKEN, None)

@@ -30,6 +30,10 @@ class Composition:
     one after the other for each scanner. `regained`: the gateway has a new token for a scanner that it has served
     without a break; the server may have lost data. `changed`: anything that `Coordinator` tells has changed.
     `took_over` and `fenced` count. `name_taken` gets one line of text; the gateway should stop.
+
+    `begin_alone` is called in place of `begin` if the server cannot be reached; then nothing is known of the scanner.
+    `alone` is called with True when the lease of a scanner that is served has run out while the server cannot be
+    reached, and with False when this gateway has a lease again.
     """
 
     begin: Callable[[str], Awaitable[None]]
@@ -39,6 +43,8 @@ class Composition:
     took_over: Callable[[str], None] = lambda scanner: None
     fenced: Callable[[], None] = lambda: None
     name_taken: Callable[[str], None] = lambda text: None
+    begin_alone: Callable[[str], Awaitable[None]] | None = None
+    alone: Callable[[str, bool], None] = lambda scanner, is_alone: None
 
 
 class OwnedScanner:
@@ -63,6 +69,7 @@ class OwnedScanner:
         self._steps: list[Begin | End] = []
         self._is_stepping = False
         self._alone_since: float | None = None
+        self._is_told_alone = self._is_unleased = False
         self.is_served = False
 
     @property
@@ -73,7 +80,7 @@ class OwnedScanner:
     @property
     def is_here(self) -> bool:
         """True if this gateway owns the scanner now, and serves it."""
-        return self.is_served and self._machine.state in (State.OWNING, State.ALONE) and self._machine.lease.holds()
+        return self.is_served and self._machine.is_serving and self._machine.lease.holds()
 
     @property
     def renewal(self) -> int:
@@ -101,6 +108,7 @@ class OwnedScanner:
             elif isinstance(command, Check):
                 self._check()
         self._log_alone()
+        self._tell_alone()
 
     async def stop(self, why: Why) -> None:
         """End the ownership, and release the scanner, for good."""
@@ -144,14 +152,14 @@ class OwnedScanner:
         try:
             while self._steps:
                 step = self._steps.pop(0)
-                await (self._begin() if isinstance(step, Begin) else self._end(step.why))
+                await (self._begin(step.alone) if isinstance(step, Begin) else self._end(step.why))
         finally:
             self._is_stepping = False
 
-    async def _begin(self) -> None:
-        scanner = self._machine.scanner
+    async def _begin(self, alone: bool) -> None:
+        scanner, composition = self._machine.scanner, self._composition
         try:
-            await self._composition.begin(scanner)
+            await ((composition.begin_alone if alone else None) or composition.begin)(scanner)
         except StoreError as error:
             self.log.warn("{scanner}: its data cannot be read, so it is released: {error}", scanner=scanner,
                           error=str(error))
@@ -159,6 +167,7 @@ class OwnedScanner:
             self.log.failure("{scanner}: cannot be served, so it is released", scanner=scanner)
         else:
             self.is_served = True
+            self._tell_alone()
             self._composition.changed()
             return
         self.carry_out(self._machine.begin_failed(self._boot_time()))
@@ -166,6 +175,7 @@ class OwnedScanner:
 
     async def _end(self, why: Why) -> None:
         was_served, self.is_served = self.is_served, False
+        self._is_told_alone = False
         if was_served:
             self._composition.changed()
             ending = Deferred.fromCoroutine(self._end_composition(why))
@@ -203,9 +213,16 @@ class OwnedScanner:
     def _log_step(self, step: Begin | End) -> None:
         machine = self._machine
         if isinstance(step, Begin):
+            self._is_unleased = step.alone
+        if isinstance(step, Begin) and step.alone:
+            self.log.warn("{scanner}: neither Redis nor a gateway that serves the scanner can be reached; serving it "
+                          "alone", scanner=machine.scanner)
+        elif isinstance(step, Begin):
             self._composition.took_over(machine.scanner)
             self.log.info("{scanner}: this gateway owns the scanner from now on (token {token})",
                           scanner=machine.scanner, token=machine.lease.token)
+        elif step.why is Why.LOST and self._is_unleased:
+            pass  # `_log_alone` tells it
         elif step.why is Why.LOST:
             name = self._owner_name(machine.scanner)
             self.log.warn("{scanner}: this gateway no longer owns the scanner (token {token}); {owner}",
@@ -216,13 +233,21 @@ class OwnedScanner:
                           else "{scanner}: giving up the ownership, because the gateway stops serving the scanner",
                           scanner=machine.scanner)
 
+    def _tell_alone(self) -> None:
+        """Tell the composition that the lease of a served scanner has run out, or that there is one again."""
+        state, is_alone = self._machine.state, self._machine.state is State.ALONE
+        if self.is_served and state in (State.OWNING, State.ALONE) and is_alone is not self._is_told_alone:
+            self._is_told_alone = is_alone
+            self._composition.alone(self._machine.scanner, is_alone)
+
     def _log_alone(self) -> None:
         """Log the begin and the end of the time without the server."""
-        is_alone, now = self._machine.state is State.ALONE, self._boot_time()
+        is_alone, now = self._machine.state in (State.ALONE, State.UNLEASED), self._boot_time()
         if is_alone and self._alone_since is None:
             self._alone_since = now
-            self.log.warn("{scanner}: the lease has run out while the server cannot be reached; going on alone",
-                          scanner=self._machine.scanner)
+            if self._machine.state is State.ALONE:
+                self.log.warn("{scanner}: the lease has run out while the server cannot be reached; going on alone",
+                              scanner=self._machine.scanner)
         elif not is_alone and self._alone_since is not None:
             lasted, self._alone_since = now - self._alone_since, None
             self.log.info("{scanner}: no longer alone, after {lasted}", scanner=self._machine.scanner,

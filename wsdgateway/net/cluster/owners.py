@@ -4,7 +4,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from wsdgateway.bridge.cluster.values import Registration
+from wsdgateway.bridge.cluster.values import Registration, Serving
 
 
 class Owners(Protocol):
@@ -21,3 +21,10 @@ class Owners(Protocol):
 
         If the token of this gateway is smaller, it stops owning the scanner. Nothing else follows from the token.
         """
+
+    def questioned(self, by: Serving) -> Serving:
+        """Answer another gateway, which tells what it serves, with what this one serves."""
+
+    @property
+    def outage(self) -> str | None:
+        """Why no scanner can get an owner now, in a sentence for clients; None if one can."""

@@ -140,7 +140,7 @@ class Passing:
         """The course of a request. It is made at the first trouble, since most requests have none."""
         if passed.course is None:
             passed.course = Course(self._context.held, lambda: self._reader.read(passed).only_reads, passed.started,
-                                   passed.owner)
+                                   passed.owner, lambda: self._context.owners.outage)
         return passed.course
 
     def _in_trouble(self, passed: PassedRequest, trouble: Trouble, what: str,

@@ -4,6 +4,8 @@ It listens at `[cluster] endpoint`, which clients must not reach. A request must
 then answered as if the client had sent it to this gateway, but counted against no quota and recorded by the gateway
 that the client has reached. A gateway that does not own the scanner answers 421 and names the owner; it never passes on
 a request that has been passed on to it.
+
+While the shared server is away, gateways also ask each other here which scanners they serve.
 """
 
 from collections.abc import Callable
@@ -29,6 +31,7 @@ from wsdgateway.bridge.cluster.peerfields import (
     read_passed,
     write_record,
 )
+from wsdgateway.bridge.cluster.serving import ASKED, read_serving, write_serving
 from wsdgateway.bridge.cluster.values import NO_TOKEN
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.http.answers import HTTPAnswer
@@ -94,6 +97,9 @@ class PeerServer(HTTPServer):
             exchange.give(_FORBIDDEN)
             self._complain(exchange.client, "it did not show the secret of the gateways")
             return
+        if first(headers, ASKED.lower()) is not None:
+            self._answer_question(exchange)
+            return
         try:
             passed = read_passed(first(headers, PASSED.lower()) or b"")
             client, peer = _client(first(headers, CLIENT.lower()) or b"")
@@ -118,6 +124,16 @@ class PeerServer(HTTPServer):
         inner = self._inner(exchange, passed, (method, host), client, peer, lambda: lease.token,
                             is_exempt=resource.is_exempt(rest, client))
         self._router.serve_admitted(inner, (resource, rest))
+
+    def _answer_question(self, exchange: Exchange) -> None:
+        """Tell another gateway which scanners this one serves, because the shared server is away."""
+        try:
+            asking = read_serving(exchange.request.body)
+        except BadFields as problem:
+            exchange.give(_BAD)
+            self._complain(exchange.client, str(problem))
+            return
+        exchange.give(HTTPAnswer(200, write_serving(self._owners.questioned(asking))))
 
     def _inner(self, exchange: Exchange, passed: Passed, line: tuple[bytes, bytes], client: str, peer: str,
                token: Callable[[], int], *, is_exempt: bool) -> PassedExchange:

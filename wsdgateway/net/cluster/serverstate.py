@@ -54,5 +54,5 @@ class ServerWatch:
         self.state = ServerState(False, now, cause)
         if self._throttle.allows("away", now):
             self._is_logged = True
-            self.log.warn("Redis does not answer: {cause}", cause=cause)
+            self.log.warn("Redis cannot be used: {cause}", cause=cause)
         return True

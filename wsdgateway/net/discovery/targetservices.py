@@ -286,7 +286,7 @@ class TargetServices:
         for link, sender in self._links.items():
             sender.clear()
             for endpoint, sent in sorted(self._announced[link].items()):
-                if self._speaks(sent.name):
+                if sent.name not in self._stand_ins or self._speaks(sent.name):  # a Bye waits, or is due
                     self._send(link, sent.name, Bye(endpoint))
         self._stand_ins.clear()
         await within(self._reactor, BYE_SECONDS + 1, [

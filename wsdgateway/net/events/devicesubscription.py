@@ -334,6 +334,7 @@ class DeviceSubscription:
             return await client.subscribe(self._notify_to, command.actions, self._extension)
         if isinstance(command, Renew):
             return await client.renew(command.manager)
+        client.check()  # a subscription that cannot be replaced is kept
         return await client.unsubscribe(command.manager)
 
     def _take(self, command: Subscribe | Renew | Replace, answer: UpstreamAnswer, what: str) -> None:

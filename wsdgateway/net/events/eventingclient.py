@@ -20,7 +20,7 @@ from wsdgateway.eventing.messages import write_renew, write_subscribe, write_uns
 from wsdgateway.net.events.outstanding import Outstanding
 from wsdgateway.net.scanners.address import ServiceLocation, reachable
 from wsdgateway.net.scanners.soapclient import SendRequest
-from wsdgateway.net.transport.errors import DeviceError
+from wsdgateway.net.transport.errors import DeviceError, Unavailable
 from wsdgateway.scan.operations import RENEW, SUBSCRIBE, UNSUBSCRIBE, Operation
 from wsdgateway.soap.addressing import EndpointReference, is_placeless
 from wsdgateway.soap.seen import Seen
@@ -53,7 +53,7 @@ class EventingClient:
     `events` is the configuration's section, with the `expires` to request; `notify_base` returns the URL at which the
     scanner reaches the gateway, without the secret; `addresses` maps each secret to the subscription notified there;
     `end_elsewhere` ends a subscription held at a former address of the scanner. `random` returns 0 to 1, `secret` the
-    given number of random bytes.
+    given number of random bytes. While `may_subscribe` returns False, subscriptions are only renewed and ended.
     """
 
     log = Logger()
@@ -72,6 +72,7 @@ class EventingClient:
     store: IStore
     addresses: dict[str, NotifiedSubscription]
     end_elsewhere: Callable[[Held], None]
+    may_subscribe: Callable[[], bool] = lambda: True
 
     @property
     def expires(self) -> float:
@@ -90,11 +91,17 @@ class EventingClient:
 
     # Requests.
 
+    def check(self) -> None:
+        """Raises `DeviceError` if no subscription may be made or replaced now."""
+        if not self.may_subscribe():
+            raise Unavailable(self.scanner, "no subscription is made while Redis cannot be reached")
+
     async def subscribe(self, notify_to: str, actions: tuple[str, ...], extension: str) -> Reply:
         """Subscribes to events, which are sent to `notify_to`. Raises `DeviceError`.
 
         `extension` is XML for the Subscribe.
         """
+        self.check()
         return await self.send(self.address, SUBSCRIBE, write_subscribe(
             to=self.address, message_id=self.new_id(), notify_to=notify_to, actions=actions, expires=self.expires,
             extension=extension))

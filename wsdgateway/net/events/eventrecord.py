@@ -42,33 +42,37 @@ class _Waiting:
 class EventRecord(DeliveryRecord):
     """The record of one ownership of a scanner, by its `token`. `past` is what former owners have left.
 
-    `on_fenced` is called when the server refuses a write because the ownership has ended::
+    `on_fenced` is called when the server refuses a write because it does not know the ownership any more. The owner
+    may get the scanner back, or another gateway may own it. Meanwhile events are refused, unless this gateway
+    `is_alone`::
 
         written ──add──► writing ──answered──► written, or writing the rest
                             │ no answer
                             ▼
                          silent ──RETRY_SECONDS──► writing
+        writing ──fenced──► fenced
         any ──regained──► writing, with another token
-        writing ──fenced──► over; any ──close──► writing, then over
+        any ──close──► writing, except if fenced, then over; any ──abandon──► over
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, *, scanner: str, token: int, past: Past, shared: ISharedEvents,
-                 on_fenced: Callable[[str], None]) -> None:
+                 on_fenced: Callable[[str], None], is_alone: Callable[[], bool] = lambda: False) -> None:
         self._reactor = reactor
         self._scanner = scanner
         self._token = token
         self.past = past
         self._shared = shared
         self._on_fenced = on_fenced
+        self._is_alone = is_alone
         self._log = EventLog(token, past.cursors)
         self._waiting: deque[_Waiting] = deque()
         self._asked: list[Deferred[bool]] = []  # permits, until their write begins
         self._granting: list[Deferred[bool]] = []  # those in the write that runs
         self._skipped: dict[str, EventID] = {}
         self._timer: IDelayedCall | None = None
-        self._is_over = False
+        self._is_fenced = self._is_over = False
         self._closing: Deferred[None] | None = None
         self.is_idle: Callable[[str], bool] = lambda subscription: False  # nothing waits for the subscription
 
@@ -100,8 +104,8 @@ class EventRecord(DeliveryRecord):
     def _wait(self, event: LoggedEvent | None) -> "Deferred[LoggedEvent | None]":
         done: Deferred[LoggedEvent | None] = Deferred()
         last = self._log.last
-        if self._is_over:
-            done.errback(Fenced(f"{self._scanner}: another gateway owns the scanner"))
+        if self._is_over or self._is_refused():
+            done.errback(self._not_owned())
         elif self._log.is_silent or self._log.is_safe(last):
             done.callback(event)
         else:
@@ -109,6 +113,13 @@ class EventRecord(DeliveryRecord):
             self._waiting.append(_Waiting(last, event, done, timer))
         self._write()
         return done
+
+    def _is_refused(self) -> bool:
+        """True if the server refuses events, and this gateway does not go on without it."""
+        return self._is_fenced and not self._is_alone()
+
+    def _not_owned(self) -> Fenced:
+        return Fenced(f"{self._scanner}: another gateway owns the scanner")
 
     def _late(self, last: EventID) -> None:
         self._release(lambda waiting: waiting.last <= last)
@@ -148,7 +159,7 @@ class EventRecord(DeliveryRecord):
     def permit(self, subscription: str, event: Event) -> "Deferred[bool] | None":
         if event.logged is None or not event.is_press or not self._log.begins(subscription, event.logged):
             return None
-        if self._is_over:
+        if self._is_over or self._is_fenced:
             return succeed(False)
         permit: Deferred[bool] = Deferred()
         self._asked.append(permit)
@@ -158,6 +169,7 @@ class EventRecord(DeliveryRecord):
     def regained(self, token: int) -> None:
         """Goes on with a new token, because the server had lost the ownership, and maybe more."""
         self._token = token
+        self._is_fenced = False
         self._log.regained(token)
         self._refuse(None)
         self._write()
@@ -184,7 +196,7 @@ class EventRecord(DeliveryRecord):
         self._write()
 
     def _write(self) -> None:
-        write = None if self._is_over else self._log.take()
+        write = None if self._is_over or self._is_fenced else self._log.take()
         if write is None:
             return
         self._cancel_timer()
@@ -216,10 +228,7 @@ class EventRecord(DeliveryRecord):
         if self._is_over:
             return
         if failure.check(Fenced):
-            is_ending = self._closing is not None
-            self._over(failure)
-            if not is_ending:
-                self._on_fenced(self._scanner)
+            self._fenced(failure)
             return
         if not was_silent:
             self.log.warn("{scanner}: events cannot be written to Redis: {error}; if this gateway fails now, another "
@@ -231,6 +240,15 @@ class EventRecord(DeliveryRecord):
             self._timer = self._reactor.callLater(RETRY_SECONDS, self._due)
         if not failure.check(NotNow):
             self.log.failure("{scanner}: writing events to Redis failed", failure, scanner=self._scanner)
+
+    def _fenced(self, failure: Failure) -> None:
+        if self._closing is not None:
+            self._over(failure)
+            return
+        self._is_fenced = True
+        self._cancel_timer()
+        self._refuse(failure if self._is_refused() else None)
+        self._on_fenced(self._scanner)
 
     def _refuse(self, failure: Failure | None) -> None:
         """Releases all events, and grants no permits."""
@@ -260,7 +278,7 @@ class EventRecord(DeliveryRecord):
     def abandon(self) -> None:
         """Ends the record at once."""
         if not self._is_over:
-            self._over(Failure(Fenced(f"{self._scanner}: another gateway owns the scanner")))
+            self._over(Failure(self._not_owned()))
 
     def _look_closed(self) -> None:
         if self._closing is not None and not self._is_over and not self._log.is_writing:

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsdgateway.bridge.access.quotas import client_of
+from wsdgateway.bridge.cluster.alone import REFUSAL, Alone
 from wsdgateway.bridge.decisions import Answer, Pass, Refuse, Reply
 from wsdgateway.bridge.events.subscribing import (
     UNKNOWN,
@@ -71,7 +72,8 @@ class EventSource:
     """Answers clients' requests about one scanner's events.
 
     `unavailable` returns why the scanner has no events, or None. `wall` returns seconds since 1970, `now`
-    the time on the clock for the duration of subscriptions, and `secret` the given number of random bytes.
+    the time on the clock for the duration of subscriptions, and `secret` the given number of random bytes. While
+    the scanner is served `alone`, nobody can subscribe.
     """
 
     scanner: str
@@ -86,6 +88,7 @@ class EventSource:
     new_id: Callable[[], str]
     secret: Callable[[int], bytes]
     unavailable: Callable[[], Unavailable | None]
+    alone: Alone | None = None
     log = Logger()
 
     def adjust(self, options: ScannerOptions) -> None:
@@ -127,6 +130,8 @@ class EventSource:
 
     async def _subscribe(self, request: EventingRequest, base: str,
                          is_gone: Callable[[], bool]) -> tuple[Decision, str]:
+        if self.alone is not None:
+            raise Refused(unable_to_process(REFUSAL))
         now = self.wall()
         subscription, lifetime = await self._wanted(request, base, now)
         responses, source = "", LOCAL

@@ -51,7 +51,7 @@ class StandIn:
 
     `version_of` gives the MetadataVersion for an endpoint and a digest. `hosts` are the names and addresses of the
     scanner's host, which clients must not be sent to. `is_here` tells whether the scanner is reachable, as far as
-    known. `on_change` is called when its description may have changed.
+    known. `on_change` is called when its description may have changed. Clients do not discover it while it `is_hidden`.
     """
 
     log = Logger()
@@ -71,6 +71,7 @@ class StandIn:
         self._on_change = on_change
         self._endpoint_name = EndpointName(options.uuid or uuid_of(options.section.device or ""))
         self._scopes: tuple[str, ...] = ()
+        self.is_hidden = False
         self.metadata: MetadataCache[_Versioned] = MetadataCache(
             reactor, scanner=self.scanner, read=self._read, is_eager=options.is_described_early, is_here=is_here,
             on_change=on_change)
@@ -151,7 +152,7 @@ class StandIn:
     def service(self) -> TargetService | None:
         """The target service that is announced to clients; None while the scanner is away or not known yet."""
         endpoint, version = self.endpoint, self._version
-        if endpoint is None or version is None or not self._is_here():
+        if endpoint is None or version is None or self.is_hidden or not self._is_here():
             return None
         return stand_in_service(endpoint, self._scopes, version)
 

@@ -11,6 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError, TimeoutError
 from twisted.python.failure import Failure
 
+from wsdgateway.bridge.cluster.alone import MAX_CONNECTIONS as ALONE_CONNECTIONS
+from wsdgateway.bridge.cluster.alone import Alone
 from wsdgateway.bridge.cluster.lease import always
 from wsdgateway.bridge.health.causes import NO_TLS_ADDRESS, SILENT, Cause
 from wsdgateway.bridge.health.contact import Contact
@@ -78,6 +80,7 @@ class DeviceClient:
         self.last_received = seconds()
         self._queue = ScannerQueue(reactor, seconds, rate_limit, self._next)
         self.connections = ConnectionPool(reactor)
+        self._alone: Alone | None = None
         self._timeouts = Deadlines(reactor, options.section.timeout)
         self._former_timeouts: list[Deadlines] = []  # those of former time-outs, until they end
         self._quiet: list[Deferred[None]] = []
@@ -113,6 +116,17 @@ class DeviceClient:
         self.options = options
         self.rate_limit.adjust(options.section)
         self._next()
+
+    def serve_alone(self, alone: Alone | None) -> None:
+        """Shares the device with gateways that are not known, or uses its whole capacity again."""
+        self._alone = alone
+        self.rate_limit.divide(1 if alone is None else alone.gateways)
+        self._next()
+
+    @property
+    def _max_connections(self) -> int:
+        configured = self.options.section.max_connections
+        return configured if self._alone is None else min(configured, ALONE_CONNECTIONS)
 
     def quiet(self) -> Deferred[None]:
         """Fires when no request waits or is in progress."""
@@ -194,7 +208,7 @@ class DeviceClient:
     def _has_room(self, request: ScannerRequest) -> bool:
         """True if a connection may be opened now; if there is no room, closes an idle one to make some."""
         limit = self._capacity.limit(
-            self.options.section.max_connections, self._seconds(), urgent=request.operation.urgent,
+            self._max_connections, self._seconds(), urgent=request.operation.urgent,
             others_first=self._queue.others_are_due and self._is_urgent_under_way())
         if len(self.connections) + len(self._attempts) < limit:
             return True
@@ -363,7 +377,7 @@ class DeviceClient:
 
     def released(self, connection: DeviceConnection, *, reusable: bool) -> None:
         """Makes a connection idle after an exchange, or closes it; one beyond the limit is always closed."""
-        is_one_too_many = self.connections.open > self.options.section.max_connections
+        is_one_too_many = self.connections.open > self._max_connections
         if not reusable or self._stopped is not None or is_one_too_many:
             self.connections.close(connection)
         else:

@@ -26,13 +26,17 @@ class RateLimit:
     """Allows `rate` requests a second, and as many at once; 0 means no limit.
 
     None stands for `DEFAULT_RATE`, or for no limit if the scanner is on this host, as virtual scanners are. `delayed`
-    is called for each request that has to wait.
+    is called for each request that has to wait. `divide` lets this gateway have a part of the rate.
     """
 
     def __init__(self, rate: float | None, delayed: Callable[[], None] = lambda: None) -> None:
         self.delayed = delayed
         self._rate = rate
-        self._bucket = TokenBucket(DEFAULT_RATE if rate is None else rate)
+        self._divisor = 1
+        self._bucket = self._make_bucket()
+
+    def _make_bucket(self) -> TokenBucket:
+        return TokenBucket((DEFAULT_RATE if self._rate is None else self._rate) / self._divisor)
 
     @classmethod
     def of(cls, section: ScannerConfig, delayed: Callable[[], None]) -> "RateLimit":
@@ -44,7 +48,13 @@ class RateLimit:
         rate = section.max_rate
         if rate != self._rate:
             self._rate = rate
-            self._bucket = TokenBucket(DEFAULT_RATE if rate is None else rate)
+            self._bucket = self._make_bucket()
+
+    def divide(self, divisor: int) -> None:
+        """Allows only this part of the rate, because so many gateways may use the scanner."""
+        if divisor != self._divisor:
+            self._divisor = divisor
+            self._bucket = self._make_bucket()
 
     def _is_bounded(self, host: str) -> bool:
         return not _is_on_this_host(host) if self._rate is None else self._rate > 0

@@ -6,6 +6,7 @@ may take writes that will be lost, so that every connection begins with the ques
 """
 
 import re
+import textwrap
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from wsdgateway.storage.redis.address import ServerAddress
 from wsdgateway.storage.redis.tracked import make_pool
 
 ERRORS = (redis.RedisError, OSError)  # what a server, or the way to it, can cause
+MAX_MESSAGE = 300  # characters of an error's text
 SENTINEL_PART = 0.3  # of the deadline for one Sentinel, so that another one can be asked in time
 
 # Codes of error replies after which another server may be the master, or the connection is of no use.
@@ -164,11 +166,17 @@ def no_answer(address: ServerAddress, deadline: float) -> NotNow:
     return NotNow(f"{address.text}: no answer within {deadline:g} s")
 
 
+def _first_sentence(text: str) -> str:
+    """The first sentence of a message of the server or of redis-py; some messages have a paragraph of advice."""
+    line = next(iter(text.strip().splitlines()), "")
+    return textwrap.shorten(re.split(r"(?<=[a-z])\. (?=[A-Z])", line)[0], MAX_MESSAGE, placeholder=" …")
+
+
 def not_now(address: ServerAddress, error: BaseException, deadline: float) -> NotNow:
     """The error for callers: it names the server, and what to do where that is known."""
     if isinstance(error, redis.TimeoutError):
         return no_answer(address, deadline)
-    text = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+    text = _first_sentence(str(error)) or type(error).__name__
     text = re.sub(r"Error -?\d+ connecting to \S+\. ([^;]*?)\.(?=;|$)", r"\1", text)  # the server has been named
     if isinstance(error, redis.AuthenticationError) or re.search(r"\b(?:NOAUTH|WRONGPASS)\b", text):
         text = f"the password or user is wrong: correct gateway.state or gateway.password_file ({text})"

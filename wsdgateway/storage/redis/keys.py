@@ -19,7 +19,6 @@
 | `{NAME}:offer` | string | what the scanner offers by eSCL, JSON |
 | `{NAME}:cursor` | hash | subscription → the last event that it was given |
 | `{NAME}:create:HASH` | string, PX | a CreateScanJob that was sent, or its reply |
-| `jobs:CLIENT` | sorted set | running jobs of a client |
 | `instance`, `peer-secret` | string | the last InstanceId; the secret of the peer link |
 | `versions`, `adopted`, `escl-ports` | hash | by endpoint, uuid, scanner's name: shared by all gateways |
 """
@@ -101,8 +100,3 @@ def cursor(scanner: str) -> str:
 def create(scanner: str, digest: str) -> str:
     """A CreateScanJob that was sent to a scanner."""
     return of_scanner(scanner, f"create:{digest}")
-
-
-def jobs(client: str) -> str:
-    """The running jobs of a client."""
-    return f"{PREFIX}jobs:{client}"

@@ -84,6 +84,11 @@ class OwnedScanners:
         self._scanners[scanner] = self._made(scanner, read)
         return read.content
 
+    def take_nothing(self, scanner: str) -> None:
+        """See `RedisStore.take_nothing`."""
+        self.drop(scanner)
+        self.of(scanner).state = State.UNREAD
+
     async def _read(self, scanner: str) -> contents.Read:
         def read(redis: Any) -> tuple[bool, contents.Read]:
             answers = replies(redis, contents.reading(scanner))
@@ -109,7 +114,7 @@ class OwnedScanners:
     def rewrite(self, scanner: str) -> Deferred[None]:
         """See `RedisStore.rewrite`."""
         data = self._scanners.get(scanner)
-        if data is not None and data.state is not State.UNREADABLE:
+        if data is not None and data.state not in (State.UNREADABLE, State.UNREAD):
             data.state = State.UNWRITTEN
         return self.outage.retry()
 
@@ -139,6 +144,31 @@ class OwnedScanners:
         """Makes on the server the changes that were made in memory."""
         return self.send(data, lambda: data.batches.write(commands))
 
+    def write_at_once(self, data: ScannerData, commands: list[Command],
+                      undo: Callable[[], object]) -> Deferred[None]:
+        """Makes on the server a change that must not be kept in memory only.
+
+        While the server is away, an attempt is made at once. If the server does not take the change, `undo` takes it
+        back in memory, and the Deferred fails with `NotNow` or `Fenced`. The server may have the change nevertheless,
+        until the whole data of the scanner is written.
+        """
+        writing = self.write(data, commands)
+        if data.state is State.UNWRITTEN and self.outage.problem is not None:
+            writing.addCallback(lambda _: self.outage.retry())
+        writing.addCallback(lambda _: self._look_written(data))
+
+        def refused(failure: Failure) -> Failure:
+            undo()
+            return failure
+
+        return writing.addErrback(refused)
+
+    def _look_written(self, data: ScannerData) -> None:
+        if self._scanners.get(data.scanner) is not data:
+            raise _no_longer_owned(data.scanner)
+        if data.state not in (State.WRITTEN, State.UNREADABLE):
+            raise NotNow(str(self.outage.problem or f"{self.where} refuses writes of {data.scanner}"))
+
     def send(self, data: ScannerData, write: Callable[[], Deferred[Any]],
               wait: Callable[[], object] = lambda: None) -> Deferred[None]:
         """Calls `write`; if nothing can be written now, `wait`, which keeps in memory what memory does not have yet."""
@@ -151,7 +181,7 @@ class OwnedScanners:
         if data.state is State.WRITTEN and self.outage.problem is None:
             return write().addCallbacks(lambda _: None, self._missed, errbackArgs=(data, token, wait))
         wait()
-        if data.state is State.UNREADABLE:
+        if data.state in (State.UNREADABLE, State.UNREAD):
             return succeed(None)
         data.state = State.UNWRITTEN
         return succeed(None) if self.outage.problem is not None else self.outage.retry()

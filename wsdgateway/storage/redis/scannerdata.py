@@ -11,7 +11,7 @@ Its state is one of::
 
 In UNWRITTEN, writes change memory alone, until the whole has been written. In FENCED they fail, unless the gateway goes
 on alone. In UNREADABLE, Redis has values that this version cannot read; they are left unchanged, and writes change
-memory alone.
+memory alone. The same holds for UNREAD, from `take_nothing` to `drop`: Redis could not be asked for its values.
 """
 
 from collections import OrderedDict
@@ -44,6 +44,7 @@ class State(Enum):
     UNWRITTEN = auto()
     FENCED = auto()
     UNREADABLE = auto()
+    UNREAD = auto()
 
 
 class ScannerData:
@@ -93,6 +94,20 @@ class ScannerData:
         return [contents.releasing(self.scanner, former),
                 contents.forgetting(self.scanner, former) if left is None else self._saving(left, offset),
                 self._saving(heir, offset), *([] if held is None else [contents.holding(held, offset)])]
+
+    def before_succession(self, heir: str, former: str) -> Callable[[], None]:
+        """Returns a function that brings back the subscription `former` in place of its heir, as it is now."""
+        kept = next((one for one in self.content.subscriptions if one.identifier == former), None)
+        its_held = next((one for one in self.content.held if one.identifier == former), None)
+        number = self._numbers.get(former)
+
+        def undo() -> None:
+            self.forget(heir)
+            if kept is not None and number is not None:
+                self.memory.succeed(kept, its_held, heir, None)
+                self._numbers[former] = number
+
+        return undo
 
     def forget(self, identifier: str) -> list[Command]:
         self.memory.forget(identifier)

@@ -35,7 +35,8 @@ class RedisStore:
     called with the name of a scanner when the server has refused a write because another gateway owns it.
 
     Deferreds of writes fail with `Fenced`, and then nothing was written. They fire without the server having the value
-    while it is away, as `warning` says, and while the gateway goes on alone with a scanner.
+    while it is away, as `warning` says, and while the gateway goes on alone with a scanner. A new subscription is the
+    exception: a client must not hear of one that is lost with this gateway, so its write fails with `NotNow`.
     """
 
     def __init__(self, reactor: Any, client: RedisClient, leases: Leases, identifier: str, history: int,
@@ -73,6 +74,13 @@ class RedisStore:
         with nothing, its data in Redis stays unchanged, and `warning` says so.
         """
         return Deferred.fromCoroutine(self._owned.take(scanner))
+
+    def take_nothing(self, scanner: str) -> None:
+        """Keeps the data of a scanner in memory only, from nothing on.
+
+        For a gateway that serves it alone without having owned it: its former owner's data in Redis is not known.
+        """
+        self._owned.take_nothing(scanner)
 
     def drop(self, scanner: str) -> None:
         """Forgets the data of a scanner that this gateway no longer owns; the server keeps it for the next owner."""
@@ -116,11 +124,15 @@ class RedisStore:
 
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         data = self._owned.of(subscription.scanner)
-        return self._owned.write(data, data.save(subscription, held, self.offset))
+        if data.has(subscription.identifier):
+            return self._owned.write(data, data.save(subscription, held, self.offset))
+        commands = data.save(subscription, held, self.offset)
+        return self._owned.write_at_once(data, commands, lambda: data.forget(subscription.identifier))
 
     def succeed(self, heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
         data = self._owned.of(heir.scanner)
-        return self._owned.write(data, data.succeed(heir, held, former, left, self.offset))
+        undo = data.before_succession(heir.identifier, former)
+        return self._owned.write_at_once(data, data.succeed(heir, held, former, left, self.offset), undo)
 
     def forget(self, identifier: str) -> Deferred[None]:
         data = next((one for one in self._owned if one.has(identifier)), None)

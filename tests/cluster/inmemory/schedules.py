@@ -1,0 +1,221 @@
+"""Random schedules for whole gateways: what clients ask, what the scanner does, and what fails.
+
+Each client chooses any gateway for each request. A schedule is determined by its seed. Run by itself it counts the
+schedules in which a promise is broken, and shows a short one::
+
+    python -m tests.cluster.inmemory.schedules SCHEDULES [SEED]
+"""
+
+import random
+import sys
+from collections import Counter
+
+import attrs
+
+from tests.cluster.inmemory.judging import judge, judge_calm
+from tests.cluster.inmemory.scanner import FINAL
+from tests.cluster.inmemory.world import NAME, World
+
+STEPS, GATEWAYS, CLIENTS = 30, 3, 3
+LATEST = 4  # jobs that clients read
+START_SECONDS = 8.0  # until a gateway owns the scanner: the grace of a new server
+SECONDS = (0.0, 0.0, 0.03, 0.1, 0.3, 1.0, 2.5, 5.0)  # that pass after a step
+EVENTS = ((), (), ("JobStatusEvent",), ("JobEndStateEvent",))
+
+
+@attrs.frozen
+class Step:
+    """A step: the method of `Run`, its arguments, and the seconds that pass afterwards."""
+
+    name: str
+    arguments: tuple
+    seconds: float
+
+    def __str__(self):
+        return f"{self.name}{self.arguments}, {self.seconds:g} s"
+
+
+def draw(seed):
+    """Returns the steps of a schedule."""
+    chance = random.Random(f"steps of {seed}")
+    names = [name for name, (weight, _) in _STEPS.items() for _ in range(weight)]
+    return [Step(name, tuple(chance.choice(values) for values in _STEPS[name][1]), chance.choice(SECONDS))
+            for name in (chance.choice(names) for _ in range(STEPS))]
+
+
+class Run:
+    """A run of a schedule. Steps that make no sense at their moment do nothing."""
+
+    def __init__(self, seed):
+        self.world = World(seed, is_shared=bool(seed % 2))
+        self.creations, self.numbers = [], 0
+        self.world.advance(START_SECONDS)
+        self.subscribe(0, 1, ())
+        self.world.advance(1.0)
+
+    def take(self, steps):
+        """Takes the steps, waits until everything must work, and returns the broken promises, as text."""
+        world = self.world
+        try:
+            for step in steps:
+                getattr(self, step.name)(*step.arguments)
+                world.advance(step.seconds)
+            world.settle()
+            return [*judge_calm(world), *judge(world)]
+        finally:
+            world.stop()
+
+    # Clients.
+
+    def read(self, client, gateway, place):
+        jobs = list(self.world.scanner.jobs)[-LATEST:]
+        if jobs:
+            self.world.clients[client].read(self.world.gateways[gateway], jobs[place % len(jobs)])
+
+    def read_everywhere(self, place):
+        for number in range(GATEWAYS):
+            self.read(number, number, place)
+
+    def create(self, client, gateway):
+        one = self.world.clients[client]
+        self.creations.append((one, one.new_creation()))
+        self.create_again(gateway)
+
+    def create_again(self, gateway):
+        if self.creations:
+            one, creation = self.creations[-1]
+            one.create(self.world.gateways[gateway], creation)
+
+    def cancel(self, client, gateway, place):
+        jobs = self.world.scanner.active()
+        if jobs:
+            self.world.clients[client].cancel(self.world.gateways[gateway], jobs[place % len(jobs)].job_id)
+
+    def subscribe(self, client, gateway, events):
+        self.world.clients[client].subscribe(
+            self.world.gateways[gateway], self.world.granted.append, events=events or None)
+
+    def subscribe_to_panel(self, client, gateway):
+        self.numbers += 1
+        self.world.clients[client].subscribe(
+            self.world.gateways[gateway], self.world.granted.append, events=("ScanAvailableEvent",),
+            destinations=[(f"c{self.numbers}", f"Name {self.numbers}")])
+
+    def renew(self, gateway, place):
+        granted = self.world.granted
+        if granted:
+            one = granted[place % len(granted)]
+            one.client.renew(self.world.gateways[gateway], one)
+
+    def unsubscribe(self, gateway, place):
+        granted = self.world.granted
+        if granted:
+            one = granted.pop(place % len(granted))
+            one.client.unsubscribe(self.world.gateways[gateway], one)
+
+    # The scanner.
+
+    def change(self, place, state):
+        jobs = self.world.scanner.active()
+        if jobs:
+            self.world.scanner.change(jobs[place % len(jobs)], state)
+
+    def press(self, place):
+        self.numbers += 1
+        self.world.scanner.press(f"p{self.numbers}", place)
+
+    def restart_scanner(self):
+        self.world.scanner.start()
+
+    # The gateways and Redis.
+
+    def wait(self, seconds):
+        self.world.advance(seconds)
+
+    def _choose(self, gateway):
+        """The number of a gateway; None stands for the owner."""
+        return self.world.owner_or(0) if gateway is None else gateway
+
+    def kill(self, gateway):
+        self.world.kill(self._choose(gateway))
+
+    def start(self):
+        for number in range(GATEWAYS):
+            self.world.start(number)
+
+    def end(self, gateway):
+        if not any(one.is_ending for one in self.world.gateways):
+            self.world.end(self._choose(gateway))
+
+    def pause(self, gateway, seconds):
+        self.world.pause(self._choose(gateway), seconds)
+
+    def cut(self, gateway, whom):
+        number = self._choose(gateway)
+        if whom != "peers":
+            self.world.cut_from_redis(number)
+        if whom != "redis":
+            self.world.cut_from_peers(number)
+
+    def heal(self):
+        self.world.heal()
+
+    def lose_redis(self, seconds, data):
+        self.world.lose_redis(seconds, data)
+
+    def move(self, gateway):
+        self.world.server.wish(NAME, self.world.gateways[gateway].name)
+
+    def move_address(self, gateway):
+        self.world.holder_moves(gateway)
+
+
+_CLIENT, _GATEWAY, _PLACE = range(CLIENTS), range(GATEWAYS), range(LATEST)
+_FAILING = (None, None, *range(GATEWAYS))
+_STEPS = {  # the weight of each step, and its possible arguments
+    "read": (4, (_CLIENT, _GATEWAY, _PLACE)), "read_everywhere": (8, (_PLACE,)),
+    "create": (6, (_CLIENT, _GATEWAY)), "create_again": (5, (_GATEWAY,)), "cancel": (3, (_CLIENT, _GATEWAY, _PLACE)),
+    "subscribe": (3, (_CLIENT, _GATEWAY, EVENTS)), "subscribe_to_panel": (2, (_CLIENT, _GATEWAY)),
+    "renew": (2, (_GATEWAY, range(10))), "unsubscribe": (1, (_GATEWAY, range(10))),
+    "change": (10, (_PLACE, ("Processing", "Processing", "Processing", *FINAL))), "press": (4, (_PLACE,)),
+    "restart_scanner": (1, ()), "wait": (2, ((5.0, 10.0),)), "kill": (4, (_FAILING,)), "start": (5, ()),
+    "end": (1, (_FAILING,)), "pause": (3, (_FAILING, (0.5, 2.0, 4.0, 6.0))),
+    "cut": (2, (_FAILING, ("redis", "peers", "both"))), "heal": (3, ()),
+    "lose_redis": (2, ((0.1, 2.0, 6.0), ("kept", "kept", "empty"))), "move": (3, (_GATEWAY,)),
+    "move_address": (2, (_GATEWAY,))}
+
+
+def shorten(seed, steps, kind):
+    """Returns fewer steps that break the same promise."""
+    shorter, place = list(steps), 0
+    while place < len(shorter):
+        fewer = shorter[:place] + shorter[place + 1:]
+        if kind in map(kind_of, Run(seed).take(fewer)):
+            shorter = fewer
+        else:
+            place += 1
+    return shorter
+
+
+def kind_of(broken):
+    """The promise that was broken, without the evidence."""
+    return " ".join(word for word in broken.partition(":")[0].split() if not word[0].isdigit())
+
+
+def main(schedules, first=0):
+    """Runs the program."""
+    found = Counter()
+    for seed in range(first, first + schedules):
+        broken = Run(seed).take(draw(seed))
+        for kind in {kind_of(one): one for one in reversed(broken)}.items():
+            found[kind[0]] += 1
+            if found[kind[0]] <= 3:
+                print(f"seed {seed}: {kind[1]}", flush=True)
+                if found[kind[0]] == 1:
+                    print("\n".join(f"    {step}" for step in shorten(seed, draw(seed), kind[0])), flush=True)
+    print(dict(found))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:])))

@@ -1,0 +1,124 @@
+"""Two print servers with keepalived and Sentinel, on the files of `config/cluster`, in network namespaces."""
+
+import signal
+import sys
+
+import pytest
+
+from tests.cluster.clients import Creation
+from tests.cluster.lab import until
+from tests.cluster.namespaces import ROOT
+from tests.cluster.printservers import GOOD, SERVERS, SHARED, THIRD, PrintServers
+from tests.cluster.recorder import fault_in_answer
+from tests.e2e.subnets import need
+from tests.messages import get_job_elements, job_request
+from tests.redisserver import skip_without_redis
+from wsdgateway.scan.jobs import read_created
+from wsdgateway.soap.envelope import read
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    skip_without_redis()
+    need("iproute2 keepalived curl", "ip", "keepalived", "curl")
+    made = PrintServers(tmp_path_factory.mktemp("servers"))
+    try:
+        made.begin()
+        yield made
+    finally:
+        logs = made.close()
+    assert "Traceback" not in logs, logs
+
+
+@pytest.fixture
+def lab(running):
+    """The print servers, all of them running, and the addresses at the owner."""
+    for host in (THIRD, *SERVERS):
+        running.boot(host)
+    running.settle()
+    yield running
+    running.scanner("clear", "POST")
+
+
+@pytest.fixture
+def job(lab):
+    """The JobId of a job that waits to be fetched."""
+    status, answer = lab.post(SHARED, Creation.new().message)
+    assert fault_in_answer(status, answer) is None, answer
+    job_id = read_created(read(answer).body).job_id
+    yield job_id
+    lab.post(SHARED, job_request("CancelJob", job_id))
+
+
+def noticed(lab):
+    """What the scanner was asked that concerns its events."""
+    asked = lab.scanner()["asked"]
+    return {name: asked.get(name, 0) for name in ("Renew", "Subscribe", "Unsubscribe")}
+
+
+def is_served(lab, job_id):
+    """True if a client gets the job's status at the shared address."""
+    try:
+        return fault_in_answer(*lab.post(SHARED, get_job_elements(job_id))) is None
+    except OSError:
+        return False
+
+
+def check_takeover(lab, job_id, fails):
+    """Checks that the addresses and the scanner move to the other server, with one Renew and no Subscribe."""
+    before, owner = noticed(lab), lab.owner
+    [other] = [one for one in SERVERS if one != owner]
+    assert lab.holder == owner
+    fails(owner)
+    until(lambda: lab.owner == other and lab.holder == other)
+    until(lambda: is_served(lab, job_id))
+    until(lambda: noticed(lab)["Renew"] > before["Renew"])
+    assert noticed(lab) == {**before, "Renew": before["Renew"] + 1}
+    assert lab.scanner()["subscriptions"] == 1
+
+
+def test_check_warns_of_nothing(lab):
+    for server in SERVERS:
+        said = lab.run(server, sys.executable, "-m", "wsdgateway", "check", f"{server}/gateway.toml", PYTHONPATH=ROOT)
+        assert "no mistakes" in said
+        assert "warning" not in said
+
+
+def test_the_addresses_leave_a_gateway_that_is_killed(lab, job):
+    check_takeover(lab, job, lambda owner: lab.signal(owner, "gateway", signal.SIGKILL))
+
+
+def test_the_addresses_leave_a_host_that_dies(lab, job):
+    died = lab.owner
+    check_takeover(lab, job, lab.power_off)
+    lab.power_on(died)
+    lab.settle()
+    assert lab.owner != died, "a server that comes back takes nothing away"
+
+
+def test_a_server_that_is_stopped_gives_its_addresses_away_first(lab, job):
+    """systemd stops keepalived before the gateway."""
+    def stop(owner):
+        lab.signal(owner, "keepalived", signal.SIGTERM)
+        lab.wait_for_end(owner, "keepalived")
+        until(lambda: is_served(lab, job))
+        lab.signal(owner, "gateway", signal.SIGTERM)
+        lab.wait_for_end(owner, "gateway")
+
+    check_takeover(lab, job, stop)
+
+
+def test_clients_are_served_while_the_host_of_the_redis_master_is_dead(lab, job):
+    before, owner = noticed(lab), lab.owner
+    assert lab.master == THIRD, "no print server has the master, as the files say"
+    with lab.reading(job, SHARED) as reads:
+        lab.power_off(THIRD)
+        until(lambda: not any(lab.redis_answers(server) for server in SERVERS))
+        until(lambda: all(lab.redis_answers(server) for server in SERVERS), pause=0.1)
+    assert lab.master in SERVERS
+    assert len(reads[SHARED]) > 10
+    assert {one.outcome for one in reads[SHARED]} == {GOOD}
+    assert lab.holder == owner
+    assert noticed(lab) == before

@@ -1,0 +1,163 @@
+"""Tests of whole gateways that serve a scanner while their Redis server does not answer."""
+
+import pytest
+import pytest_twisted
+
+from tests.loopback.gateways import PATH
+from tests.loopback.sharing.conftest import NAME, owner_of, serves
+from tests.messages import end_event, get_job_elements, manage, status_event, status_response, subscribe
+from tests.peers import ask
+from tests.waiting import until
+from wsdgateway.bridge.cluster import ownership
+from wsdgateway.soap.envelope import read
+from wsdgateway.soap.faults import fault_of, reason_of
+
+LEASE = 4.0  # much shorter ones lapse before a tick has failed
+SUBSCRIPTIONS = f"/{NAME}/subscriptions"
+
+
+@pytest.fixture
+def away(fresh):
+    """Redis, which answers again at the end of the test."""
+    yield fresh
+    fresh.cont()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Gateways that do not wait long for Redis before they serve what they do not own."""
+    monkeypatch.setattr(ownership, "ALONE_AFTER", 0.5)
+
+
+def state(service):
+    return service.cluster.state.ownership(NAME).ownership
+
+
+def completes(device):
+    """The scanner says of its jobs that they are completed, and knows its subscriptions as before."""
+    def handle(asked):
+        if b"GetJobElements" in asked.request.body:
+            asked.answer(status_response("7", "Completed", 1))
+        else:
+            device.handle(asked)
+
+    device.device.handle = handle
+
+
+async def granted(service, receiver):
+    """The identifier of a new subscription."""
+    head, _ = await ask(service.port, PATH, subscribe(receiver.url))
+    assert head.status == 200
+    return service.bridged.find(NAME).bridge.subscriptions.all()[-1].identifier
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_owner_alone_serves_within_limits_and_all_is_written_later(pair, away, device_with_events, sink):
+    receiver, device = await sink(), device_with_events
+    owner, follower = await pair(device.device.url, lease=LEASE)
+    scanner = owner.scanners[0]
+    await until(lambda: scanner.bridge.table.listening)
+    identifier, ended = await granted(owner, receiver), await granted(owner, receiver)
+    await ask(owner.port, device.path, status_event("7", "Processing"))
+    away.stop()
+    await until(lambda: scanner.alone is not None)
+    assert (scanner.alone.gateways, scanner.alone.is_owner) == (2, True)
+    await until(lambda: state(owner) == "alone")
+
+    for service in (owner, follower):  # the follower passes on to the last owner
+        head, answer = await ask(service.port, PATH, subscribe(receiver.url))
+        assert (head.status, "cannot reach its Redis server" in reason_of(read(answer))) == (500, True)
+    head, _ = await ask(follower.port, f"{SUBSCRIPTIONS}/{identifier}", manage("Renew", identifier, expires="PT2H"))
+    assert head.status == 200
+    head, _ = await ask(owner.port, f"{SUBSCRIPTIONS}/{ended}", manage("Unsubscribe", ended))
+    assert head.status == 200
+    completes(device)
+    head, answer = await ask(owner.port, PATH, get_job_elements("7"))  # the event is not trusted
+    assert head.status == 200 and b"Completed" in answer
+    await ask(owner.port, device.path, end_event("8", message_id="urn:uuid:late"))
+    await until(lambda: "JobEndStateEvent" in receiver.events)
+
+    away.cont()
+    await until(lambda: state(owner) == "owning" and scanner.alone is None)
+    assert owner.scanners == [scanner]
+    await until(lambda: owner.store.warning() is None and listed(away) == {identifier})
+    head, _ = await ask(follower.port, PATH, subscribe(receiver.url))
+    assert head.status == 200
+    await until(lambda: len(listed(away)) == 2)
+    assert (device.actions.count("Subscribe"), device.actions.count("Unsubscribe")) == (1, 0)
+
+
+def listed(redis):
+    """The identifiers of the subscriptions in Redis."""
+    return {name.decode() for name in redis.command("HKEYS", f"wsdgateway:{{{NAME}}}:subs")}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_lost_subscription_is_made_again_only_with_redis(pair, away, device_with_events):
+    device = device_with_events
+    owner, _ = await pair(device.device.url, lease=LEASE)
+    scanner = owner.scanners[0]
+    await until(lambda: scanner.bridge.table.listening)
+    away.stop()
+    await until(lambda: scanner.alone is not None)
+    scanner.subscriptions.own.ended()
+    scanner.subscriptions.recovered(was_away=True)
+    await until(lambda: scanner.subscriptions.own.state == "waiting")
+    assert device.actions.count("Subscribe") == 1
+    away.cont()
+    await until(lambda: device.actions.count("Subscribe") == 2)
+    assert scanner.alone is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_gateway_that_starts_without_redis_serves_from_nothing(member, away, device_with_events, impatient,
+                                                                      sink):
+    receiver, device = await sink(), device_with_events
+    away.stop()
+    completes(device)
+    service = await member("one", device.device.url, lease=LEASE)
+    await until(lambda: serves(service))
+    scanner = service.scanners[0]
+    assert (state(service), scanner.alone.is_owner, scanner.stand_in.service) == ("alone", False, None)
+    head, answer = await ask(service.port, PATH, get_job_elements("7"))
+    assert head.status == 200 and b"Completed" in answer
+    head, _ = await ask(service.port, PATH, subscribe(receiver.url))
+    assert head.status == 500
+    assert "Subscribe" not in device.actions
+    away.cont()
+    await until(lambda: state(service) == "owning" and serves(service))
+    assert service.scanners[0].alone is None and service.scanners[0] is not scanner
+    await until(lambda: service.scanners[0].bridge.table.listening)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_follower_that_reaches_nobody_serves_alone(pair, away, device_with_events, impatient):
+    device = device_with_events
+    owner, follower = await pair(device.device.url, lease=LEASE)
+    await until(lambda: owner.scanners[0].bridge.table.listening)
+    completes(device)
+    away.stop()
+    await until(lambda: state(owner) == "alone")
+    await until(lambda: state(follower) == "following" and owner_of(follower) == "one")
+    await owner.cluster.listener.stopService()
+    await owner.cluster._server.close_all()
+    await until(lambda: serves(follower) and state(follower) == "alone")
+    head, answer = await ask(follower.port, PATH, get_job_elements("7"))
+    assert head.status == 200 and b"Completed" in answer
+    away.cont()
+    await until(lambda: state(follower) == "following" and state(owner) == "owning")
+    assert follower.scanners == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_alone_nothing_is_served_without_redis(member, away, device_with_events, monkeypatch):
+    monkeypatch.setattr("wsdgateway.bridge.cluster.passing.HOLD_SECONDS", 0.1)
+    service = await member("one", device_with_events.device.url, lease=LEASE, cluster={"alone": False})
+    await until(lambda: serves(service) and service.scanners[0].bridge.table.listening)
+    away.stop()
+    await until(lambda: not service.shared.leases.of(NAME).holds() and service.cluster.coordinator.outage)
+    head, answer = await ask(service.port, PATH, get_job_elements("7"))
+    assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
+    assert "Redis server, which cannot be reached" in reason_of(read(answer))
+    away.cont()
+    await until(lambda: serves(service) and service.shared.leases.of(NAME).holds())
