@@ -292,17 +292,23 @@ class ScannerBridge:
 
     # Takeovers.
 
-    def replay(self, notification: Notification, now: float, *, is_own: bool) -> None:
+    def replay(self, notification: Notification, now: float, *, is_own: bool,
+               is_made: bool = False) -> set[Sink] | None:
         """Learn from an event that was announced to an earlier owner of the scanner, before `taken_over`.
 
-        `is_own` is true for an event that came to the gateway's own subscription.
+        `is_own` is true for an event that came to the gateway's own subscription, `is_made` for one that the earlier
+        owner made. For that the sinks are returned that got it, to be filled by the caller.
         """
         if is_own and not self.notified(notification, now):
-            return
+            return None
         if not is_own:
             self.overheard(notification, now)
-        if notification.status is not None and self.table.get(notification.status.job_id) is not None:
-            self.synthesis.announced(notification.event, notification.status, now)
+        if notification.status is None or self.table.get(notification.status.job_id) is None:
+            return None
+        if is_made and notification.event is not None:
+            return self.synthesis.replayed(notification.event, notification.status, now)
+        self.synthesis.announced(notification.event, notification.status, now)
+        return None
 
     def taken_over(self, now: float) -> None:
         """Record that this gateway owns the scanner from now on: the scanner is asked before anything is shown."""

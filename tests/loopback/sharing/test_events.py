@@ -7,10 +7,19 @@ from twisted.internet.defer import fail as failed
 from tests.loopback.events.subscribers import PANEL, PATH, pressed, subscribed
 from tests.loopback.gateways import sample
 from tests.loopback.sharing.conftest import NAME, serves
-from tests.messages import SCAN, create_scan_job, created_job, end_event, envelope, status_event, status_response
+from tests.messages import (
+    SCAN,
+    create_scan_job,
+    created_job,
+    end_event,
+    envelope,
+    status_event,
+    status_response,
+)
 from tests.peers import ask
 from tests.waiting import until
 from wsdgateway.soap.envelope import read
+from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.redis import keys
 
@@ -180,3 +189,26 @@ async def test_old_events_count_as_dropped(pair, device_with_events, sink, redis
     await taken_over(follower)
     await until(lambda: sample(follower, "wsdgateway_deliveries_total", scanner=NAME, outcome="dropped") >= 1)
     assert receiver.received == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_gateway_told_is_not_repeated_by_the_scanner_after_a_takeover(pair, device_with_events, sink):
+    receiver = await sink()
+    owner, follower = await pair(device_with_events.device.url, **SHARED)
+    await listening(owner)
+    await subscribed(owner, receiver.url, events=["JobEndStateEvent"])
+    await ask(follower.port, device_with_events.path, status_event("7", "Processing"))
+    handle = device_with_events.device.handle
+    device_with_events.device.handle = lambda asked: (
+        asked.answer(status_response("7", "Completed", 1)) if b"GetJobElementsRequest" in asked.request.body
+        else handle(asked))
+    owner.scanners[0].bridge.synthesis.hurry()
+    owner.scanners[0].polling.look()
+    await until(lambda: receiver.received)  # made by the owner, before the scanner sends its own
+    await owner.stopService()
+    await taken_over(follower)
+    for number, message in (("7", "a"), ("8", "b")):
+        head, _ = await ask(follower.port, device_with_events.path, end_event(number, message_id=f"urn:uuid:{message}"))
+        assert head.status == 202
+    await until(lambda: len(receiver.received) > 1)
+    assert [one.body.findtext(f".//{{{WSCN}}}JobId") for one in receiver.received] == ["7", "8"]

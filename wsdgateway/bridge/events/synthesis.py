@@ -168,6 +168,18 @@ class Synthesis:
         self._told(job, status if job.status is None else merge(job.status, status))
         return None
 
+    def replayed(self, event: str, status: JobStatus, now: float) -> set[Sink] | None:
+        """Learn from an event that an earlier owner of the scanner has made, as from one of the scanner.
+
+        Returns the sinks that got it, to be filled by the caller; None if something newer was told since.
+        """
+        self.announced(event, status, now)
+        job = self._jobs.get(status.job_id)
+        if not self.enabled or job is None or job.status is None or not _repeats(status, job.status):
+            return None
+        made = job.made[event] = MadeEvent(event, status)
+        return made.reached
+
     def hurry(self) -> None:
         """Ask for every active job as soon as `poll_interval` allows: an event could not be read."""
         for job in self._active.values():

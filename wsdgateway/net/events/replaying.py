@@ -8,6 +8,7 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.events.eventlog import EventID, LoggedEvent, Past, undelivered
 from wsdgateway.bridge.events.intake import Notification, examine
+from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.net.events.eventsink import EventSink
 from wsdgateway.net.events.subscribers import Subscribers
@@ -22,6 +23,7 @@ class Replay:
     def __init__(self, past: Past) -> None:
         self._past = past
         self._read: dict[EventID, Notification] = {}
+        self._reached: list[tuple[str, set[Sink]]] = []  # action and sinks of events that gateways made
 
     def learn(self, bridge: ScannerBridge, sink: EventSink, now: float) -> None:
         """Has the bridge learn from the events; `now` is in seconds."""
@@ -35,13 +37,21 @@ class Replay:
                               scanner=bridge.name, event=str(event.identifier), reason=found.reason)
                 continue
             self._read[event.identifier] = found
-            bridge.replay(found, now, is_own=not event.receiver and not event.made)
+            reached = bridge.replay(found, now, is_own=not event.receiver and not event.made, is_made=event.made)
+            if reached is not None and found.envelope.action is not None:
+                self._reached.append((found.envelope.action, reached))
             if event.receiver:
                 sink.replayed(event.receiver, found.message_id)
         bridge.taken_over(now)
 
     def deliver(self, subscribers: Subscribers) -> None:
-        """Delivers what lies after the cursor of each subscription."""
+        """Delivers what lies after the cursor of each subscription.
+
+        Events that gateways made count as given to the subscriptions of that time, which do not get the same from the
+        scanner.
+        """
+        for action, reached in self._reached:
+            reached.update(subscribers.sinks(action, self._past.cursors))
         owed, dropped = undelivered(self._past, subscribers.identifiers(), lambda one, event: self._wants(
             subscribers, one, event))
         for one in owed:

@@ -4,7 +4,7 @@ WS-Eventing 2004/08, sections 3.4 and 3.5. Ending a subscription removes its row
 the subscription held for it at the scanner. `bridge.events.lifetimes` decides when one ends.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from typing import Any
 
 import attrs
@@ -290,6 +290,11 @@ class Subscribers:
         """True if an event for all subscribers is sent to that one."""
         subscription = self._subscriptions.find(identifier, self._now())
         return subscription is not None and subscription.wants(action)
+
+    def sinks(self, action: str, identifiers: Container[str]) -> list[Sink]:
+        """Returns the sinks of those of these subscriptions to which an event is sent."""
+        return [one.notify_to for one in self._subscriptions.listening(action, self._now())
+                if one.identifier in identifiers]
 
     def deliver_late(self, envelope: Envelope, status: JobStatus | None, logged: EventID,
                      receivers: Collection[str]) -> None:
