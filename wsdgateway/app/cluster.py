@@ -15,12 +15,13 @@ from twisted.logger import Logger
 from wsdgateway.app.abandonedscanners import AbandonedScanners
 from wsdgateway.app.certificates import remark_on
 from wsdgateway.app.clusterregistration import OwnRegistration
+from wsdgateway.app.otherbases import OtherBases
 from wsdgateway.app.ownedscanners import OwnedScanners
 from wsdgateway.app.scanners import BridgedScanners
+from wsdgateway.app.serverchecks import ServerChecks
 from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
-from wsdgateway.bridge.cluster.bases import near_bases, other_bases
-from wsdgateway.bridge.cluster.values import Registration, View
+from wsdgateway.bridge.cluster.values import View
 from wsdgateway.clustermetrics import ClusterMetrics
 from wsdgateway.config.cluster import peer_listener, peer_trust
 from wsdgateway.config.endpoints import identity_files, plain_endpoint
@@ -44,17 +45,14 @@ from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.scanners.jobintents import JobIntents
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
-from wsdgateway.net.transport.interfaces import Address, read_interfaces
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.writebatching import WriteScheduler
-from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import StoreError
 from wsdgateway.tls.identity import CurrentIdentity
 
 LOOK_SECONDS = 1.0  # between looks at the last answer of the server, and at what owned scanners answer
 ABANDONED_SECONDS = 60.0  # between looks for scanners that no gateway is configured for any more
-MAX_NEAR = 64  # base URLs of clients for which those of other gateways are kept, until the next tick
 SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and assigned
 
 
@@ -99,14 +97,10 @@ class Cluster:
         self._shared = shared
         self._bridged = bridged
         self._parts = parts
-        self._server_version: str | None = None
-        self._secret = b""
+        self._checks = ServerChecks(shared, parts.cannot_stay)
         self._last_view: View | None = None
-        # The bases of other gateways, by the base and the addresses for which they were found.
-        self._living: tuple[Registration, ...] = ()
-        self._near: dict[tuple[str, tuple[Address, ...] | None], list[tuple[str, Registration]]] = {}
         self._followed: dict[str, FollowedScanner] = {}
-        self._is_started = self._is_checked = self._is_refused = False
+        self._is_started = False
         self._throttle = LogThrottle()
         self._calls = tuple((LoopingCall(self._try, work), seconds) for work, seconds in (
             (self._synchronize, SYNC_SECONDS), (self._look_at_scanners, LOOK_SECONDS),
@@ -122,7 +116,7 @@ class Cluster:
             gateways=self._count_gateways)
         self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place,
                                             self._abandoned.names, parts.bases)
-        self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._secret, writes=parts.writes,
+        self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._checks.secret, writes=parts.writes,
                              trust=peer_trust(config))
         self.link.limit(*limits_for(config.scanner))
         self.coordinator = Coordinator(
@@ -133,8 +127,10 @@ class Cluster:
             alone=config.cluster.alone, stop_timeout=config.limits.stop_timeout + END_SECONDS,
             ask=ask_over(self.link))
         self.state = CoordinatedState(self.coordinator, self.registration.name, shared.text, wall=parts.wall,
-                                      boot_time=shared.boot_time, version=lambda: self._server_version)
+                                      boot_time=shared.boot_time, version=lambda: self._checks.version)
         shared.store.on_fenced = self.coordinator.fenced
+        self.other_bases = OtherBases(lambda: self._config, lambda: self.coordinator.living,
+                                      lambda: self.registration.is_reached).of
         self.elsewhere = Elsewhere(
             self.link, self.coordinator, identifier=shared.identifier, name=self.registration.name,
             scanners=lambda: bridged.known, seconds=parts.seconds)
@@ -170,7 +166,7 @@ class Cluster:
         remark_on(self.log, f"[cluster] {section.endpoint}", identity, parts.wall())
         server = self._server = PeerServer(
             self._reactor, seconds=parts.seconds, wall=parts.wall, limits=peer_limits(self._config.limits.request_body),
-            secret=lambda: self._secret, router=parts.router, repeats=parts.repeats, leases=shared.leases,
+            secret=lambda: self._checks.secret, router=parts.router, repeats=parts.repeats, leases=shared.leases,
             owners=self.coordinator, writes=parts.writes, directory=parts.directory)
         return Listener(self._reactor, plain_endpoint(section), server, parts.tried, identity, gives_up=True)
 
@@ -179,37 +175,11 @@ class Cluster:
     async def load(self) -> None:
         """Do what must be done before the first registration."""
         await self.registration.look_up()
-        await self._check()
-        await self._learn_secret()
-
-    async def _check(self) -> None:
-        """Check the settings of the server, once it answers."""
-        if self._is_checked:
-            return
-        try:
-            facts = await self._shared.check(self._config.cluster.lease)
-        except NotNow as error:
-            self.log.debug("the settings of the server are not known yet: {error}", error=error)
-            return
-        except StoreError as error:
-            self._is_refused = True
-            self._parts.cannot_stay(str(error))
-            return
-        self._is_checked = True
-        self._server_version = facts.version
-        for warning in facts.warnings:
-            self.log.warn("{warning}", warning=warning)
-
-    async def _learn_secret(self) -> None:
-        """Read the secret, which a server that has lost it gets back."""
-        try:
-            self._secret = (await self._shared.coordination.peer_secret()).hex().encode()
-        except NotNow as error:
-            self.log.debug("the secret of the gateways is not known: {error}", error=error)
+        await self._checks.look(self._config.cluster.lease)
 
     def start(self) -> None:
         """Take part: own and follow scanners from now on."""
-        if not (self._is_started or self._is_refused):
+        if not (self._is_started or self._checks.is_refused):
             self._is_started = True
             self._registered = self.registration.sections()
             self.coordinator.start()
@@ -257,33 +227,6 @@ class Cluster:
         return self._passing.held.count
 
     # For discovery.
-
-    def other_bases(self, name: str, base: str, addresses: tuple[Address, ...] | None) -> Iterable[str]:
-        """The bases at which clients of `base` reach a scanner at other gateways, which pass their requests on.
-
-        `addresses` are those of the interface of `base`, or None: those of all interfaces. Empty if gateways share
-        `base`, and if others could not pass requests on to this gateway.
-        """
-        living = self.coordinator.living
-        if len(living) < 2 or not self.registration.is_reached:
-            return ()
-        if living is not self._living or len(self._near) >= MAX_NEAR:
-            self._living, self._near = living, {}
-        near = self._near.get((base, addresses))
-        if near is None:
-            near = self._near[base, addresses] = self._find_near(base, addresses, living)
-        return other_bases(near, name)
-
-    def _find_near(self, base: str, addresses: tuple[Address, ...] | None, gateways: tuple[Registration, ...]
-                   ) -> list[tuple[str, Registration]]:
-        if any(base == listen.advertise for listen in self._config.listen):
-            return []
-        try:
-            here = tuple(address for one in read_interfaces().values() for address in one.addresses
-                         ) if addresses is None else addresses
-        except OSError:
-            return []
-        return near_bases(base, here, gateways)
 
     def is_known_elsewhere(self, name: str) -> bool:
         """True if another gateway is configured for a scanner, or if that is not known."""
@@ -387,8 +330,7 @@ class Cluster:
 
     async def _synchronize(self) -> None:
         try:
-            await self._check()
-            await self._learn_secret()
+            await self._checks.look(self._config.cluster.lease)
             await self._parts.synchronize()
         except StoreError as error:
             self.log.warn("What other gateways have adopted cannot be read: {error}", error=str(error))
