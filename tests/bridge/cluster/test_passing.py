@@ -65,7 +65,7 @@ def test_a_read_that_broke_off_is_sent_once_more():
 def test_anything_else_that_broke_off_is_not_sent_again():
     assert course(reads=False, last=ONE).failed(Trouble.BROKEN, "reset", 100.0) == GiveUp(
         "The gateway one, which owns the scanner, broke off before it answered: reset. The request may have been "
-        "carried out: look at the scanner, and try again in a minute.")
+        "carried out: look at the scanner, and try again in a minute.", sent=True)
 
 
 def test_a_gateway_that_is_not_the_owner_may_name_it():

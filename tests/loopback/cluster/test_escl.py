@@ -1,6 +1,7 @@
 """eSCL clients that reach a gateway which does not own the scanner."""
 
 import pytest_twisted
+from twisted.internet import defer
 
 from tests.loopback.cluster.gateways import SCANNER
 from tests.loopback.escl.client import Client, section, settings
@@ -46,6 +47,17 @@ async def test_nobody_owns_the_scanner(clustered, device, monkeypatch):
     [line] = front.entries()
     assert (line.operation, line.protocol, line.source) == ("GetScannerElements", "escl", "refused")
     assert front.sample("wsdgateway_escl_requests_total", resource="ScannerStatus", status="503") == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_that_may_be_lost_is_an_error(clustered, device):
+    front = await clustered("front", device.url, cluster={"escl": True})
+    front.owners.owner = Registration("id", "other", f"http://127.0.0.1:{device.port}", "")
+    fetching = defer.Deferred.fromCoroutine(Client(front.port, ROOT).get("ScanJobs/1/NextDocument"))
+    (await device.next()).abort()
+    page = await fetching
+    assert (page.status, page.body) == (500, b"")  # after 503, a client would ask again, and get the next page
+    assert len(device.requests) == 1
 
 
 @pytest_twisted.ensureDeferred

@@ -78,9 +78,10 @@ class PassTo:
 
 @attrs.frozen
 class GiveUp:
-    """The request is answered with a temporary fault, for that reason in English."""
+    """The request is answered with a fault, for that reason in English. `sent`: it may have been carried out."""
 
     reason: str
+    sent: bool = False
 
 
 class Held:
@@ -149,7 +150,8 @@ class Course:
                           "See the log of this gateway.")
         if not self.reads():
             return GiveUp(f"The gateway {last.name}, which owns the scanner, broke off before it answered: {what}. "
-                          "The request may have been carried out: look at the scanner, and try again in a minute.")
+                          "The request may have been carried out: look at the scanner, and try again in a minute.",
+                          sent=True)
         self.why = (f"The gateway {last.name}, which owns the scanner, broke off before it answered: {what}. Try again "
                     "in a few seconds.")
         if self._broken:

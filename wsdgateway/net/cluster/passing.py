@@ -35,7 +35,8 @@ from wsdgateway.net.cluster.passingrecords import PassingRecords
 from wsdgateway.net.cluster.unreadnotifications import UnreadNotifications
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.errors import DeviceError
-from wsdgateway.soap.faults import temporary_error
+from wsdgateway.scan.operations import RETRIEVE_IMAGE
+from wsdgateway.soap.faults import internal_error, temporary_error
 
 RETRY_AFTER = 5  # seconds that an eSCL client is told to wait
 _TOO_LARGE = plain(431, "The header block of the request is too large.")
@@ -157,7 +158,7 @@ class Passing:
             elif not self._is_served_here(passed):  # according to another gateway
                 self._follow(passed, self._course(passed).begin(None, self._records.now()))
         elif isinstance(step, GiveUp):
-            self._give_up(passed, step.reason)
+            self._give_up(passed, step)
         else:
             holding = Deferred.fromCoroutine(self._hold(passed, step))
             holding.addErrback(self._failed, passed)
@@ -176,13 +177,19 @@ class Passing:
     def _is_served_here(self, passed: PassedRequest) -> bool:
         return self._serve_here(passed.exchange, passed.prefix, passed.rest)
 
-    def _give_up(self, passed: PassedRequest, reason: str) -> None:
-        """Answer with the temporary fault, or with what stands for it in the client's protocol."""
+    def _give_up(self, passed: PassedRequest, step: GiveUp) -> None:
+        """Answer with the temporary fault, or with what stands for it in the client's protocol.
+
+        If a page may be lost, the fault is not temporary: a client that asked again would get the next page, and would
+        not notice that one is missing.
+        """
         asked = self._reader.read(passed)
+        is_lost = step.sent and asked.operation == RETRIEVE_IMAGE.name
         if passed.prefix == ESCL:
-            answer = empty(503, (b"Retry-After", b"%d" % RETRY_AFTER))
+            answer = empty(500) if is_lost else empty(503, (b"Retry-After", b"%d" % RETRY_AFTER))
         else:
-            answer = soap_fault(temporary_error(reason), asked.relates_to, self._context.new_id())
+            fault = internal_error(step.reason) if is_lost else temporary_error(step.reason)
+            answer = soap_fault(fault, asked.relates_to, self._context.new_id())
         if not passed.exchange.gone:
             passed.exchange.give(answer)
         self._records.gave_up(passed, asked)

@@ -56,7 +56,7 @@ class PassingRecords:
         self._accounting.by_another(passed.exchange, record, via, passed.started)
 
     def gave_up(self, passed: PassedRequest, asked: Asked) -> None:
-        """Record a request that this gateway has answered with a temporary fault."""
+        """Record a request that this gateway has answered with a fault of its own."""
         self._context.metrics.passed(self._scanner, ERROR)
         if passed.prefix != EVENTS:
             self._accounting.client(passed.exchange, asked.operation, REFUSED, passed.started, asked.envelope,
