@@ -56,7 +56,7 @@ class Failures:
         if self.lab.redis is not None:
             kinds += [self.kill, self.stop_redis, self.restart_redis, self.empty_redis, self.kill_without_redis]
         if self.lab.replicated is not None:
-            kinds += [self.kill, self.kill_master, self.stop_master]
+            kinds += [self.kill, self.kill_master, self.kill_master, self.stop_master]
         if self.lab.has_links:
             kinds.append(self.lose_peers)
             if self.lab.redis is not None:

@@ -4,10 +4,10 @@
   for, an answer to anybody, or an event that reached a sink.
 - A finished job stays as it is, and nothing from before an answered CancelJob is read.
 - Each event that the scanner got 202 for reaches every subscription that lives to the end, at least once, with one
-  MessageID; a ScanAvailableEvent at most once. A subscription that is ended may miss what waits to be delivered. Not
-  sent is a JobStatusEvent to those who got the same state or a later one from the gateway before, which makes events of
-  the scanner's answers. An event that an owner was told without Redis may be lost with it, or be made once more by the
-  next one; a JobEndStateEvent may not be lost even then (`missed_ends`).
+  MessageID over a takeover; a ScanAvailableEvent at most once. A subscription that is ended may miss what waits to be
+  delivered. Not sent is a JobStatusEvent to those who got the same state or a later one from the gateway before, which
+  makes events of the scanner's answers. An event that an owner was told without Redis may be lost with it, or be made
+  once more by the next one; a JobEndStateEvent may not be lost even then (`missed_ends`).
 - A subscription that was granted is known to every gateway until it is ended.
 - A CreateScanJob makes at most one job, however often it is sent, unless a gateway serves the scanner alone meanwhile.
 - The scanner's `max_connections` and `max_rate` hold for all gateways together. CancelJob may use one connection more.
@@ -15,6 +15,7 @@
 Faults are allowed answers, and are counted.
 """
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 
 from tests.cluster.history import FINAL, FOREVER, PHASES
@@ -134,6 +135,8 @@ def _check_deliveries(history, verdict):
             if len({one.message_id for one in deliveries}) > expected:
                 if any(_without_redis(history, one.at, one.at) for one in deliveries):
                     verdict.counts["events made again after an owner was lost without Redis"] += 1
+                elif _has_one_owner(history, deliveries[0].at, deliveries[-1].at):
+                    verdict.counts["events made again by the same owner"] += 1
                 else:
                     verdict.violated("MessageID", f"{subscription.sink} got {key} with {len(deliveries)} MessageIDs, "
                                                   f"at {', '.join(f'{one.at:.3f}' for one in deliveries)}")
@@ -145,6 +148,16 @@ def _is_overtaken(announced, made):
     return announced.event == "JobStatusEvent" and any(
         one.status.job_id == announced.status.job_id and one.event == announced.event
         and one.status.rank >= announced.status.rank for one in made)
+
+
+def _has_one_owner(history, begin, end):
+    """Whether the same gateway asked the scanner last before `begin`, and all the time until `end`.
+
+    It makes an event again if it is not certain that a JobId stands for the same job.
+    """
+    asked = sorted((one.begin, one.gateway) for one in history.asked if one.gateway is not None and one.begin <= end)
+    first = max(0, bisect_left(asked, (begin, "")) - 1)
+    return len({gateway for _, gateway in asked[first:]}) == 1
 
 
 def _without_redis(history, begin, end):

@@ -111,6 +111,10 @@ GOOD = {
     "an event that is made again, since the former owner could not write it": History(
         subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),), outages=(Outage(1, 4),),
         deliveries=(delivered(2.2, "Pending"), delivered(7.0, "Pending", message_id="urn:2"))),
+    "an event that the same owner makes after the scanner's": History(
+        subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),),
+        asked=(created(1.5), Asked(6.9, 6.95, "a", "GetJobElements", statuses=(status("Pending"),))),
+        deliveries=(delivered(2.2, "Pending"), delivered(7.0, "Pending", message_id="urn:2"))),
     "two jobs of one CreateScanJob, asked for while a gateway was alone": History(
         asked=(created(1), created(3, job_id="2", gateway="b")), pauses=(Pause("a", 2, 8, alone=True),),
         answers=tuple(Answer(number, number + 1, "a", "CreateScanJob", job_id, request="urn:create")
@@ -172,6 +176,10 @@ BAD = {
         deliveries=(PANEL, attrs.evolve(PANEL, at=7.0)))),
     "an event that comes again with another MessageID": ("MessageID", History(
         subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),),
+        deliveries=(delivered(2.2, "Pending"), delivered(7.0, "Pending", message_id="urn:2")))),
+    "an event that the next owner makes although it was told": ("MessageID", History(
+        subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),),
+        asked=(created(1.5), Asked(6.9, 6.95, "b", "GetJobElements", statuses=(status("Pending"),))),
         deliveries=(delivered(2.2, "Pending"), delivered(7.0, "Pending", message_id="urn:2")))),
     "too many connections": ("max_connections", History(
         max_connections=1, connections=(Connection(1, 9, "a"), Connection(5, 10, "b")))),
