@@ -92,7 +92,8 @@ class Run:
             self.world.clients[client].cancel(self.world.gateways[gateway], jobs[place % len(jobs)].job_id)
 
     def subscribe(self, client, gateway, events):
-        self.world.clients[client].subscribe(self.world.gateways[gateway], self.world.granted.append, events=events or None)
+        self.world.clients[client].subscribe(
+            self.world.gateways[gateway], self.world.granted.append, events=events or None)
 
     def subscribe_to_panel(self, client, gateway):
         self.numbers += 1
