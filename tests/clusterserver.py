@@ -169,8 +169,9 @@ class ClusterServer:
 
     def _owned(self, scanner):
         owned, era = self._get((_OWNER, scanner)), self._get((_ERA,))
-        is_owned = owned is not None and era is not None and owned.era == era.number and self._is_present(era)
-        return owned if is_owned else None
+        if owned is None or era is None or not self._is_present(era):
+            return None
+        return owned if owned.era == era.number else None
 
     def _is_present(self, era):
         return not self.eras or era.run_id == self.run_id

@@ -83,7 +83,8 @@ def test_a_restart_begins_an_era_with_grace(server, clock, data):
     clock.advance(1.0)
     server.restart(data, age=1.5)
     view = server.tick(A, LEASE, {"desk": 1}, ["desk"])
-    assert (view.era, view.grace, view.owners, view.renewed) == (1 if data == "empty" else era + 1, 5.0, {}, set())
+    assert view.era > era  # also on an empty server, as in `scripts/common.lua`
+    assert (view.grace, view.owners, view.renewed) == (5.0, {}, set())
     assert acquire(server, B) == Refused(None, 5.0, 1007.0)
     assert acquire(server, A, mine=1, still_valid=True).token == 2
     assert acquire(server, B, mine=1, still_valid=True) == Refused(Owner(2, "a", 4.0), 5.0, 1007.0)

@@ -16,6 +16,7 @@ AROUND = 3.0  # seconds before and after a failure for which what it may break i
 REWRITTEN = 12.0  # seconds until a server that lost its data has it back from the owner
 UNDER_WAY = 12.0  # seconds until what was sent before an Unsubscribe has arrived, or failed
 JOB_EVENTS = ("JobStatusEvent", "JobEndStateEvent")
+BESIDE = ("CancelJob", "Unsubscribe")  # each may use one more connection; so do the ends of inherited subscriptions
 ANSWERED, CALM = 5.0, 10.0  # seconds for requests to be answered once everything is calm
 
 
@@ -44,8 +45,8 @@ def _checked(world):
         announcements=tuple(one if is_single(one) else attrs.evolve(one, end=None) for one in lists["announcements"]),
         asked=tuple(filter(is_judged, lists["asked"])), connections=(), deliveries=()))
     limits = check(History(
-        asked=tuple(one for one in lists["asked"] if is_single(one) and one.operation != "CancelJob"),
-        pauses=tuple(lists["pauses"]), max_connections=MAX_CONNECTIONS))  # CancelJob may use one more
+        asked=tuple(one for one in lists["asked"] if is_single(one) and one.operation not in BESIDE),
+        pauses=tuple(lists["pauses"]), max_connections=MAX_CONNECTIONS))
     found = [one for one in verdict.violations if not one.startswith("event lost")]  # see `_events`
     return [*found, *(one for one in limits.violations if one.startswith("max_connections"))]
 

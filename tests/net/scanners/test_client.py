@@ -220,6 +220,21 @@ def test_the_address_that_the_device_is_spoken_to_from(source, url, bound):
     device.client.stop()
 
 
+def test_the_device_is_not_quiet_while_an_answer_leads_to_another_request():
+    device, quiet = ManualDevice(), []
+    device.ask("first")
+    device.connect()
+    device.client.quiet().addCallback(quiet.append)
+    device.answer()  # the caller has it only now, and asks again
+    device.ask("second")
+    device.reactor.advance(0)
+    assert not quiet
+    device.connect()
+    device.answer()
+    device.reactor.advance(0)
+    assert quiet == [None]
+
+
 def test_what_breaking_off_leaves_is_an_image():
     device = ManualDevice(max_connections=3)
     device.ask("image", operation=RETRIEVE_IMAGE)

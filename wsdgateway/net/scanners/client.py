@@ -129,7 +129,7 @@ class DeviceClient:
         return configured if self._alone is None else min(configured, ALONE_CONNECTIONS)
 
     def quiet(self) -> Deferred[None]:
-        """Fires when no request waits or is in progress."""
+        """Fires when no request waits or is in progress, and none has followed the last answer at once."""
         quiet: Deferred[None] = Deferred(self._quiet.remove)
         self._quiet.append(quiet)
         self._next()
@@ -396,9 +396,16 @@ class DeviceClient:
             return
         while any(self._dispatch(request) for request in self._queue.candidates()):
             pass
-        if self._queue:
-            return
-        if self._quiet and not self._attempts and self.connections.is_quiet:
+        if self._is_quiet:
+            # Not at once: an answer that was just received may lead to another request, such as an Unsubscribe.
+            self.reactor.callLater(0, self._tell_quiet)
+
+    @property
+    def _is_quiet(self) -> bool:
+        return bool(self._quiet) and not self._queue and not self._attempts and self.connections.is_quiet
+
+    def _tell_quiet(self) -> None:
+        if self._is_quiet:
             quiet, self._quiet = self._quiet, []
             for waiting in quiet:
                 waiting.callback(None)
