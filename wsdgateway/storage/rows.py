@@ -7,7 +7,7 @@ import attrs
 
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription, Token
-from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.events.upstreamcommands import Held, Shown
 from wsdgateway.bridge.frontends.escl.keptoffer import MAX_KEPT, KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.eventing.filters import ActionFilter
@@ -20,7 +20,8 @@ Statement = tuple[str, tuple[object, ...]]
 
 
 def read_held(row: tuple[Any, ...]) -> Held:
-    return Held(row[0], row[1], row[2], row[3], _reference(row[4]), float(row[5]))
+    shown = tuple(Shown(*one) for one in json.loads(row[6]))
+    return Held(row[0], row[1], row[2], row[3], _reference(row[4]), float(row[5]), shown)
 
 
 def _write(reference: EndpointReference) -> str:
@@ -41,8 +42,9 @@ def releasing(scanner: str, identifier: str) -> Statement:
 
 
 def holding(held: Held) -> Statement:
-    return ("REPLACE INTO device_subscription VALUES (?, ?, ?, ?, ?, ?)",
-            (held.scanner, held.identifier, held.address, held.notify_to, _write(held.manager), held.expires_at))
+    return ("REPLACE INTO device_subscription VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (held.scanner, held.identifier, held.address, held.notify_to, _write(held.manager), held.expires_at,
+             json.dumps([attrs.astuple(one) for one in held.shown])))
 
 
 def beginning(job: OwnJob) -> Statement:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from wsdgateway.bridge.events.upstreamcommands import Held, Shown
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import escape
 
@@ -90,6 +91,23 @@ def tokens_of(entries: tuple[Entry, ...], answered: Iterable[tuple[str, str]]) -
 def takes_list(entries: tuple[Entry, ...], tokens: Mapping[str, str]) -> bool:
     """True if the scanner has registered all entries of one subscription, as far as the tokens tell."""
     return len(entries) < 2 or all(entry.context in tokens for entry in entries)
+
+
+def shown_by(entries: tuple[Entry, ...], answered: Iterable[tuple[str, str]]) -> tuple[Shown, ...]:
+    """The entries with their tokens, as the store keeps them with the subscription."""
+    tokens = tokens_of(entries, answered)
+    return tuple(Shown(entry.context, entry.name, tokens.get(entry.context)) for entry in entries)
+
+
+def kept_tokens(held: Held) -> dict[str, str]:
+    """The DestinationToken of each context, as kept with a subscription."""
+    return {one.context: one.token for one in held.shown if one.token is not None}
+
+
+def goes_on(planned: Registering, held: Held) -> bool:
+    """True if a subscription at the scanner registers all of the planned entries and no others, in their order."""
+    shown = tuple(Entry(one.name, one.context) for one in held.shown)
+    return shown == planned.entries and takes_list(shown, kept_tokens(held))
 
 
 def may_take_single(refusal: str) -> bool:

@@ -56,11 +56,21 @@ Command = Subscribe | Renew | Replace | Unsubscribe | Wake | Lost
 
 
 @attrs.frozen
+class Shown:
+    """A name of the gateway's own on the panel, and the scanner's DestinationToken for it; None if it gave none."""
+
+    context: str
+    name: str
+    token: str | None
+
+
+@attrs.frozen
 class Held:
     """A subscription at a scanner as the store keeps it across restarts.
 
     `identifier` is the client's subscription that it is held for, empty for the gateway's own; `address` is that of the
-    scan service, `notify_to` the address for notifications. `expires_at` is in seconds since 1970.
+    scan service, `notify_to` the address for notifications. `expires_at` is in seconds since 1970. `shown` are the
+    gateway's own destinations that it registers, without those of a subscription that is being replaced.
     """
 
     scanner: str
@@ -69,3 +79,4 @@ class Held:
     notify_to: str
     manager: EndpointReference
     expires_at: float
+    shown: tuple[Shown, ...] = ()

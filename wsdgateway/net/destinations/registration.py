@@ -1,8 +1,9 @@
 """Keeps the gateway's own destinations on the panel of one scanner.
 
 WS-Scan, ScanDestinations, DestinationResponses. `bridge.destinations.registering` decides on the subscriptions. One
-that an earlier start has left, or whose destinations have changed, is ended before the next one is made, so that the
-panel never shows a name twice::
+that an earlier start or another gateway has left is renewed, and its DestinationTokens stay in use. If the destinations
+or the gateway's address have changed since, or the scanner does not renew it, it is ended before the next one is made,
+so that the panel never shows a name twice::
 
     together ──refused, or not all registered──► singly: one after the other, each when the former is held or refused
 """
@@ -15,9 +16,12 @@ from wsdgateway.bridge.destinations.registering import (
     TOGETHER,
     Entry,
     Registering,
+    goes_on,
     is_single,
+    kept_tokens,
     may_take_single,
     plan,
+    shown_by,
     takes_list,
     tokens_of,
 )
@@ -130,10 +134,15 @@ class Registration:
             self._panel.client_in_turn(), identifier=one.identifier, filters=((SCAN_AVAILABLE_ACTION,),),
             extension=one.xml, purpose=f"the panel, for {', '.join(entry.name for entry in one.entries)}",
             on_lost=self._on_lost, on_change=lambda listening: self._changed(one, listening),
-            on_granted=lambda answer: self._granted(one, answer))
+            on_granted=lambda answer: self._granted(one, answer),
+            read_shown=lambda answer: shown_by(one.entries, read_tokens(answer.body)))
         self._held[one.identifier] = one, subscription
         if left is None:
             subscription.start()
+        elif goes_on(one, left):
+            self.tokens |= kept_tokens(left)
+            self._on_granted()
+            subscription.resume(left)
         else:
             subscription.replace(left)
 

@@ -17,7 +17,17 @@ from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.upstream import FILTERS, Upstream
 from wsdgateway.bridge.events.upstream_core import NO_MANAGER
 from wsdgateway.bridge.events.upstreamanswers import UpstreamAnswer
-from wsdgateway.bridge.events.upstreamcommands import Command, Held, Lost, Renew, Replace, Subscribe, Unsubscribe, Wake
+from wsdgateway.bridge.events.upstreamcommands import (
+    Command,
+    Held,
+    Lost,
+    Renew,
+    Replace,
+    Shown,
+    Subscribe,
+    Unsubscribe,
+    Wake,
+)
 from wsdgateway.bridge.health.causes import NO_SUCH_SERVICE, SUBSCRIPTION_LOST, Cause, subscription_refused
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.net.events.eventingclient import EventingClient
@@ -34,7 +44,7 @@ class DeviceSubscription:
 
     `on_lost` is called when the scanner may have restarted, `on_change` after every step with whether the subscription
     is held, `on_granted` with the answer to a Subscribe. `extension` is XML for the Subscribe, `purpose` says in the
-    log what the subscription is for.
+    log what the subscription is for. `read_shown` reads from the answer to a Subscribe what the store keeps as `shown`.
     """
 
     log = Logger()
@@ -43,7 +53,8 @@ class DeviceSubscription:
                  filters: tuple[tuple[str, ...], ...] = FILTERS, extension: str = "", purpose: str = "its events",
                  on_lost: Callable[[], None] = lambda: None,
                  on_change: Callable[[bool], None] = lambda listening: None,
-                 on_granted: Callable[[Envelope], None] = lambda answer: None) -> None:
+                 on_granted: Callable[[Envelope], None] = lambda answer: None,
+                 read_shown: Callable[[Envelope], tuple[Shown, ...]] = lambda answer: ()) -> None:
         self._client = client
         self.identifier = identifier
         self._extension = extension
@@ -51,11 +62,14 @@ class DeviceSubscription:
         self._on_lost = on_lost
         self._on_change = on_change
         self._on_granted = on_granted
+        self._read_shown = read_shown
         self._machine = Upstream(address=client.address, expires=client.expires, random=client.random, filters=filters)
         self._timer: IDelayedCall | None = None
         self._outstanding = client.make_outstanding()
         self._number = 0  # of the last request; answers to earlier ones are not passed to the machine
         self._notify_to = ""
+        self._shown: tuple[Shown, ...] = ()
+        self._resuming: Held | None = None
         self._is_lost = False
         self._warning = ""  # the last one; repetitions are not logged
         self.unsubscribing = Unsubscribing(client, identifier, self._outstanding)
@@ -129,7 +143,7 @@ class DeviceSubscription:
         """The subscription as the store keeps it."""
         client = self._client
         return Held(client.scanner, self.identifier, client.address, self._notify_to, self._machine.manager,
-                    client.wall() + self._machine.expires_at - client.seconds())
+                    client.wall() + self._machine.expires_at - client.seconds(), self._shown)
 
     # Start and stop.
 
@@ -139,16 +153,19 @@ class DeviceSubscription:
 
     def resume(self, held: Held) -> None:
         """Renews an earlier start's subscription if its NotifyTo address still works; otherwise subscribes again."""
+        self._resuming = held
         self._outstanding.run(self._resume(held))
 
     async def _resume(self, held: Held) -> None:
         client = self._client
+        self._resuming = held
         try:
             base = await client.notify_base()
         except DeviceError:
             base = held.notify_to.rpartition("/")[0]  # the current address is unknown at the moment
-        if self.state != "idle":
-            return  # stopped meanwhile
+        if self._resuming is None:
+            return  # stopped or handed off meanwhile
+        self._resuming = None
         if held.address != client.address and not client.where.follows:
             client.end_elsewhere(held)
             self.start()
@@ -156,6 +173,7 @@ class DeviceSubscription:
         now = client.seconds()
         expires_at = now + held.expires_at - client.wall()
         self._listen_at(held.notify_to)
+        self._shown = held.shown
         if held.notify_to.rpartition("/")[0] == base:
             self._do(self._machine.resumed(held.manager, expires_at, now))
         else:
@@ -178,6 +196,7 @@ class DeviceSubscription:
             client.hold(attrs.evolve(held, identifier=self.identifier))
             client.release(held.identifier, held.notify_to)
         self._listen_at(held.notify_to)
+        self._shown = held.shown
         self._do(self._machine.superseded(held.manager, client.seconds() + held.expires_at - client.wall()))
 
     async def begin(self) -> tuple[Granted | None, Reply]:
@@ -200,7 +219,7 @@ class DeviceSubscription:
 
     def hand_off(self) -> Held | None:
         """Stops without ending the subscription, and returns it (None if there is none) for another object."""
-        held = self.held if self.holding else None
+        held, self._resuming = self.held if self.holding else self._resuming, None
         self.give_up()
         self._number += 1  # answers that arrive later are ignored
         return held
@@ -212,6 +231,9 @@ class DeviceSubscription:
     def stop(self) -> Deferred[None]:
         """Ends the subscription at the scanner; fires when that is done or after `LEAVE_SECONDS`."""
         self._cancel_timer()
+        held, self._resuming = self._resuming, None
+        if held is not None:
+            self.unsubscribing.end_held(held)
         self._do(self._machine.stop())
         self._stop_listening()
         return self._outstanding.settled(LEAVE_SECONDS)
@@ -272,6 +294,7 @@ class DeviceSubscription:
                 former = self._notify_to
                 self._is_lost = self._is_lost or command.forgotten
                 self._listen_at("")  # later notifications belong to a subscription that has ended
+                self._shown = ()
                 self._client.release(self.identifier, former)
                 if command.forgotten:
                     self._on_lost()
@@ -280,6 +303,9 @@ class DeviceSubscription:
                 self.unsubscribing.begin(Ending(command.manager, self._client.address, self._notify_to,
                                                 self._machine.expires_at))
             else:
+                if isinstance(command, Replace) and self._shown:  # nobody may renew it while its end is under way
+                    self._shown = ()
+                    self._client.hold(self.held)
                 self._cancel_timer()
                 self._number += 1
                 self._outstanding.run(self._send(command, self._number))
@@ -344,6 +370,8 @@ class DeviceSubscription:
         if isinstance(command, Replace):
             self._do(commands)
         elif answer.granted is not None:
+            if isinstance(command, Subscribe) and answer.envelope is not None:
+                self._shown = self._read_shown(answer.envelope)
             # Even a subscription to be ended is stored: if this process cannot end it, the next start can.
             self._client.hold(self.held)
             self._warning = ""

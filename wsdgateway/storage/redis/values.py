@@ -13,7 +13,7 @@ import attrs
 
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription, Token
-from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.events.upstreamcommands import Held, Shown
 from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.eventing.filters import ActionFilter
@@ -111,13 +111,15 @@ def read_subscription(scanner: str, identifier: str, value: bytes, offset: float
 
 def write_held(one: Held, offset: float) -> bytes:
     return write({"address": one.address, "notify_to": one.notify_to, "manager": _reference(one.manager),
-                  "expires_at": one.expires_at + offset})
+                  "expires_at": one.expires_at + offset, "shown": [attrs.asdict(shown) for shown in one.shown]})
 
 
 def read_held(scanner: str, identifier: str, value: bytes, offset: float) -> Held:
     fields = read(value)
     return Held(scanner, identifier, _text(fields["address"]), _text(fields["notify_to"]),
-                _read_reference(fields["manager"]), _number(fields["expires_at"]) - offset)
+                _read_reference(fields["manager"]), _number(fields["expires_at"]) - offset,
+                tuple(Shown(_text(shown["context"]), _text(shown["name"]), _text_or_none(shown["token"]))
+                      for shown in fields.get("shown", ())))  # earlier versions did not write it
 
 
 def write_own_job(job: OwnJob) -> bytes:
