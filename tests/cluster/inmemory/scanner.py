@@ -35,7 +35,7 @@ GRANT = 3600.0
 EVENT_TRIES, EVENT_PAUSE = 6, 1.0  # of one notification, and seconds between two
 EVENT_SECONDS = 5.0  # for its answer
 MAX_THINKING = 0.4  # seconds until a request has its effect, and again until it is answered
-MAX_LATE = 1.0  # seconds until the event of a new job
+MAX_LATE = 3.0  # seconds until the event of a new job, or of one that a client cancels
 FIRST_JOB = 100
 BEGAN = datetime(2026, 11, 29, 12, tzinfo=UTC)
 FINAL = ("Completed", "Canceled", "Aborted")
@@ -210,7 +210,8 @@ class Scanner:
             if operation == "GetJobElements":
                 return status_response(job.job_id, job.state, job.scans, created=job.created), None, (job.status,)
             if job.state not in FINAL:
-                self.change(job, "Canceled")
+                job.state = "Canceled"
+                self.host.callLater(self.network.random.uniform(0.0, MAX_LATE), self._tell_change, job)
             return envelope(f"{SCAN}/CancelJobResponse", "<wscn:CancelJobResponse/>"), None, ()
         if operation in ("GetActiveJobs", "GetJobHistory"):
             shown = [job for job in self.jobs.values() if (job.state in FINAL) is (operation == "GetJobHistory")]

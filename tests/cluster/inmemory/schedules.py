@@ -139,6 +139,20 @@ class Run:
     def kill(self, gateway):
         self.world.kill(self._choose(gateway))
 
+    def cancel_and_kill(self, gateway, place, seconds):
+        """Kills the owner soon after it was asked to cancel a job, perhaps before the scanner's event."""
+        self.cancel(0, gateway, place)
+        self.world.advance(seconds)
+        self.kill(None)
+
+    def change_and_kill(self, place, state, seconds):
+        """Kills the owner soon after an event, perhaps before the sinks have it, which do not answer meanwhile."""
+        for client in self.world.clients:
+            client.host.pause(1.0)
+        self.change(place, state)
+        self.world.advance(seconds)
+        self.kill(None)
+
     def start(self):
         for number in range(GATEWAYS):
             self.world.start(number)
@@ -179,6 +193,8 @@ _STEPS = {  # the weight of each step, and its possible arguments
     "renew": (2, (_GATEWAY, range(10))), "unsubscribe": (1, (_GATEWAY, range(10))),
     "change": (10, (_PLACE, ("Processing", "Processing", "Processing", *FINAL))), "press": (4, (_PLACE,)),
     "restart_scanner": (1, ()), "wait": (2, ((5.0, 10.0),)), "kill": (4, (_FAILING,)), "start": (5, ()),
+    "cancel_and_kill": (2, (_GATEWAY, _PLACE, (0.3, 0.6, 1.0))),
+    "change_and_kill": (2, (_PLACE, ("Processing", *FINAL), (0.01, 0.02, 0.03, 0.1))),
     "end": (1, (_FAILING,)), "pause": (3, (_FAILING, (0.5, 2.0, 4.0, 6.0))),
     "cut": (2, (_FAILING, ("redis", "peers", "both"))), "heal": (3, ()),
     "lose_redis": (2, ((0.1, 2.0, 6.0), ("kept", "kept", "empty"))), "move": (3, (_GATEWAY,)),

@@ -4,7 +4,7 @@ import pytest
 
 from tests.cluster.inmemory.schedules import Run, draw
 
-SEEDS, PARTS = 80, 8
+SEEDS, PARTS = 64, 8
 
 
 @pytest.mark.parametrize("part", range(PARTS))
