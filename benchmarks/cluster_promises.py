@@ -31,7 +31,7 @@ from tests.cluster.lab import Lab, until
 
 KILLS = 50
 SUBSCRIBERS = 4
-IDLE_SECONDS = 60.0
+IDLE_SECONDS = 180.0
 SCANS = 30
 SENT_AGAIN = 2
 UNCERTAIN = ("no answer", "ServerErrorTemporaryError")  # after which a client sends its CreateScanJob again
@@ -81,6 +81,17 @@ class Scans:
             self._client.cancel(self._any(), made[-1])
 
 
+def tell(history: Any, job_id: str) -> None:
+    """Prints what is known of a job."""
+    entries = [(one.begin, f"{type(one).__name__} {one.gateway}, until {one.end}: {what}") for one, what in (
+        *((one, f"{one.event} {one.status}") for one in history.announcements
+          if one.status is not None and one.status.job_id == job_id),
+        *((one, f"{one.operation} {list(map(str, one.statuses))}") for one in history.asked
+          if one.job_id == job_id or any(status.job_id == job_id for status in one.statuses)),
+        *((one, f"{one.operation} {one.fault} {one.status}") for one in history.answers if one.job_id == job_id))]
+    print(f"job {job_id}", *(f"{begin:.3f} {what}" for begin, what in sorted(entries)), sep="\n  ", file=sys.stderr)
+
+
 def kills(folder: Path, number: int, seed: int) -> dict[str, list[float]]:
     """Kills the owner so many times. Returns the figures."""
     chance = random.Random(seed)
@@ -111,6 +122,8 @@ def kills(folder: Path, number: int, seed: int) -> dict[str, list[float]]:
             until(lambda: not missed_ends(lab.history()))
         history = lab.history()
         missed = missed_ends(history)
+        for _, job_id in missed:
+            tell(history, job_id)
         sent = Counter(one.request for one in history.asked if one.operation == "CreateScanJob")
         ends = len({one.status.job_id for one in history.deliveries if one.event == "JobEndStateEvent"})
         return {"kills": [number], "uncertain": [scans.uncertain], "missed": [len(missed)], "ends": [ends],

@@ -31,6 +31,7 @@ RECENT = 4  # jobs that clients read
 QUIET_SECONDS = (2.0, 6.0)  # between two failures
 SETTLING_SECONDS = 60.0  # for the gateways to work again after the last failure
 RETRY_SECONDS = 1.0
+GRACE_SECONDS = 15.0  # after a failover, in which an owner that had no lease any more writes nothing
 RECONNECT_SECONDS = 3.0  # for a gateway to notice that it reaches Redis again
 MOST_PAGES = 3
 
@@ -157,7 +158,7 @@ class Failures:
         """Waits after the block until another master is known, and a replica follows it."""
         replicated = self.lab.replicated
         former = replicated.current
-        with self.lab.recorder.outage():
+        with self.lab.recorder.outage(GRACE_SECONDS):
             yield former
             until(lambda: replicated.current is not former, pause=0.2)
             until(lambda: replicated.current.command("INFO", "replication")["connected_slaves"] > 0, pause=0.2)

@@ -7,7 +7,7 @@
   MessageID over a takeover; a ScanAvailableEvent at most once. A subscription that is ended may miss what waits to be
   delivered. Not sent is a JobStatusEvent to those who got the same state or a later one from the gateway before, which
   makes events of the scanner's answers. An event that an owner was told without Redis may be lost with it, or be made
-  once more by the next one; a JobEndStateEvent may not be lost even then (`missed_ends`).
+  once more by the next one. The end of a job that began before is told even then (`missed_ends`).
 - A subscription that was granted is known to every gateway until it is ended.
 - A CreateScanJob makes at most one job, however often it is sent, unless a gateway serves the scanner alone meanwhile.
 - The scanner's `max_connections` and `max_rate` hold for all gateways together. CancelJob may use one connection more.
@@ -168,7 +168,7 @@ def missed_ends(history):
     """Returns the ends of jobs that a subscription missed: (sink, JobId), for jobs that were created while it lived.
 
     It does not matter whether the scanner could announce them: the gateway makes the event from the status that it
-    asks for.
+    asks for. A job that began with an owner that was lost without Redis may be unknown to the next one.
     """
     ended = {status.job_id for one in (*history.asked, *history.announcements)
              for status in (one.statuses if hasattr(one, "statuses") else [one.status])
@@ -178,7 +178,8 @@ def missed_ends(history):
         if one.event == JOB_END and one.status is not None:
             told[one.sink].add(one.status.job_id)
     created = [(one.begin, one.job_id) for one in history.asked
-               if one.operation == "CreateScanJob" and one.job_id in ended]
+               if one.operation == "CreateScanJob" and one.job_id in ended
+               and not _without_redis(history, one.begin, one.begin)]
     return [(one.sink, job_id) for one in history.subscriptions for begin, job_id in created
             if one.wants(JOB_END) and one.granted < begin and one.ended == FOREVER and job_id not in told[one.sink]]
 

@@ -153,7 +153,7 @@ class Pause:
 class Outage:
     """A time in which the owner of the scanner may have ended, or may have been replaced, without Redis.
 
-    What it was told and could not write is unknown to the next owner.
+    What it was told and could not write is unknown to the next owner: events, and jobs that began.
     """
 
     begin: float

@@ -83,10 +83,12 @@ def check_reads(history, verdict):
         if one.status is not None and one.end is not None:
             job = jobs.of(one.status.job_id, one.status.created, one.begin)
             entry = _Shown(one.end, one.status, f"announced to {one.gateway}")
-            shown[job].append(entry)
+            if not is_alone(one):
+                shown[job].append(entry)
             shown_by[job, one.gateway].append(entry)
     for one in history.deliveries:
-        if one.status is not None:
+        # One that is alone delivers what only it was told; which gateway delivers is not known.
+        if one.status is not None and not any(pause.begin < one.at < pause.end for pause in alone):
             shown[jobs.of(one.status.job_id, one.status.created, one.at)].append(
                 _Shown(one.at, one.status, f"delivered to {one.sink}"))
     reads = [one for one in history.answers if one.operation == READ and one.status is not None]
@@ -100,7 +102,7 @@ def check_reads(history, verdict):
     statuses_by = {key: _Statuses(entries) for key, entries in shown_by.items()}
     nothing = _Statuses(())
     told = _told(history)
-    canceled = _canceled(history, jobs)
+    canceled = _canceled([one for one in history.answers if not is_alone(one)], jobs)
     for one in reads:
         job = jobs.of(one.status.job_id, one.status.created, one.end)
         compared = statuses_by[job, one.gateway] if is_alone(one) else statuses.get(job, nothing)
@@ -145,10 +147,10 @@ def _told(history):
     return told
 
 
-def _canceled(history, jobs):
+def _canceled(answers, jobs):
     """The first CancelJob of each job that was answered without a fault."""
     found = {}
-    for one in sorted(history.answers, key=lambda one: one.end):
+    for one in sorted(answers, key=lambda one: one.end):
         if one.operation == "CancelJob" and one.is_good:
             found.setdefault(jobs.of(one.job_id, None, one.end), one)
     return found

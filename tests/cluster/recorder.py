@@ -93,15 +93,15 @@ class Recorder:
             self._lists["pauses"][place] = Pause(gateway, began, time.monotonic(), alone)
 
     @contextlib.contextmanager
-    def outage(self):
-        """Records that the owner may be lost without Redis in the block."""
+    def outage(self, longer=0.0):
+        """Records that the owner may be lost without Redis in the block, and for some seconds longer."""
         began = time.monotonic()
         place = len(self._lists["outages"])
         self._lists["outages"].append(Outage(began, FOREVER))
         try:
             yield
         finally:
-            self._lists["outages"][place] = Outage(began, time.monotonic())
+            self._lists["outages"][place] = Outage(began, time.monotonic() + longer)
 
     def asked(self, exchange):
         """Records an exchange of a gateway with the scanner."""

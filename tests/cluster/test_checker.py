@@ -119,6 +119,9 @@ GOOD = {
         asked=(created(1), created(3, job_id="2", gateway="b")), pauses=(Pause("a", 2, 8, alone=True),),
         answers=tuple(Answer(number, number + 1, "a", "CreateScanJob", job_id, request="urn:create")
                       for number, job_id in ((0.9, "1"), (2.9, "2")))),
+    "an announcement and CancelJob at a gateway that is alone": History(
+        answers=(cancel(1, 2), read(3, 4, "Pending", gateway="b")), pauses=(Pause("a", 0.5, 7, alone=True),),
+        announcements=(announced(0.6, 0.7, "Pending"), announced(1.5, 2, "Terminating"))),
     "a second's worth of requests at once": History(max_rate=4.0, asked=tuple(
         Asked(moment, moment, "a", "GetJobElements") for moment in (1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0))),
     "two gateways that are alone": History(
@@ -233,3 +236,5 @@ def test_an_end_that_a_subscription_missed():
     assert missed_ends(history) == [("s", "1")]
     end = Delivery(4.0, "s", "JobEndStateEvent", "urn:9", Status("1", "Completed", 1))
     assert missed_ends(attrs.evolve(history, deliveries=(end,))) == []
+    assert missed_ends(attrs.evolve(history, outages=(Outage(1.5, 4.0),))) == []
+    assert missed_ends(attrs.evolve(history, outages=(Outage(12.0, 14.0),))) == [("s", "1")]

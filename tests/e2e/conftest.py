@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import chaos
 from tests.cluster.checker import check
 from tests.cluster.lab import Lab
 from tests.cluster.lab import until as polled
@@ -199,7 +198,7 @@ def cluster(tmp_path):
     assert "Traceback" not in logs, logs
     for history in histories:
         verdict = check(history)
-        assert not chaos.broken_promises(verdict), f"{verdict}\n{logs[-5000:]}"
+        assert not verdict.violations, f"{verdict}\n{logs[-5000:]}"
 
 
 @pytest.fixture
