@@ -5,7 +5,7 @@ from contextlib import closing
 
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription, Token
-from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.events.upstreamcommands import Held, Shown
 from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.eventing.filters import ActionFilter
@@ -62,7 +62,8 @@ PLAIN = {"end_to": None, "filter": ActionFilter(), "panel": False, "destinations
 def held(identifier, **more):
     return Held(**{"scanner": "front-desk", "identifier": identifier, "address": "http://d/scan",
                    "notify_to": "http://gw/front-desk/events/s",
-                   "manager": EndpointReference("http://d/m", ("<i>7</i>",)), "expires_at": 1800000000.5, **more})
+                   "manager": EndpointReference("http://d/m", ("<i>7</i>",)), "expires_at": 1800000000.5,
+                   "shown": (Shown("ctx", "Näme", "t1"), Shown("", "B", None)), **more})
 
 
 def old_file(file):

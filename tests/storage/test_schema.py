@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 import pytest_twisted
 
-from tests.storage.stores import job, old_file, subscription
+from tests.storage.stores import held, job, old_file, subscription
 from wsdgateway.storage import schema
 from wsdgateway.storage.sqlite import SqliteStore
 from wsdgateway.storage.store import StoreError
@@ -32,6 +32,26 @@ async def test_an_older_file_is_copied_and_then_upgraded(tmp_path):
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT job_id FROM finished_job").fetchall() == [("1",)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.sqlite", "s.sqlite.schema-1"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_subscription_from_before_the_tokens_were_kept(tmp_path):
+    from twisted.internet import reactor
+
+    file = tmp_path / "s.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript("\n".join(schema.steps()[:8]) + f"PRAGMA application_id = {schema.OURS};"
+                                 "PRAGMA user_version = 8;")
+        connection.execute("INSERT INTO device_subscription VALUES ('front-desk', 'destinations', 'http://d/scan', "
+                           "'http://gw/front-desk/events/s', '[\"http://d/m\", \"<i>7</i>\"]', 1800000000.5)")
+        connection.commit()
+    made = SqliteStore(reactor, file, 3)
+    assert await made.held() == [held("destinations", shown=())]
+    await made.hold(held("destinations"))
+    await made.close()
+    again = SqliteStore(reactor, file, 3)
+    assert await again.held() == [held("destinations")]
+    await again.close()
 
 
 def test_a_failed_step_changes_nothing(tmp_path, monkeypatch):

@@ -19,6 +19,14 @@ from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.storage.spool import Spool
 
 
+def _identity(config: Config) -> str:
+    """What the ClientContexts depend on: the address at which scanners notify the gateway, or else its name.
+
+    Gateways that share that address show the same contexts, so that each can go on with what another has registered.
+    """
+    return config.events.address or config.gateway.name
+
+
 class Destinations:
     """The destinations of the configuration. `shared` is for the bridged scanners."""
 
@@ -30,12 +38,13 @@ class Destinations:
         self._finished: set[Path] = set()
         self._started = False
         self.shared = SharedDestinations(
-            reactor, config.gateway.name, config.folder, spool, room, Converter(reactor),
+            reactor, _identity(config), config.folder, spool, room, Converter(reactor),
             after, metrics, wall, lambda: str(uuid.uuid4()))
         self.configure(config)
 
     def configure(self, config: Config) -> None:
         """Use the destinations of another configuration."""
+        self.shared.gateway = _identity(config)
         self.shared.configure(config.destination)
         if self._started:
             self._finish_interrupted()

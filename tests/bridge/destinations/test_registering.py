@@ -7,13 +7,18 @@ from wsdgateway.bridge.destinations.registering import (
     TOGETHER,
     Entry,
     entries_for,
+    goes_on,
     is_own,
     is_single,
+    kept_tokens,
     may_take_single,
     plan,
+    shown_by,
     takes_list,
     tokens_of,
 )
+from wsdgateway.bridge.events.upstream_core import NO_MANAGER
+from wsdgateway.bridge.events.upstreamcommands import Held, Shown
 from wsdgateway.scan.destinations import read_destinations
 
 A, B = Entry("A", "ctx-a"), Entry("B", "ctx-b")
@@ -57,6 +62,28 @@ def test_tokens(answered, tokens, all_there):
     assert tokens_of((A, B), answered) == tokens
     assert takes_list((A, B), tokens) is all_there
     assert takes_list((A,), {})
+
+
+BOTH = (("ctx-a", "1"), ("ctx-b", "2"))
+
+
+@pytest.mark.parametrize(("entries", "answered", "planned", "same"), [
+    ((A, B), BOTH, (A, B), True), ((A, B), BOTH, (B, A), False), ((A, B), BOTH, (A,), False),
+    ((A,), BOTH[:1], (A, B), False), ((A,), BOTH[:1], (Entry("A", "ctx-c"),), False),
+    ((A,), BOTH[:1], (Entry("C", "ctx-a"),), False), ((A, B), BOTH[:1], (A, B), False), ((A,), (), (A,), True)])
+def test_a_subscription_goes_on_if_it_shows_what_is_planned(entries, answered, planned, same):
+    left = Held("front-desk", TOGETHER, "http://d/scan", "http://gw/s", NO_MANAGER, 0.0, shown_by(entries, answered))
+    [one] = plan(planned, singly=False)
+    assert goes_on(one, left) is same
+
+
+def test_kept_tokens():
+    shown = shown_by((A, B), BOTH[:1])
+    assert shown == (Shown("ctx-a", "A", "1"), Shown("ctx-b", "B", None))
+    held = Held("front-desk", TOGETHER, "http://d/scan", "http://gw/s", NO_MANAGER, 0.0, shown)
+    assert kept_tokens(held) == {"ctx-a": "1"}
+    [one] = plan((A,), singly=False)
+    assert not goes_on(one, Held("front-desk", TOGETHER, "http://d/scan", "http://gw/s", NO_MANAGER, 0.0))
 
 
 @pytest.mark.parametrize(("refusal", "single"), [

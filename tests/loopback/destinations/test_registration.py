@@ -5,6 +5,7 @@ import pytest_twisted
 
 from tests.loopback.events.subscribers import PANEL, subscribed
 from tests.loopback.gateways import section
+from tests.ports import free_port
 from tests.waiting import until
 from wsdgateway.simulator.events import Subscribers
 from wsdgateway.soap.faults import Refused, invalid_args
@@ -70,6 +71,62 @@ async def test_a_later_start_replaces_what_a_crash_has_left(panel, configured):
     made.service = service
     made.press(1)
     await until(lambda: made.counted("ok") == 1 and not made.hidden)
+
+
+@pytest.fixture
+def fixed():
+    """Sections of a gateway whose address stays the same at the next start."""
+    return {"listen": [{"endpoint": f"tcp:{free_port()}:interface=127.0.0.1"}]}
+
+
+async def crash(made):
+    """Ends the gateway without a word to the scanner; returns its subscription for the panel, and its requests."""
+    made.service.scanner.hand_off()
+    await made.service.stopService()
+    return [one for one in made.scanner.device.subscribers.held.items() if one[1].destinations], dict(
+        made.scanner.soap.asked)
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest_twisted.ensureDeferred
+async def test_after_a_crash_the_tokens_go_on(panel, configured, monkeypatch, fixed, single):
+    if single:
+        Single(monkeypatch, refuses=True)
+    made = await panel({"name": "Mail"}, {"name": "Scans"}, sections=fixed)
+    count = 2 if single else 1
+    await until(lambda: len(made.service.scanner.destinations.registration) == count)
+    former, asked = await crash(made)
+    made.service = await configured(made.scanner.scan_url, {"name": "Mail"}, {"name": "Scans"}, **fixed)
+    registration = made.service.scanner.destinations.registration
+    await until(lambda: registration.state == "subscribed" and len(registration) == count)
+    await until(lambda: made.scanner.soap.asked["Renew"] == asked.get("Renew", 0) + count + 1)  # with that for events
+    assert [made.scanner.soap.asked[name] for name in ("Subscribe", "Unsubscribe")] == [
+        asked.get(name, 0) for name in ("Subscribe", "Unsubscribe")]
+    assert [one for one in made.scanner.device.subscribers.held.items() if one[1].destinations] == former
+    made.press(1)
+    await until(lambda: made.counted("ok") == 1 and not made.hidden)
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+@pytest_twisted.ensureDeferred
+async def test_after_a_crash_other_names_or_a_refused_renew_need_new_tokens(panel, configured, fixed, forgets):
+    made = await panel({"name": "Mail"}, sections=fixed)
+    [(_, former)], asked = await crash(made)
+    if forgets:
+        made.scanner.device.forget()
+    name = "Mail" if forgets else "Post"
+    made.service = await configured(made.scanner.scan_url, {"name": name}, **fixed)
+    most = []
+    await until(lambda: most.append(names(made.scanner)) or (
+        names(made.scanner) == (1, 1) and made.service.scanner.destinations.registration.state == "subscribed"
+        and made.service.scanner.bridge.table.listening))
+    assert max(most) == (1, 1)
+    [(_, now)] = [one for one in made.scanner.device.subscribers.held.items() if one[1].destinations]
+    assert now is not former and list(now.names.values()) == [name]
+    assert made.scanner.soap.asked["Subscribe"] == asked["Subscribe"] + (2 if forgets else 1)
+    made.press()
+    await made.ended(1, name)
+    assert made.counted("ok", name) == 1
 
 
 @pytest_twisted.ensureDeferred

@@ -1,5 +1,6 @@
 """Tests of takeovers between whole gateways on a Redis server: hand-overs, lost leases, and what survives them."""
 
+import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
@@ -39,6 +40,28 @@ async def test_a_gateway_that_stops_hands_over_and_the_subscription_is_renewed(p
     device_with_events.device.handle = lambda asked: asked.answer(status_response("7", "Completed", 1))
     head, answer = await ask(follower.port, PATH, get_job_elements("7"))
     assert head.status == 200 and b"Completed" in answer
+
+
+@pytest.mark.parametrize("names", [["Scans"], ["Mail", "Scans"]])
+@pytest_twisted.ensureDeferred
+async def test_destinations_stay_on_the_panel_at_a_takeover(pair, virtual, tmp_path, names):
+    scanner = await virtual()
+    (tmp_path / "files").mkdir()
+    owner, follower = await pair(scanner.scan_url, destination=[
+        {"name": name, "folder": str(tmp_path / "files"), "file": name} for name in names])
+    await until(lambda: owner.scanners[0].bridge.table.listening and (
+        owner.scanners[0].destinations.registration.state == "subscribed"))
+    asked, held = scanner.soap.asked, dict(scanner.device.subscribers.held)
+    assert (asked["Subscribe"], asked["Renew"], len(held)) == (2, 0, 2)
+    await owner.stopService()
+    await until(lambda: serves(follower) and asked["Renew"] == 2)
+    registration = follower.scanners[0].destinations.registration
+    await until(lambda: registration.state == "subscribed" and follower.scanners[0].bridge.table.listening)
+    assert (asked["Subscribe"], asked["Renew"], asked["Unsubscribe"]) == (2, 2, 0)
+    assert scanner.device.subscribers.held == held
+    entry = follower.scanners[0].destinations.entries[-1]
+    assert scanner.device.press(entry.context) == 1
+    await until(lambda: [path.name for path in (tmp_path / "files").iterdir()] == ["Scans.pdf"])
 
 
 @pytest_twisted.ensureDeferred

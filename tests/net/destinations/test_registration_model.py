@@ -30,7 +30,7 @@ class PanelScanner(Scanner):
 
     def __init__(self, clock, takes):
         super().__init__(clock)
-        self.takes, self.names = takes, {}
+        self.takes, self.names, self.tokens = takes, {}, {}
 
     async def send(self, url, operation, body):
         destinations = read_destinations(read(body).body) if operation.name == "Subscribe" else None
@@ -43,15 +43,20 @@ class PanelScanner(Scanner):
             identifier = f"urn:uuid:{self.count}"
             kept = listed[:1] if self.takes == "first" else listed
             self.names[identifier] = [name for _, name in kept]
+            self.tokens[identifier] = {context: f"{self.count}-{context}" for context, _ in kept}
             tokens = "".join(f"<wscn:DestinationResponse><wscn:ClientContext>{context}</wscn:ClientContext>"
-                             f"<wscn:DestinationToken>{self.count}-{context}</wscn:DestinationToken>"
-                             "</wscn:DestinationResponse>" for context, _ in kept)
+                             f"<wscn:DestinationToken>{token}</wscn:DestinationToken>"
+                             "</wscn:DestinationResponse>" for context, token in self.tokens[identifier].items())
             reply = Reply(200, b"application/soap+xml", envelope(f"{WSE}/SubscribeResponse", (
                 f"<wse:SubscribeResponse><wse:SubscriptionManager>{self.address()}<wsa:ReferenceParameters>"
                 f"<wse:Identifier>{identifier}</wse:Identifier></wsa:ReferenceParameters></wse:SubscriptionManager>"
                 f"<wse:Expires>PT{EXPIRES:.0f}S</wse:Expires><wscn:DestinationResponses>{tokens}"
                 "</wscn:DestinationResponses></wse:SubscribeResponse>")))
         return reply
+
+    def current(self):
+        """The token of each context on the panel."""
+        return {context: token for identifier in self.held for context, token in self.tokens[identifier].items()}
 
     def shown(self):
         return sorted(name for identifier in self.held for name in self.names[identifier])
@@ -107,7 +112,15 @@ class Registrations(RuleBasedStateMachine):
     @precondition(lambda self: self.gateway is not None)
     @rule()
     def kill(self):
-        self.gateway.kill()
+        gateway = self.gateway
+        registration, scanner = gateway.registration, gateway.scanner
+        is_settled = registration.state == "subscribed" and len(registration.tokens) == len(gateway.names) and (
+            registration.tokens == scanner.current() and not gateway.panel.ending)
+        asked, answers = len(scanner.requests), not scanner.fails and not scanner.refuses
+        gateway.kill()
+        if is_settled and answers:
+            assert {name for _, _, name, _ in scanner.requests[asked:]} == {"Renew"}
+            assert gateway.registration.tokens == scanner.current()
 
     @precondition(lambda self: self.gateway is not None)
     @rule()
@@ -153,6 +166,7 @@ class Registrations(RuleBasedStateMachine):
         self.come_back(False)
         self.gateway.pass_time(SETTLED, 20.0)
         assert self.gateway.scanner.shown() == sorted(self.gateway.names)
+        assert self.gateway.registration.tokens == self.gateway.scanner.current()
         assert len(self.gateway.registration.tokens) == len(self.gateway.names)
         stopping = []
         from twisted.internet.defer import Deferred

@@ -2,12 +2,14 @@
 
 from itertools import pairwise
 
+import attrs
 import pytest
 from twisted.internet.defer import Deferred
 
 from tests.messages import SCAN, envelope
 from tests.net.events.eventsource import EPOCH, EXPIRES, SCAN_URL
 from wsdgateway.bridge.events.upstream_core import LONGEST_PAUSE, NO_MANAGER, SETTLED
+from wsdgateway.bridge.events.upstreamcommands import Shown
 from wsdgateway.bridge.health.causes import SUBSCRIPTION_LOST
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.transport.errors import BadDevice, Unavailable
@@ -353,3 +355,49 @@ def test_the_same_pauses_apply_to_scan_destinations(subscriber, scanner):
     assert scanner.most == 1
     assert scanner.operations().count("Subscribe") < 9
     panel.give_up()
+
+
+# A subscription of an earlier start, and the end before its address is known.
+
+@pytest.fixture
+def waiting(subscriber, held):
+    """A start whose own address is not known yet; fires when it is."""
+    known = Deferred()
+
+    async def base():
+        await known
+        return subscriber.base
+
+    subscriber.subscription = DeviceSubscription(attrs.evolve(subscriber.client, notify_base=base))
+    subscriber.subscription.resume(held)
+    return known
+
+
+def test_it_is_handed_on_before_it_is_renewed(subscriber, scanner, held, waiting):
+    assert subscriber.subscription.hand_off() == held
+    waiting.callback(None)
+    assert scanner.operations() == ["Subscribe"]  # the next object renews it
+    assert subscriber.store.held().result == [held]
+
+
+def test_a_stop_ends_it_before_it_is_renewed(subscriber, scanner, waiting):
+    stopped = subscriber.subscription.stop()
+    waiting.callback(None)
+    assert scanner.operations() == ["Subscribe", "Unsubscribe"]
+    assert scanner.held == {} and subscriber.store.held().result == [] and stopped.called
+
+
+# The destinations that the store keeps with it.
+
+def test_what_it_shows_is_kept_until_it_is_being_replaced(subscriber, scanner):
+    shown = (Shown("ctx", "Mail", "t1"),)
+    subscription = subscriber.subscription = DeviceSubscription(subscriber.client, read_shown=lambda answer: shown)
+    subscription.start()
+    assert subscription.held.shown == subscriber.store.held().result[0].shown == shown
+    scanner.gate = Deferred()
+    scanner.refuses = {"Renew"}
+    subscriber.pass_time(EXPIRES / 2)
+    gate, scanner.gate = scanner.gate, Deferred()
+    gate.callback(None)
+    assert scanner.operations() == ["Subscribe", "Renew", "Unsubscribe"] and subscription.state == "replacing"
+    assert subscription.hand_off().shown == subscriber.store.held().result[0].shown == ()

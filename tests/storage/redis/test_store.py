@@ -342,6 +342,18 @@ async def test_reading_a_scanner_fails_while_the_server_does_not_answer(gateways
     redis_server.cont()
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_subscription_at_the_scanner_of_an_earlier_version_has_no_tokens(gateways, redis_server):
+    one, two = gateways(), gateways("two")
+    one.own(SCANNER)
+    await one.store.hold(held("b"))
+    value = json.loads(redis_server.command("HGET", keys.held(SCANNER), "b"))
+    del value["shown"]
+    redis_server.command("HSET", keys.held(SCANNER), "b", json.dumps(value))
+    two.own(SCANNER)
+    assert (await two.store.take(SCANNER)).held == (held("b", shown=()),)
+
+
 def nonsense(server):
     server.command("HSET", keys.subscriptions(SCANNER), "a", "nonsense")
 

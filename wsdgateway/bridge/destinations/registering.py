@@ -53,7 +53,8 @@ class Registering:
 def entries_for(gateway: str, names: Iterable[str]) -> tuple[Entry, ...]:
     """The entries for destinations with these names, in the order of the configuration.
 
-    The contexts depend on the gateway's name, too, since several gateways may register at one scanner.
+    The contexts depend on the `gateway`, too, since several may register at one scanner: it is the address that some
+    share for notifications, or a gateway's name.
     """
     return tuple(Entry(name, _CONTEXT + hashlib.sha256(f"{gateway}\0{name}".encode()).hexdigest()[:_DIGITS])
                  for name in names)

@@ -31,9 +31,10 @@ class LastFile:
 class SharedDestinations:
     """The destinations of the configuration, and what their scans share.
 
-    `gateway` is the gateway's name, relative folders are below `base`. `new_id` makes names of scans and jobs, which
-    cannot be guessed; `wall` gives seconds since 1970. `running` has the ids of scans that run, and `unfinished` the
-    folders that hold files of scans that could not be finished, because the disk was full or the folder was away.
+    `gateway` distinguishes the ClientContexts from those of other gateways. Relative folders are below `base`. `new_id`
+    makes names of scans and jobs, which cannot be guessed; `wall` gives seconds since 1970. `running` has the ids of
+    scans that run, and `unfinished` the folders that hold files of scans that could not be finished, because the disk
+    was full or the folder was away.
     """
 
     reactor: Any
