@@ -16,8 +16,7 @@ AROUND = 3.0  # seconds before and after a failure for which what it may break i
 REWRITTEN = 12.0  # seconds until a server that lost its data has it back from the owner
 UNDER_WAY = 12.0  # seconds until what was sent before an Unsubscribe has arrived, or failed
 JOB_EVENTS = ("JobStatusEvent", "JobEndStateEvent")
-BESIDE = ("CancelJob", "Unsubscribe")  # each may use one more connection; so do the ends of inherited subscriptions
-BESIDE_LIMIT = 1  # requests that one gateway was seen to send beyond the limit while it renews after a takeover
+BESIDE = ("CancelJob", "Renew", "Unsubscribe")  # urgent requests may use one more connection
 ANSWERED, CALM = 5.0, 10.0  # seconds for requests to be answered once everything is calm
 
 
@@ -47,7 +46,7 @@ def _checked(world):
         asked=tuple(filter(is_judged, lists["asked"])), connections=(), deliveries=()))
     limits = check(History(
         asked=tuple(one for one in lists["asked"] if is_single(one) and one.operation not in BESIDE),
-        pauses=tuple(lists["pauses"]), max_connections=MAX_CONNECTIONS + BESIDE_LIMIT))
+        pauses=tuple(lists["pauses"]), max_connections=MAX_CONNECTIONS))
     found = [one for one in verdict.violations if not one.startswith("event lost")]  # see `_events`
     return [*found, *(one for one in limits.violations if one.startswith("max_connections"))]
 
