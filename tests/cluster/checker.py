@@ -24,6 +24,7 @@ from tests.cluster.verdict import Verdict
 
 UNKNOWN = "InvalidMessage"  # the fault of a Renew whose subscription is not known
 PANEL, JOB_END = "ScanAvailableEvent", "JobEndStateEvent"
+URGENT = ("CancelJob", "Renew", "Unsubscribe")  # requests that may use one more connection than `max_connections`
 CLOSING_SECONDS = 0.5  # by which a connection may appear to be closed later than it was, on a loaded machine
 WAKING_SECONDS = 2.0  # for a gateway that was stopped to close its connections to the scanner
 LATE_WRITES = 3.0  # seconds after the outage in which a gateway writes what it could not write before
@@ -194,13 +195,15 @@ def _check_connections(history, verdict):
     # A request is in progress at the gateway for longer than here, and its connection is closed earlier.
     requests = [part for one in history.asked if one.end is not None
                 for part in _without(one.gateway, one.begin, one.end, history.pauses)]
-    canceling = [(one.begin, one.end + CLOSING_SECONDS) for one in history.answers if one.operation == "CancelJob"]
+    urgent = [(one.begin, one.end + CLOSING_SECONDS) for one in history.answers if one.operation == "CancelJob"]
+    urgent += [(one.begin, one.end + CLOSING_SECONDS) for one in history.asked
+               if one.operation in URGENT and one.end is not None]
     for what, spans, slack in (("connections", connections, CLOSING_SECONDS), ("requests", requests, 0.0)):
         most = 0
         for since, until, count in _levels(spans):
             if until - since > slack:
                 most = max(most, count)
-                is_allowed = count == limit + 1 and _uncovered(since, until, canceling) <= slack
+                is_allowed = count == limit + 1 and _uncovered(since, until, urgent) <= slack
                 if count > limit and not is_allowed:
                     whose = sorted(str(one.gateway) for one in history.connections if one.opened <= since < one.closed)
                     verdict.violated("max_connections", f"{count} {what} at the scanner from {since:.3f} to "

@@ -99,6 +99,9 @@ GOOD = {
         max_connections=1, connections=(Connection(1, 9, "a"), Connection(5, 10, "b")), pauses=(Pause("a", 2, 8),)),
     "a connection more while CancelJob is asked": History(
         max_connections=1, connections=(Connection(1, 9, "a"), Connection(3, 5, "a")), answers=(cancel(2.9, 4.6),)),
+    "a connection more while a subscription is renewed": History(
+        max_connections=1, connections=(Connection(1, 9, "a"), Connection(3, 5, "a")),
+        asked=(Asked(2.9, 4.6, "a", "Renew"),)),
     "a state that was told by an event of the gateway before": History(
         subscriptions=(Subscription("s", 1),), announcements=(
             announced(2, 2.1, "Processing"), announced(2.2, 2.3, "Completed", scans=1)),
