@@ -3,6 +3,7 @@
 No name is ever twice on the panel, and when the scanner can be reached again, it shows the names of the configuration.
 """
 
+import attrs
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -15,6 +16,7 @@ from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.net.destinations.registration import Registration
 from wsdgateway.net.events.scandestinations import ScanDestinations
+from wsdgateway.net.events.unsubscribing import Unsubscribing
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.errors import Unavailable
 from wsdgateway.scan.destinations import read_destinations
@@ -75,10 +77,16 @@ class Gateway(Subscriber):
         self.begin()
         bridge = ScannerBridge(ScannerOptions(ScannerConfig("front-desk")), new_id=self.new_id)
         self.panel = ScanDestinations(self.clock, bridge, self.store, bytes, lambda: None)
-        self.panel.client = self.client
+        self.panel.client = attrs.evolve(self.client, end_elsewhere=self.end)
         self.registration = Registration("front-desk", self.panel, on_lost=lambda: None, on_granted=lambda: None)
         self.registration.configure(entries_for("gw", self.names))
         self.registration.begin([one for one in self.store.held().result if is_own(one.identifier)])
+
+    def end(self, held):
+        """Ends a subscription of an earlier start, for which there is no object."""
+        ending = Unsubscribing(self.client, held.identifier)
+        self.panel.add_ending(ending)
+        ending.end_held(held)
 
     def configure(self, names):
         self.names = names
