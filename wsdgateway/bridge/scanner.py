@@ -314,7 +314,7 @@ class ScannerBridge:
         """Record that this gateway owns the scanner from now on: the scanner is asked before anything is shown."""
         self._owner_saw_events, self.table.events_seen = self.table.events_seen, False
         self.table.taken_over(now)
-        self.synthesis.hurry()
+        self.synthesis.taken_over()
         self._cache.invalidate(*Subject)
         self.forget_status()
 

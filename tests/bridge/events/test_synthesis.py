@@ -172,6 +172,29 @@ def test_a_lost_event_is_made_up_for(scanner):
 
 # When to ask.
 
+def test_after_a_takeover_an_end_that_the_earlier_owner_did_not_hear_of_is_made_once_the_scanner_confirms_it(scanner):
+    scanner.sends(STATUS, "Completed", 2)
+    scanner.sends(STATUS, "Completed", 1, job_id="2")
+    scanner.sends(END, "Completed", 1, job_id="2")
+    assert scanner.next is None
+    scanner.synthesis.taken_over()
+    scanner.now += POLL
+    assert scanner.next == ("1", 0.0)
+    assert scanner.answers("Completed", 1, job_id="2") == []
+    assert scanner.answers("Completed", 2) == [(END, "Completed", 2)]
+    assert scanner.next is None
+    assert scanner.answers("Completed", 2) == []
+    assert not scanner.sends(END, "Completed", 2)
+
+
+def test_after_a_takeover_an_end_that_the_scanner_still_announces_is_not_made(scanner):
+    scanner.sends(STATUS, "Completed", 2)
+    scanner.synthesis.taken_over()
+    assert scanner.sends(END, "Completed", 2)
+    assert scanner.next is None
+    assert scanner.answers("Completed", 2) == []
+
+
 def test_a_created_job_is_asked_for_at_once_if_the_scanner_has_no_events(scanner):
     scanner.creates()
     assert scanner.next == ("1", 0.0)

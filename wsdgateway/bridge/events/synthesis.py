@@ -50,7 +50,8 @@ class _Job:
 
     `made` are the gateway's events about `status`, by name; empty if the scanner's own event told it. `since` is the
     first moment of the record in the job table. Times are in seconds: `sign` of the last change, `asked_at` of the last
-    question, `earliest` of the next one.
+    question, `earliest` of the next one. `is_end_told`: its JobEndStateEvent was sent. `owes_end`: that event is made
+    once the scanner confirms the end, because an earlier owner of the scanner may have failed before it got the event.
     """
 
     job_id: str
@@ -63,6 +64,8 @@ class _Job:
     failures: int = 0
     is_urgent: bool = False
     seeks_history: bool = True
+    is_end_told: bool = False
+    owes_end: bool = False
 
 
 class Synthesis:
@@ -124,16 +127,21 @@ class Synthesis:
         job.since, job.asked_at = known.since, max(job.asked_at, known.asked_at)
         job.is_urgent, job.seeks_history = False, True
         if job.status is not None and not _differs(job.status, status):
+            is_owed = job.owes_end and status.final
             self._told(job, merge(job.status, status))
-            return ()
+            return self._make(job, JOB_END_STATE) if is_owed else ()
         if job.status is None and (now - job.sign >= STALE if status.final else
                                    not known.by_answer and now < self._told_before):
             self._told(job, status)
             return ()
         job.sign = now
         self._told(job, status)
-        names = (JOB_STATUS, JOB_END_STATE) if status.final else (JOB_STATUS,)
-        job.made = {name: MadeEvent(name, status) for name in names}
+        return self._make(job, *((JOB_STATUS, JOB_END_STATE) if status.final else (JOB_STATUS,)))
+
+    def _make(self, job: _Job, *names: str) -> Iterable[MadeEvent]:
+        assert job.status is not None
+        job.made = {name: MadeEvent(name, job.status) for name in names}
+        job.is_end_told = job.is_end_told or JOB_END_STATE in names
         return job.made.values()
 
     def _sign(self, job_id: str, known: Job | None, now: float) -> None:
@@ -160,13 +168,20 @@ class Synthesis:
         if job is None or job.status is None:
             job = job or self._begin(status.job_id, known, now)
         elif _repeats(job.status, status):
+            self._note_end(job, event)
             made = job.made.get(event or "")
             return None if made is None else made.reached
         elif compare(job.status, status) is not Verdict.NEWER:
             return None
         job.sign, job.made = now, {}
         self._told(job, status if job.status is None else merge(job.status, status))
+        self._note_end(job, event)
         return None
+
+    def _note_end(self, job: _Job, event: str | None) -> None:
+        if event == JOB_END_STATE and job.status is not None and job.status.final:
+            job.is_end_told, job.owes_end = True, False
+            self._active.pop(job.job_id, None)
 
     def replayed(self, event: str, status: JobStatus, now: float) -> set[Sink] | None:
         """Learn from an event that an earlier owner of the scanner has made, as from one of the scanner.
@@ -180,6 +195,14 @@ class Synthesis:
         made = job.made[event] = MadeEvent(event, status)
         return made.reached
 
+    def taken_over(self) -> None:
+        """Go on after the replay of the events of an earlier owner, which may have missed what came after them."""
+        for job in self._jobs.values():
+            if job.status is not None and job.status.final and not job.is_end_told:
+                job.owes_end = True
+                self._active[job.job_id] = job
+        self.hurry()
+
     def hurry(self) -> None:
         """Ask for every active job as soon as `poll_interval` allows: an event could not be read."""
         for job in self._active.values():
@@ -188,6 +211,7 @@ class Synthesis:
     def _told(self, job: _Job, status: JobStatus) -> None:
         job.status = status
         if status.final:
+            job.owes_end = False
             self._active.pop(job.job_id, None)
         else:
             self._active[job.job_id] = job
