@@ -436,7 +436,8 @@ class GatewayService(MultiService):
         self._stored_state.job_ended(scanner, status)
 
     async def _stop(self) -> None:
-        self.supervision.stopping(self.config.limits.stop_timeout + END_SECONDS + STOP_MARGIN)
+        seconds = self.config.limits.stop_timeout + END_SECONDS
+        self.supervision.stopping(seconds * (1 if self.cluster is None else 2) + STOP_MARGIN)  # a hand-over comes first
         await self._control.stop()
         if self._loading is not None:
             await self._loading
