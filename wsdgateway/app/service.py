@@ -189,6 +189,8 @@ class GatewayService(MultiService):
         self.escl_ports.on_change = self._escl_changed
         self.escl_ports.may_assign = lambda name: shared is None or (
             (scanner := self.bridged.find(name)) is not None and scanner.alone is None)
+        if self.cluster is not None:
+            self.escl_ports.is_known_elsewhere = self.cluster.is_known_elsewhere
         self.bridged.on_known = self._scanners_changed
         overview = self.overview = Overview(
             config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,

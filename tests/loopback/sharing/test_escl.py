@@ -125,3 +125,20 @@ async def test_a_job_that_lasts_too_long_is_canceled_at_a_hand_over_and_its_comp
     await until(lambda: serves(follower))
     held.send()
     assert (await page(client(follower), await client(follower).scan())).status == 200
+
+
+@pytest_twisted.ensureDeferred
+async def test_gateways_that_start_together_assign_each_port_once(member, virtual, tmp_path):
+    devices = {"a": await virtual(), "b": await virtual()}
+    first = free_port()
+    scanners = [{"name": name, "scan": device.scan_url, "events": "off"} for name, device in devices.items()]
+    gateways = []
+    for name, host in (("one", "127.0.0.2"), ("two", "127.0.0.1")):
+        (tmp_path / name).mkdir()
+        gateways.append(await member(name, None, host=host, scanners=scanners,
+                                     escl=section(tmp_path / name, ports=f"{first}-{first + 3}")))
+    await until(lambda: all(service.escl_ports.port(name) for service in gateways for name in devices))
+    one, two = ({name: service.escl_ports.port(name) for name in devices} for service in gateways)
+    assert one == two == await gateways[0].store.escl_ports() and len(set(one.values())) == 2
+    followed = [described for service in gateways for described in service.overview.describe_scanners()]
+    assert all(described["escl_url"].endswith(f":{one[described['name']]}/eSCL") for described in followed)
