@@ -48,6 +48,10 @@ def test_a_followed_scanner_has_the_keys_of_an_owned_one():
                      "status_reads": {"here": 4, "there": 1}, "owner": "print-server-2", "ownership": "following",
                      "lease_age": 1.0}
     assert describe_followed(FakeCluster().ownership("attic"), None, 0, 0)["client_url"] is None
+    with_ports = describe_followed(FakeCluster().ownership("attic"), None, 0, 0, escl_url="http://192.0.2.5:8400/eSCL",
+                                   escl_tls_url="https://192.0.2.5:8401/eSCL")
+    assert (with_ports["escl_url"], with_ports["escl_tls_url"]) == (
+        "http://192.0.2.5:8400/eSCL", "https://192.0.2.5:8401/eSCL")
 
 
 def test_the_scanners_of_others_are_listed_without_a_cluster_there_are_none():
@@ -102,6 +106,20 @@ def test_not_ready_only_if_no_scanner_can_be_served():
     assert cannot_serve(attrs.evolve(unserved, owners={})) is None
     for more in (Ownership("c", ALONE, "print-server-1"), Ownership("c", FOLLOWING, "print-server-2")):
         assert cannot_serve(attrs.evolve(unserved, owners={**lost, "c": more})) is None
+
+
+def test_not_ready_in_the_grace_of_a_new_server_until_a_scanner_has_an_owner():
+    nobody = {"a": Ownership("a", FOLLOWING), "b": Ownership("b", FOLLOWING)}
+    new = FakeCluster(owners=nobody, redis=ServerState(URL, reachable=True, grace=4.2))
+    said = (f"no scanner can be served: {URL}: gateways may take scanners in 5 s, since it has just been started, or "
+            "its clock was changed")
+    assert ClusterBrowser(new).get("/readyz") == (503, f"{said}\n")
+    assert cannot_serve(attrs.evolve(new, redis=ServerState(URL))) == f"no scanner can be served: {URL}: no answer yet"
+    owned = attrs.evolve(new, owners={**nobody, "b": Ownership("b", FOLLOWING, "print-server-2")})
+    assert ClusterBrowser(owned).get("/readyz") == (
+        200, "ready\na: no gateway owns it\nb: passed on to print-server-2\n")
+    over = attrs.evolve(new, redis=ServerState(URL, reachable=True))  # requests wait for the takeover
+    assert ClusterBrowser(over).get("/readyz") == (200, "ready\na: no gateway owns it\nb: no gateway owns it\n")
 
 
 def test_the_overview_shows_the_gateways():

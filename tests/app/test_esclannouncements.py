@@ -148,6 +148,7 @@ class Scanner:
         self.options = SimpleNamespace(section=SimpleNamespace(escl=escl, uuid=None))
         self.monitor = SimpleNamespace(labels=Labels(friendly, "Maker", "1000"), endpoint=f"urn:uuid:{OWN}",
                                        places=lambda: {("192.0.2.20", 80), ("printer.example", 80)})
+        self.stand_in = SimpleNamespace(is_hidden=False)
         self.is_there = here
         self.escl = self
 

@@ -23,7 +23,8 @@ def job(*, feeder=True, images=0, created=True, **more):
     (End(Reason.FEEDER_EMPTY, "ClientErrorNoImagesAvailable"), True, False, 409),
     (End(Reason.REFUSED, "ClientErrorFormatNotSupported"), False, False, 409),
     (End(Reason.REFUSED, "ServerErrorInternalError"), False, False, 500),
-    (End(Reason.STOPPING), False, False, 503)])
+    (End(Reason.STOPPING), False, False, 503),
+    (End(Reason.HANDED_OVER), False, False, 503)])
 def test_a_job_that_was_not_created(end, feeder, idle, status):
     outcome = creation_outcome(end, feeder=feeder, idle=idle)
     assert outcome.status == status
@@ -38,7 +39,8 @@ def test_a_feeder_that_refuses_because_it_is_empty_is_shown_as_empty():
 @pytest.mark.parametrize(("end", "status"), [
     (FINISHED, 404), (End(Reason.FEEDER_EMPTY, "ClientErrorNoImagesAvailable"), 404),
     (End(Reason.CANCELED_BY_CLIENT), 410), (End(Reason.CANCELED_AT_DEVICE, "ClientErrorJobCancelled"), 410),
-    (End(Reason.CLIENT_GONE), 410), (End(Reason.STOPPING), 410), (End(Reason.STOPPED_AT_DEVICE, "x"), 409),
+    (End(Reason.CLIENT_GONE), 410), (End(Reason.STOPPING), 410), (End(Reason.HANDED_OVER), 410),
+    (End(Reason.STOPPED_AT_DEVICE, "x"), 409),
     (End(Reason.FAILED, "ServerErrorInternalError"), 500), (End(Reason.FAILED, "ServerErrorTemporaryError"), 500),
     (End(Reason.BROKEN_OFF, "ServerErrorInternalError"), 500), (End(Reason.SPOOL_FULL), 500),
     (End(Reason.TOO_LARGE), 500), (End(Reason.UNREACHABLE, "ServerErrorTemporaryError"), 500)])

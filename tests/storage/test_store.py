@@ -160,9 +160,9 @@ async def test_a_scanner_keeps_its_escl_port_until_another_gets_it(store):
     assert await store.escl_ports() == {}
     await store.keep_escl_port("a", 8400)
     await store.keep_escl_port("b", 8401)
-    await store.keep_escl_port("b", 8402)
+    assert await store.keep_escl_port("b", 8402, former=8401)
     assert await store.escl_ports() == {"a": 8400, "b": 8402}
-    await store.keep_escl_port("c", 8400)
+    assert await store.keep_escl_port("c", 8400, loser="a")
     assert await store.escl_ports() == {"b": 8402, "c": 8400}
 
 

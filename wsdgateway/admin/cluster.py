@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 from wsdgateway.bridge.cluster.state import ALONE, LEAVING, OWNING, TAKING, ClusterState, Ownership, ServerState
@@ -36,11 +37,12 @@ def describe_ownership(one: Ownership | None) -> dict[str, Any]:
             "lease_age": None if one.lease_age is None else round(one.lease_age, 1)}
 
 
-def describe_followed(one: Ownership, base: str | None, here: int, there: int) -> dict[str, Any]:
+def describe_followed(one: Ownership, base: str | None, here: int, there: int, *, escl_url: str | None = None,
+                      escl_tls_url: str | None = None) -> dict[str, Any]:
     """Describe a scanner for which another gateway answers; what only that gateway knows is None.
 
-    `base` is this gateway's URL for clients. `here` and `there` count status reads answered by the owner and by the
-    scanner.
+    `base` is this gateway's URL for clients; those for eSCL are of the ports that it has open for the scanner. `here`
+    and `there` count status reads answered by the owner and by the scanner.
     """
     return {
         "name": one.scanner,
@@ -48,7 +50,7 @@ def describe_followed(one: Ownership, base: str | None, here: int, there: int) -
         "scan": None, "uuid": None, "stand_in": None,
         "announced": False,
         "client_url": None if base is None else f"{base.rstrip('/')}/{one.scanner}/scan",
-        "escl_url": None, "escl_tls_url": None,
+        "escl_url": escl_url, "escl_tls_url": escl_tls_url,
         "escl_announced": [],
         "reachable": None, "reachable_since": None,
         "conditions": [],
@@ -70,13 +72,23 @@ def readiness(cluster: ClusterState) -> Iterator[str]:
 
 
 def cannot_serve(cluster: ClusterState) -> str | None:
-    """The reason why this gateway can serve none of its scanners; None if it can serve one, or may soon."""
-    problem = problem_of(cluster.server())
+    """The reason why this gateway can serve none of its scanners; None if it can serve one.
+
+    None also during a takeover, since requests wait for it; but they do not wait for the end of the grace in which no
+    gateway may take a scanner.
+    """
     every = cluster.ownerships()
-    if problem is None or not every or any(
-            not one.is_elsewhere or (one.owner is not None and one.problem is None) for one in every):
+    if not every or any(not one.is_elsewhere or (one.owner is not None and one.problem is None) for one in every):
         return None
-    return f"no scanner can be served: {problem}"
+    server = cluster.server()
+    problem = problem_of(server)
+    if problem is None and all(one.owner is None for one in every):
+        if server.reachable is None:
+            problem = f"{server.url}: no answer yet"
+        elif server.grace > 0.0:
+            problem = (f"{server.url}: gateways may take scanners in {ceil(server.grace)} s, since it has just been "
+                       "started, or its clock was changed")
+    return None if problem is None else f"no scanner can be served: {problem}"
 
 
 def problem_of(server: ServerState) -> str | None:

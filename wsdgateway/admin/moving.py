@@ -15,7 +15,7 @@ from wsdgateway.admin.reloading import is_from_a_page
 from wsdgateway.admin.resources import TEXT, Made
 from wsdgateway.bridge.cluster.state import ClusterState
 
-MOVE_SECONDS = 10.0  # that the gateway has for the takeover
+MOVE_SECONDS = 40.0  # that the gateway has for the takeover; running scans end before it
 _LOOK_SECONDS = 0.1  # between two looks at the owner
 _MAX_SHOWN = 100  # characters of a name in an answer
 

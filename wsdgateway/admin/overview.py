@@ -149,7 +149,9 @@ class Overview:
         owned = {} if self.cluster is None else {one.scanner: one for one in self.cluster.ownerships()}
         found = [{**self._describe(scanner, base, *reads.get(scanner.name, (0, 0))),
                   **describe_ownership(owned.pop(scanner.name, None))} for scanner in self.scanners]
-        return found + [describe_followed(one, base, *reads.get(one.scanner, (0, 0))) for one in owned.values()]
+        return found + [describe_followed(
+            one, base, *reads.get(one.scanner, (0, 0)), escl_url=self.escl.url(one.scanner),
+            escl_tls_url=self.escl.url(one.scanner, secure=True)) for one in owned.values()]
 
     def _describe(self, scanner: BridgedScanner, base: str | None, here: int, there: int) -> dict[str, Any]:
         """Describe one scanner. `base` is the gateway's URL for clients.

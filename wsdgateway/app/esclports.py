@@ -1,10 +1,12 @@
 """The TCP ports of the eSCL scanners: one for each, and another one for TLS.
 
 `[escl]`, `[[scanner]] escl` and `escl_port`. A scanner's ports are stored when they are assigned, and are never
-replaced by others because they cannot be opened. Their addresses are those that the `[[listen]]` sections are open on,
-and follow the addresses of this host.
+replaced by others because they cannot be opened. With several gateways only the owner of a scanner assigns its ports,
+and opens them once the shared store has them; the others open what is stored. Their addresses are those that the
+`[[listen]]` sections are open on, and follow the addresses of this host.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
@@ -30,8 +32,8 @@ from wsdgateway.net.transport.interfaces import Interface, InterfaceWatch, read_
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.localaddress import ANY, own_address, url_of
 from wsdgateway.net.transport.tasks import Tasks
-from wsdgateway.storage.failedwrites import log_failed_write
-from wsdgateway.storage.store import IStore
+from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.store import IStore, StoreError
 from wsdgateway.tls.identity import CurrentIdentity
 
 ROOT = b"/eSCL"
@@ -43,9 +45,10 @@ _Where = tuple[str, int]
 
 @attrs.frozen(eq=False)
 class _Open:
-    """One port of a scanner, and its listeners, one for each address."""
+    """One port of a scanner, and its listeners, one for each address. `is_fixed` if the port is `escl_port`."""
 
     port: int
+    is_fixed: bool
     listeners: dict[_Where, Listener] = attrs.Factory(dict)
 
 
@@ -55,8 +58,8 @@ class EsclPorts:
 
     `base` returns the base URL of the `[[listen]]` section for clients that reached a local address, None without one.
     `on_change` is called when a port has been opened or closed. `may_assign` is false for a scanner whose port another
-    gateway assigns. `sockets` opens ports without TLS, `reactor` those with
-    it. Raises `BadIdentity` if the certificate cannot be read.
+    gateway assigns. `is_known_elsewhere` tells which scanners other gateways have, None without others. `sockets` opens
+    ports without TLS, `reactor` those with it. Raises `BadIdentity` if the certificate cannot be read.
     """
 
     log = Logger()
@@ -82,10 +85,15 @@ class EsclPorts:
         self._watch = InterfaceWatch(reactor, None, self._follow, read)
         self._running = False
         self._syncing: IDelayedCall | None = None
+        self._is_short = False  # a port is not in the store yet
         self._closing = Tasks("Closing a port of an eSCL scanner failed")
         self._logged: set[Place] = set()
         self.on_change: Callable[[], None] = lambda: None
         self.may_assign: Callable[[str], bool] = lambda scanner: True
+        self.is_known_elsewhere: Callable[[str], bool] | None = None
+        self._claims = Tasks("Assigning a port to an eSCL scanner failed")
+        self._claimed: set[Place] = set()
+        self._ended: Counter[int] = Counter()  # the ports whose listeners are being closed
 
     async def load(self) -> None:
         """Read the assigned ports from the store, and open them."""
@@ -96,12 +104,14 @@ class EsclPorts:
         self._watch.start()
         self._running = True
         self._sync()
+        await self._claims.idle()
+        self._sync_now()
 
     async def refresh(self) -> None:
         """Read the assigned ports from the store again, since other gateways may have assigned some."""
         if self._running:
             stored = await self._store.escl_ports()
-            if stored != self._stored:
+            if stored != self._stored or self._is_short:
                 self._stored = stored
                 self.changed()
 
@@ -112,6 +122,12 @@ class EsclPorts:
         if self._identity is not None and files is not None:
             reload_identity(self.log, SECTION, self._identity, files, self._wall())
         self.changed()
+
+    def _sync_now(self) -> None:
+        """Do at once what `changed` does later."""
+        if self._running and self._syncing is not None:
+            self._syncing.cancel()
+            self._sync()
 
     def changed(self) -> None:
         """Open and close ports after scanners were added or removed. One that is replaced at once keeps its port."""
@@ -139,34 +155,89 @@ class EsclPorts:
         assert escl is not None
         places = [Place(name, secure) for secure in (False, True) for name in offered
                   if not secure or self._identity is not None]
-        places = [one for one in places if one in fixed or one.key in self._stored or self.may_assign(one.scanner)]
-        ports = assign_ports(places, fixed, self._stored, escl.ports, reserved_ports(self._config))
+        new = {one for one in places if self._may_assign(one, fixed)}
+        places = [one for one in places if one in fixed or one in new or one.key in self._kept()]
+        ports = assign_ports(
+            places, fixed, self._kept(), escl.ports, reserved_ports(self._config), new=new, lasting=self._lasting())
+        self._is_short = False
         for place, one in list(self._open.items()):
             if ports.get(place) != one.port:
                 self._close(place)
         for place in places:
             if place not in ports:
-                self._log_once(place)
+                self._log_once(place, is_lacking=place in new)
                 continue
+            port = ports[place]
+            if place in new and place not in fixed and self._stored.get(place.key) != port:
+                self._is_short = True
+                self._claim(place, port)
+                if self._stored.get(place.key) != port and place not in self._open:
+                    continue
             if place not in self._open:
-                self._begin(place, ports[place], is_fixed=place in fixed)
+                if self._ended[port]:
+                    continue  # `_has_closed` opens it
+                self._begin(place, port, is_fixed=place in fixed)
             self._open_addresses(place)
 
-    def _log_once(self, place: Place) -> None:
-        if place not in self._logged:
-            self._logged.add(place)
+    def _may_assign(self, place: Place, fixed: Mapping[Place, int]) -> bool:
+        """Whether this gateway may give a place another port than the one that is stored.
+
+        With several gateways an assigned port stays, unless it is the `escl_port` of another scanner.
+        """
+        stored = self._stored.get(place.key)
+        return self.may_assign(place.scanner) and (
+            self.is_known_elsewhere is None or stored is None or stored in fixed.values())
+
+    def _kept(self) -> dict[str, int]:
+        """The stored ports, and those that are open although the store has lost them."""
+        taken = set(self._stored.values())
+        return {**{place.key: one.port for place, one in self._open.items()
+                   if not one.is_fixed and one.port not in taken}, **self._stored}
+
+    def _lasting(self) -> list[str] | None:
+        """The keys of the ports that other gateways open; None without others."""
+        is_known = self.is_known_elsewhere
+        return None if is_known is None else [key for key in self._stored if is_known(key.partition(" ")[0])]
+
+    def _claim(self, place: Place, port: int) -> None:
+        """Store a new port, and open it then."""
+        if place not in self._claimed:
+            self._claimed.add(place)
+            self._claims.run(self._store_port(place, port))
+
+    async def _store_port(self, place: Place, port: int) -> None:
+        key = place.key
+        loser = next((known for known, one in self._stored.items() if one == port and known != key), None)
+        try:
+            if await self._store.keep_escl_port(key, port, self._stored.get(key), loser):
+                self._stored = {known: one for known, one in self._stored.items() if one != port} | {key: port}
+            else:  # another gateway was faster
+                self._stored = await self._store.escl_ports()
+            self.changed()
+        except NotNow as error:
+            self.log.debug("{scanner}: it gets no eSCL port yet: {problem}", scanner=place.scanner, problem=str(error))
+        except StoreError as error:
+            self.log.error("{scanner}: storing its eSCL port failed: {problem}", scanner=place.scanner,
+                           problem=str(error))
+        finally:
+            self._claimed.discard(place)
+
+    def _log_once(self, place: Place, *, is_lacking: bool) -> None:
+        if place in self._logged:
+            return
+        self._logged.add(place)
+        if not is_lacking:
+            self.log.error("{scanner}: it is not offered by eSCL {how}on a port of its own, because the port that was "
+                           "assigned to it, {port}, is for something else in this configuration",
+                           scanner=place.scanner, how="with TLS " if place.secure else "",
+                           port=self._stored.get(place.key))
+        else:
             self.log.error("{scanner}: it is not offered by eSCL {how}on a port of its own, because [escl] ports has "
                            "no port left; give a larger range", scanner=place.scanner,
                            how="with TLS " if place.secure else "")
 
     def _begin(self, place: Place, port: int, *, is_fixed: bool) -> None:
-        key = place.key
-        if not is_fixed and self._stored.get(key) != port:
-            self._stored = {known: one for known, one in self._stored.items() if one != port} | {key: port}
-            keeping = self._store.keep_escl_port(key, port)
-            keeping.addErrback(lambda failure: log_failed_write(
-                self.log, failure, "{scanner}: storing its eSCL port failed", scanner=place.scanner))
-        self._open[place] = _Open(port)
+        self._open[place] = _Open(port, is_fixed)
         if not self._addresses:
             self.log.warn("{scanner}: no port is opened for eSCL, because no [[listen]] is open on an address of the "
                           "clients' side", scanner=place.scanner)
@@ -204,9 +275,19 @@ class EsclPorts:
             self._router.serve(exchange, (address, path[len(ROOT):]))
 
     def _close(self, place: Place) -> None:
-        for listener in self._open.pop(place).listeners.values():
-            self._closing.run(_stop(listener))
+        one = self._open.pop(place)
+        for listener in one.listeners.values():
+            self._ended[one.port] += 1
+            self._closing.run(self._end(listener, one.port))
         self.on_change()
+
+    async def _end(self, listener: Listener, port: int) -> None:
+        """Close a listener; another scanner may wait for its port."""
+        try:
+            await listener.stopService()
+        finally:
+            self._ended[port] -= 1
+            self.changed()
 
     # For the admin site, the announcements and the start.
 
@@ -244,6 +325,7 @@ class EsclPorts:
     async def stop(self) -> None:
         """Close all ports."""
         self._running = False
+        self._claims.cancel()
         self._watch.stop()
         if self._syncing is not None:
             self._syncing.cancel()

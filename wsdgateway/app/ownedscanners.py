@@ -17,13 +17,15 @@ from wsdgateway.app.storedstate import StoredState
 from wsdgateway.bridge.cluster.alone import Alone
 from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.net.bridgedscanner import BridgedScanner
+from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.events.eventrecords import EventRecords
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import Content, Unreadable
 
 SETTLE_SECONDS = 6.0  # until the scan service of a scanner that was taken over must be found; requests are held so long
-EVENTS = b"events"
+CANCEL_SECONDS = 12.0  # beyond `stop_timeout`, for cancelling own jobs, and for the files of their pages
+EVENTS, ESCL = b"events", b"eSCL"
 
 
 class ISharedStore(Protocol):
@@ -183,17 +185,29 @@ class OwnedScanners:
         self._have_stopped = True
 
     async def _hand_over(self, scanner: BridgedScanner) -> None:
-        """Let what runs end, without beginning anything; the scanner's notifications are received until then."""
+        """Let what runs end, without beginning anything.
+
+        The scanner's notifications, and requests for the gateway's own jobs, are served until then.
+        """
         if scanner.name in self._bridged.known:
-            self._bridged.follow(scanner.name, but=(EVENTS,))
+            self._bridged.follow(scanner.name, self._resources_until_the_end(scanner))
         scanner.hand_off()
-        await within(self._reactor, self._stop_timeout(), [
-            scanner.device.quiet(), scanner.subscribers.idle(), Deferred.fromCoroutine(scanner.stop_own_jobs())])
+        seconds = self._stop_timeout()
+        requests = within(self._reactor, seconds, [scanner.device.quiet(), scanner.subscribers.idle()])
+        await within(self._reactor, seconds + CANCEL_SECONDS, [
+            Deferred.fromCoroutine(requests), Deferred.fromCoroutine(scanner.finish_own_jobs(seconds))])
         scanner.device.disowned()  # what still waits is passed to the next owner
         if self._bridged.find(scanner.name) is scanner:
             self._leave(scanner)
         await self._records.end(scanner.name)
         self._store.drop(scanner.name)
+
+    def _resources_until_the_end(self, scanner: BridgedScanner) -> dict[bytes, Resource]:
+        """The resources by prefix that this gateway serves until the scanner has been handed over."""
+        served = {EVENTS: scanner.resources[EVENTS]}
+        if scanner.escl is not None:
+            served[ESCL] = scanner.escl.service.without_new_jobs(self._bridged.sharing.resources(scanner.name)[ESCL])
+        return served
 
     def _leave(self, scanner: BridgedScanner) -> None:
         if scanner.name in self._bridged.known:

@@ -4,7 +4,8 @@ If several gateways share scanners, one of them owns each scanner and bridges it
 requests are passed to the owner. `app.ownedscanners` begins and ends the bridging as the owner changes.
 """
 
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -171,13 +172,10 @@ class BridgedScanners:
         """True if requests for a scanner are routed to its object."""
         return name not in self._followed and self.find(name) is not None
 
-    def follow(self, name: str, *, but: Collection[bytes] = ()) -> None:
-        """Pass the requests for a scanner on, except those for resources with the prefixes in `but`."""
-        scanner = self.find(name)
+    def follow(self, name: str, but: Mapping[bytes, Resource] = MappingProxyType({})) -> None:
+        """Pass the requests for a scanner on, except those for the resources in `but`, which are by prefix."""
         followed = self._followed[name] = Routed(name, self.sharing.resources(name))
-        self._router.add(followed if scanner is None else Routed(name, {
-            prefix: scanner.resources[prefix] if prefix in but and prefix in scanner.resources else resource
-            for prefix, resource in followed.resources.items()}))
+        self._router.add(Routed(name, {**followed.resources, **but}) if but else followed)
 
     def serve(self, scanner: BridgedScanner) -> None:
         """Route the requests for a scanner to its object."""

@@ -189,6 +189,8 @@ class GatewayService(MultiService):
         self.escl_ports.on_change = self._escl_changed
         self.escl_ports.may_assign = lambda name: shared is None or (
             (scanner := self.bridged.find(name)) is not None and scanner.alone is None)
+        if self.cluster is not None:
+            self.escl_ports.is_known_elsewhere = self.cluster.is_known_elsewhere
         self.bridged.on_known = self._scanners_changed
         overview = self.overview = Overview(
             config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,
@@ -436,7 +438,8 @@ class GatewayService(MultiService):
         self._stored_state.job_ended(scanner, status)
 
     async def _stop(self) -> None:
-        self.supervision.stopping(self.config.limits.stop_timeout + END_SECONDS + STOP_MARGIN)
+        seconds = self.config.limits.stop_timeout + END_SECONDS
+        self.supervision.stopping(seconds * (1 if self.cluster is None else 2) + STOP_MARGIN)  # a hand-over comes first
         await self._control.stop()
         if self._loading is not None:
             await self._loading

@@ -9,7 +9,8 @@ from wsdgateway.bridge.frontends.escl.faults import (
 from wsdgateway.bridge.frontends.escl.status import ClientJob
 from wsdgateway.bridge.scanjobs.scanjob import End, Reason, ScanJob
 
-_GONE = frozenset((Reason.CANCELED_BY_CLIENT, Reason.CLIENT_GONE, Reason.CANCELED_AT_DEVICE, Reason.STOPPING))
+_GONE = frozenset((Reason.CANCELED_BY_CLIENT, Reason.CLIENT_GONE, Reason.CANCELED_AT_DEVICE, Reason.STOPPING,
+                   Reason.HANDED_OVER))
 _NEVER_THERE = frozenset((Reason.BUSY, Reason.UNREACHABLE, Reason.REFUSED))
 
 

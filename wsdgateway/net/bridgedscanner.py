@@ -53,6 +53,7 @@ from wsdgateway.net.scanners.ratelimit import RateLimit
 from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.scannersubscriptions import ScannerSubscriptions
 from wsdgateway.net.transport.accounting import Accounting
+from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobstatus import JobStatus
 
 
@@ -171,6 +172,15 @@ class BridgedScanner:
         await self.own_jobs.stop()
         if self.destinations is not None:
             await self.destinations.scans.stop()
+
+    async def finish_own_jobs(self, seconds: float) -> None:
+        """Let the gateway's own jobs end, for so many seconds, then cancel them; no scan is started at the panel."""
+        waits = [Deferred.fromCoroutine(self.own_jobs.ended())]
+        if self.destinations is not None:
+            waits.append(self.destinations.scans.finish())
+        await within(self._context.reactor, seconds, waits)
+        await self.own_jobs.break_off()
+        await self.stop_own_jobs()
 
     @property
     def health(self) -> Health:

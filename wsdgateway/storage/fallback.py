@@ -172,8 +172,9 @@ class FallbackStore:
         self._has_ended(name_of_job(scanner, job_id))
         return self._write(lambda store: store.end_job(scanner, job_id))
 
-    def keep_escl_port(self, scanner: str, port: int) -> Deferred[None]:
-        return self._write(lambda store: store.keep_escl_port(scanner, port))
+    def keep_escl_port(self, scanner: str, port: int, former: int | None = None,
+                       loser: str | None = None) -> Deferred[bool]:
+        return self._write(lambda store: store.keep_escl_port(scanner, port, former, loser))
 
     def keep_escl_offer(self, offer: KeptOffer) -> Deferred[None]:
         return self._write(lambda store: store.keep_escl_offer(offer))

@@ -147,9 +147,10 @@ class MemoryStore:
     def own_jobs(self) -> Deferred[list[OwnJob]]:
         return done(list(self._own_jobs.values()))
 
-    def keep_escl_port(self, scanner: str, port: int) -> Deferred[None]:
+    def keep_escl_port(self, scanner: str, port: int, former: int | None = None,
+                       loser: str | None = None) -> Deferred[bool]:
         self._escl_ports = {name: one for name, one in self._escl_ports.items() if one != port} | {scanner: port}
-        return done(None)
+        return done(True)
 
     def escl_ports(self) -> Deferred[dict[str, int]]:
         return done(dict(self._escl_ports))

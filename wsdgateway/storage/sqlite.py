@@ -205,8 +205,9 @@ class SqliteStore:
     def end_job(self, scanner: str, job_id: str) -> Deferred[None]:
         return self._run([ending(scanner, job_id)])
 
-    def keep_escl_port(self, scanner: str, port: int) -> Deferred[None]:
-        return self._run([porting(scanner, port)])
+    def keep_escl_port(self, scanner: str, port: int, former: int | None = None,
+                       loser: str | None = None) -> Deferred[bool]:
+        return self._run([porting(scanner, port)]).addCallback(lambda _: True)
 
     def escl_ports(self) -> Deferred[dict[str, int]]:
         return self._all(tuple, _ESCL_PORTS).addCallback(dict)

@@ -156,8 +156,12 @@ class IStore(IClientSubscriptions):
     def own_jobs() -> Deferred[list[OwnJob]]:
         """Returns the jobs that the gateway itself has created and that have not ended, as far as it knows."""
 
-    def keep_escl_port(scanner: str, port: int) -> Deferred[None]:
-        """Writes a scanner's eSCL port. It replaces its former one, and another scanner loses that port."""
+    def keep_escl_port(scanner: str, port: int, former: int | None = None, loser: str | None = None) -> Deferred[bool]:
+        """Writes a scanner's eSCL port. It replaces its former one, and another scanner loses that port.
+
+        A store that gateways share does that only if the scanner still has the port `former`, and no other scanner than
+        `loser` has the new one; the result is False if not. It fails with `NotNow` while its server is away.
+        """
 
     def escl_ports() -> Deferred[dict[str, int]]:
         """Returns the eSCL port of each scanner that ever got one, by name."""

@@ -618,3 +618,20 @@ def test_stopping_cancels_what_runs_and_deletes_the_pages(jobs):
     assert {waiting.end.reason, running.end.reason, done.end.reason} == {Reason.STOPPING}
     jobs.call("canceled", running)
     assert jobs.did == ["Forget"]
+
+
+def test_a_hand_over_cancels_what_runs_and_keeps_complete_pages_until_the_client_has_been_told(jobs):
+    running = jobs.begin(feeder())
+    jobs.deliver(running)
+    waiting = jobs.submit(platen())
+    jobs.did  # noqa: B018
+    jobs.do(jobs.engine.end_all(jobs.now))
+    assert jobs.did == ["Discard", "Cancel"]  # the page that is arriving
+    assert {waiting.end.reason, running.end.reason} == {Reason.HANDED_OVER}
+    assert jobs.engine.running is running
+    jobs.call("canceled", running)
+    assert jobs.fetch(running) == 1 and running.finished
+    assert jobs.engine.running is running
+    for job in (running, waiting):
+        jobs.do(jobs.engine.told(job))
+    assert jobs.engine.running is None

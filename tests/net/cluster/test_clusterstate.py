@@ -76,6 +76,15 @@ def test_before_the_first_answer_nothing_is_known():
         None, None, None, [], [])
 
 
+def test_the_grace_of_a_server_that_was_restarted(cluster):
+    b = state_of(cluster, 1)
+    assert b.server().grace == 0.0
+    cluster.server.restart("empty")
+    cluster.advance_until(lambda: b.server().grace > 0.0)
+    assert b.ownership("desk").owner == "a"  # who goes on
+    cluster.advance_until(lambda: b.server().grace == 0.0)
+
+
 def test_an_owner_that_cannot_be_reached_is_told(cluster):
     cluster.gateways[0].address = ""
     cluster.advance(LEASE)

@@ -5,6 +5,7 @@ import json
 import attrs
 import pytest
 import pytest_twisted
+from twisted.internet.defer import gatherResults
 
 from tests.storage.redis.gateways import WALL
 from tests.storage.stores import PLAIN, held, job, kept_offer, own_job, subscription
@@ -181,7 +182,8 @@ async def test_while_the_server_does_not_answer_memory_goes_on_and_is_written_af
     await one.store.supersede(SCANNER, "1")
     await one.store.add(job(2))
     await one.store.add(attrs.evolve(job(1), finished=9.0))
-    await one.store.keep_escl_port(SCANNER, 8400)
+    with pytest.raises(NotNow):  # another gateway may assign it meanwhile
+        await one.store.keep_escl_port(SCANNER, 8400)
     await one.store.adopt(Adopted("urn:uuid:1", "found"))
     with pytest.raises(ValueError, match="the name found is in use"):
         await one.store.adopt(Adopted("urn:uuid:2", "found"))
@@ -190,7 +192,7 @@ async def test_while_the_server_does_not_answer_memory_goes_on_and_is_written_af
     assert [each.job_id for each in await one.store.finished(SCANNER)] == ["2", "1"]
     assert await one.store.subscriptions() == [subscription("a", expires_at=9.0)]
     assert await one.store.adopted() == [Adopted("urn:uuid:1", "found")]
-    assert await one.store.escl_ports() == {SCANNER: 8400}
+    assert await one.store.escl_ports() == {}
     redis_server.cont()
     await until(lambda: one.store.warning() is None)
     assert len([line for line in said if "works from memory" in line]) == 1
@@ -201,7 +203,7 @@ async def test_while_the_server_does_not_answer_memory_goes_on_and_is_written_af
     assert [(each.job_id, each.superseded) for each in await two.store.finished(SCANNER)] == [
         ("1", True), ("2", False), ("1", False)]
     assert await two.store.adopted() == [Adopted("urn:uuid:1", "found")]
-    assert await two.store.escl_ports() == {SCANNER: 8400}
+    assert await two.store.escl_ports() == {}
     assert await two.store.next_instance(7) == 51
     assert await two.store.metadata_version(SCANNER, "x") == WALL
 
@@ -512,3 +514,18 @@ async def test_a_thousand_subscriptions(gateways, redis_server):
     await two.store.rewrite(SCANNER)
     assert redis_server.command("HLEN", keys.subscriptions(SCANNER)) == 1000
     assert list((await one.take(SCANNER, 3)).subscriptions) == made
+
+
+@pytest_twisted.ensureDeferred
+async def test_two_gateways_never_assign_one_port_to_two_scanners_nor_move_an_assigned_one(gateways):
+    one, two = gateways().store, gateways("two").store
+    kept = await gatherResults([one.keep_escl_port("a", 8400), two.keep_escl_port("b", 8400)])
+    assert sorted(kept) == [False, True]
+    winner, loser = ("a", "b") if kept[0] else ("b", "a")
+    assert await one.escl_ports() == await two.escl_ports() == {winner: 8400}
+    assert not await two.keep_escl_port(winner, 8401)  # it did not know the port
+    assert not await two.keep_escl_port(winner, 8401, former=8402)
+    assert await two.keep_escl_port(winner, 8400)
+    assert not await one.keep_escl_port(loser, 8400, loser="c")
+    assert await one.keep_escl_port(loser, 8401)
+    assert await two.escl_ports() == {winner: 8400, loser: 8401}

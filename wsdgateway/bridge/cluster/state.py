@@ -19,7 +19,8 @@ class ServerState:
     """The shared server as this gateway sees it.
 
     `url` has no password. `reachable` is None until the server has been tried; `problem` says in one sentence why it
-    cannot be used, and since when is `problem_since`. `version` is that of its software.
+    cannot be used, and since when is `problem_since`. `version` is that of its software. `grace` is the time in seconds
+    for which no gateway may take a scanner yet, because the server has just been started.
     """
 
     url: str
@@ -28,6 +29,7 @@ class ServerState:
     era: int | None = None
     problem: str | None = None
     problem_since: float | None = None
+    grace: float = 0.0
 
 
 @attrs.frozen

@@ -43,6 +43,7 @@ class Reason(Enum):
     SPOOL_FAILED = "the spool could not be written to"
     TOO_LARGE = "a page is larger than the part of the spool that a client may use"
     STOPPING = "the gateway is stopping"
+    HANDED_OVER = "another gateway takes over the scanner"
 
 
 _STATES = {Reason.FINISHED: COMPLETED, Reason.CANCELED_BY_CLIENT: CANCELED, Reason.CANCELED_AT_DEVICE: CANCELED}
@@ -134,7 +135,8 @@ class ScanJob:
 
     `ticket` is the index of the ticket in use, `created` the scanner's job. `pages` holds the pages in the spool,
     oldest first, `scanned` counts all complete ones, `fetched` those that were sent whole. `end` is set once it is
-    known how the job ends, which may be before the scanner has been told. `changed_at` is the time of the last change,
+    known how the job ends, which may be before the scanner has been told, and `told` once the client has been answered
+    that there are no more pages. `changed_at` is the time of the last change,
     in seconds on the engine's clock.
     """
 
@@ -149,6 +151,7 @@ class ScanJob:
     fetched: int = 0
     end: End | None = None
     finished_at: float | None = None
+    told: bool = False
     # For the engine: times at which something is due, and counts.
     touched: float = 0.0
     sending: int = 0

@@ -25,6 +25,7 @@ from wsdgateway.bridge.scanjobs.phases import (
     CREATING,
     FULL,
     JUDGING,
+    OVER,
     RECORDING,
     RETRIEVING,
 )
@@ -258,6 +259,27 @@ class ScanJobs:
     def stop(self, now: float) -> list[Command]:
         """Cancel every job, because the gateway is stopping."""
         return [command for job in reversed(self.all()) for command in self.cancel(job, now, Reason.STOPPING)]
+
+    def end_all(self, now: float) -> list[Command]:
+        """End every job, because another gateway takes over the scanner; pages that are complete can still be fetched.
+        """
+        return [command for job in reversed(self.all()) if not job.finished
+                for command in self._steps.end(job, End(Reason.HANDED_OVER), now)]
+
+    @property
+    def running(self) -> ScanJob | None:
+        """A job that has not ended yet, at the scanner or for its client; None if there is none.
+
+        A client must hear that its job was broken off: the next owner does not know the job.
+        """
+        return next((job for job in self if not job.finished or job.phase is not OVER or (
+            job.end is not None and job.end.reason is Reason.HANDED_OVER and bool(job.order.client)
+            and not job.told)), None)
+
+    def told(self, job: ScanJob) -> list[Command]:
+        """Note that the client has been answered that there are no more pages."""
+        job.told = True
+        return [Changed(job)]
 
     def __iter__(self) -> Iterator[ScanJob]:
         return iter(self.all())

@@ -31,7 +31,8 @@ class CoordinatedState:
         is_away = state.is_reachable is False
         return ServerState(self._url, state.is_reachable, self._version(), None if view is None else view.era,
                            (state.cause or "no answer") if is_away else None,
-                           self._on_wall(state.since) if is_away else None)
+                           self._on_wall(state.since) if is_away else None,
+                           0.0 if is_away else self._coordinator.grace)
 
     def gateways(self) -> Sequence[ClusterGateway]:
         """The gateways of the last view, by name."""

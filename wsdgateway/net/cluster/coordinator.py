@@ -136,6 +136,11 @@ class Coordinator:
         return self._known.view
 
     @property
+    def grace(self) -> float:
+        """The time in seconds until which no gateway may take a scanner that nobody owns; 0 if one may."""
+        return max(0.0, self._known.grace_until - self._boot_time(), self._clock.trusted_from - self._boot_time())
+
+    @property
     def redis_state(self) -> ServerState:
         """Whether the server answers, and since when."""
         return self._server.state

@@ -89,7 +89,12 @@ class Knowledge:
         return gateway if self._is_grace() or self._foreign_owner(scanner) is not None else None
 
     def _is_grace(self) -> bool:
-        return self.view is not None and self._boot_time() < self._received + self.view.grace
+        return self._boot_time() < self.grace_until
+
+    @property
+    def grace_until(self) -> float:
+        """The boot time at which the grace after a restart of the server ends."""
+        return self._received if self.view is None else self._received + self.view.grace
 
     def owner_name(self, scanner: str) -> str | None:
         """The name of the other gateway that owns a scanner."""

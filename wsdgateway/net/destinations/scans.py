@@ -38,6 +38,7 @@ PATIENCE_SECONDS = 60.0  # for which a busy scanner is asked again
 FINISH_SECONDS = 8.0  # for the files of scans when the gateway stops; the next start makes the others
 _ELEMENTS = ("ScannerConfiguration", "DefaultScanTicket", SCANNER_STATUS)
 _STOPPING = "the gateway is stopping"
+_LEAVING = "another gateway takes over the scanner"
 _NOT_THERE = ("ActionNotSupported", "HTTP 404", "HTTP 405", "HTTP 501")  # answers of scanners without an operation
 
 
@@ -60,7 +61,7 @@ class Scans:
         self._conditions = conditions
         self._tasks = Tasks(f"{scanner}: a scan that was started at the panel failed")
         self._running = False
-        self._stopped = False
+        self._stopped = self._is_leaving = False
         self._validates = True
         self._active: list[tuple[str, Press]] = []
         self.presses = Presses()
@@ -68,6 +69,9 @@ class Scans:
     def press(self, entry: Entry, press: Pressed) -> None:
         """Handle a press of the scan button."""
         if self._stopped:
+            return
+        if self._is_leaving:
+            self._refuse(entry.name, _LEAVING)
             return
         accepted = self.presses.add(entry, press, self._shared.reactor.seconds())
         if accepted is Accepted.TOO_MANY:
@@ -256,6 +260,11 @@ class Scans:
         kept = f"its {files.pages} complete page(s) are kept" if files.pages else "there is no complete page"
         self.log.warn("{scanner}: the scan to {destination} has failed: {cause}; {kept}", scanner=self._scanner,
                       destination=settings.name, cause=cause, kept=kept)
+
+    def finish(self) -> Deferred[None]:
+        """Accept no more presses; fires when the scans that were accepted have ended. May be cancelled."""
+        self._is_leaving = True
+        return self._tasks.idle()
 
     def close(self) -> None:
         """Start no more scans, because the gateway is stopping."""

@@ -105,6 +105,7 @@ class Documents:
             if page is None and one.job.finished:
                 assert one.job.end is not None
                 self._jobs.discard_converted(one)
+                execution.told(one.job)
                 return end_outcome(one.job, one.job.end, adf_state)
             try:
                 if page is None:

@@ -132,6 +132,21 @@ class EsclService:
         else:
             self._answer(asked, request)
 
+    def without_new_jobs(self, others: Address) -> Address:
+        """The resource while the scanner is handed over.
+
+        Requests for the jobs of this gateway, and while one runs those for the status, are answered here; `others`
+        takes the rest.
+        """
+        def serve(exchange: Exchange, rest: bytes) -> HTTPAnswer | None:
+            request = read_request(exchange.request.method, rest)
+            is_own = isinstance(request, EsclRequest) and (
+                self._jobs.execution.is_running if request.resource is Resource.STATUS else
+                self._jobs.get(request.job_id) is not None)
+            return self.address.serve(exchange, rest) if is_own else others.serve(exchange, rest)
+
+        return Address(serve, bare=True)
+
     def _answer(self, asked: _Asked, request: EsclRequest) -> None:
         try:
             answer = self._answers[request.resource](self, asked, request)

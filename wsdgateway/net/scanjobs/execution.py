@@ -38,6 +38,7 @@ from wsdgateway.net.scanjobs.pagewriter import PageWriter
 from wsdgateway.net.scanjobs.transfers import Transfers
 from wsdgateway.net.scanjobs.waiting import first_of
 from wsdgateway.net.transport.tasks import Tasks
+from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.storage.failedwrites import log_failed_write
@@ -83,7 +84,7 @@ class ScanJobExecution:
         self._new_job_id = new_job_id
         self._engine = ScanJobs(room)
         self._commands: deque[Command] = deque()
-        self._is_running = False
+        self._is_running = self._is_stopped = False
         self._timer: IDelayedCall | None = None
         self._due_at = inf
         self._writers: dict[Page, PageWriter] = {}
@@ -162,6 +163,10 @@ class ScanJobExecution:
         """Note that the page was sent whole, or that sending it has ended early."""
         self._run(self._engine.sent(job, page, self._seconds(), whole=whole))
 
+    def told(self, job: ScanJob) -> None:
+        """Note that the client has been answered that there are no more pages."""
+        self._run(self._engine.told(job))
+
     def cancel(self, job: ScanJob) -> None:
         """Cancel the job, as its client wants."""
         self._run(self._engine.cancel(job, self._seconds()))
@@ -182,11 +187,28 @@ class ScanJobExecution:
         while listening:
             listening.pop(0).callback(None)
 
+    @property
+    def is_running(self) -> bool:
+        """True while a job has not ended, at the scanner or for its client."""
+        return self._engine.running is not None
+
+    async def ended(self) -> None:
+        """Wait until every job has ended, at the scanner and for its client; may be cancelled."""
+        while (job := self._engine.running) is not None:
+            await self.changed(job)
+
+    async def break_off(self) -> None:
+        """Cancel all jobs, because another gateway takes over the scanner; clients have `STOP_SECONDS` for their pages.
+        """
+        self._run(self._engine.end_all(self._seconds()))
+        await within(self._reactor, STOP_SECONDS, [Deferred.fromCoroutine(self.ended())])
+
     async def stop(self) -> None:
         """Cancel all jobs, and delete their pages; takes at most about `STOP_SECONDS`."""
         self._run(self._engine.stop(self._seconds()))
         await first_of(self._reactor, STOP_SECONDS, self._tasks.idle())
         self._tasks.cancel()
+        self._is_stopped = True
         for writer in self._writers.values():
             writer.file.delete()
         if self._timer is not None and self._timer.active():
@@ -217,7 +239,7 @@ class ScanJobExecution:
             self._timer.cancel()
         self._due_at = due_at
         self._timer = None
-        if due_at < inf:
+        if due_at < inf and not self._is_stopped:
             self._timer = self._reactor.callLater(max(0.0, due_at - self._seconds()), self._due)
 
     def _due(self) -> None:

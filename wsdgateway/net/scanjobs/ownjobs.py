@@ -48,6 +48,16 @@ class OwnJobs:
         """Leave the jobs of earlier starts to the next one."""
         self._leftovers.stop()
 
+    async def ended(self) -> None:
+        """Wait until every job of this start has ended, at the scanner and for its client; may be cancelled."""
+        if self.execution is not None:
+            await self.execution.ended()
+
+    async def break_off(self) -> None:
+        """Cancel the jobs of this start that still run, and wait a moment for clients to fetch their complete pages."""
+        if self.execution is not None and self.execution.is_running:
+            await self.execution.break_off()
+
     async def stop(self) -> None:
         """Cancel the jobs of this start."""
         if self.execution is not None:

@@ -1,13 +1,12 @@
 """The part of the Redis store that all gateways share: adopted scanners, MetadataVersions, the InstanceId, eSCL ports.
 
 A copy in memory serves while the server is away. What is changed meanwhile is written when it answers again: numbers
-only if they are larger than those of the server, names and ports again by the rules for new ones. A server that has
-lost its data gets the whole copy.
+only if they are larger than those of the server, names again by the rules for new ones. No eSCL port is assigned
+meanwhile. A server that has lost its data gets the whole copy.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 import attrs
@@ -42,7 +41,6 @@ class SharedStore:
         # A stand-in whose last MetadataVersion is unknown starts with one that is larger than any counted so far.
         self._memory = MemoryStore(history, first_version=int(wall()))
         self._names: OrderedDict[str, Adopted | None] = OrderedDict()
-        self._ports: OrderedDict[str, int] = OrderedDict()
 
     async def _run(self, command: Callable[[Any], T]) -> T:
         """Runs a command. A server without data, such as one that has lost it, gets that of memory before."""
@@ -105,13 +103,12 @@ class SharedStore:
             self._begin(error)
             _wait(self._names, uuid, None)
 
-    async def keep_escl_port(self, scanner: str, port: int) -> None:
-        await self._memory.keep_escl_port(scanner, port)
-        try:
-            await self._run(lambda redis: shareddata.keep_port(redis, scanner, port))
-        except NotNow as error:
-            self._begin(error)
-            _wait(self._ports, scanner, port)
+    async def keep_escl_port(self, scanner: str, port: int, former: int | None, loser: str | None) -> bool:
+        """Raises `NotNow` while the server is away, since another gateway may assign the port then."""
+        is_kept = await self._run(lambda redis: shareddata.keep_port(redis, scanner, port, former, loser))
+        if is_kept:
+            await self._memory.keep_escl_port(scanner, port)
+        return is_kept
 
     async def adopted(self) -> list[Adopted]:
         await self._read()
@@ -123,7 +120,7 @@ class SharedStore:
 
     async def _read(self) -> None:
         """Reads the shared data into memory, if the server can be used and no change waits for it."""
-        if self._names or self._ports:
+        if self._names:
             return
         try:
             content = await self._run(lambda redis: shareddata.read(redis, self._where))
@@ -141,11 +138,6 @@ class SharedStore:
             await self._restore_name(uuid, one)
             if self._names.get(uuid) is one:
                 del self._names[uuid]
-        while self._ports:
-            scanner, port = next(iter(self._ports.items()))
-            await self._run(partial(shareddata.keep_port, scanner=scanner, port=port))
-            if self._ports.get(scanner) == port:
-                del self._ports[scanner]
 
     async def _restore_name(self, uuid: str, adopted: Adopted | None) -> None:
         if adopted is None:

@@ -51,8 +51,9 @@ def metadata_version(redis: Any, endpoint: str, digest: str, first: int) -> int:
     return int(_run(redis, _VERSION, [keys.VERSIONS], endpoint, digest, first))
 
 
-def keep_port(redis: Any, scanner: str, port: int) -> None:
-    _run(redis, _PORT, [keys.ESCL_PORTS], scanner, port)
+def keep_port(redis: Any, scanner: str, port: int, former: int | None, loser: str | None) -> bool:
+    """Writes a scanner's eSCL port. False if it has another one than `former`, or another one than `loser` has it."""
+    return bool(_run(redis, _PORT, [keys.ESCL_PORTS], scanner, port, former or "", loser or ""))
 
 
 def restore(redis: Any, known: Content) -> None:

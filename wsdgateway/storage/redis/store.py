@@ -204,8 +204,9 @@ class RedisStore:
     def adopted(self) -> Deferred[list[Adopted]]:
         return Deferred.fromCoroutine(self._shared.adopted())
 
-    def keep_escl_port(self, scanner: str, port: int) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._shared.keep_escl_port(scanner, port))
+    def keep_escl_port(self, scanner: str, port: int, former: int | None = None,
+                       loser: str | None = None) -> Deferred[bool]:
+        return Deferred.fromCoroutine(self._shared.keep_escl_port(scanner, port, former, loser))
 
     def escl_ports(self) -> Deferred[dict[str, int]]:
         return Deferred.fromCoroutine(self._shared.escl_ports())

@@ -6,8 +6,14 @@ if redis.call('SETNX', KEYS[1], ARGV[1]) == 1 then
   for uuid, one in pairs(known.adopted) do
     redis.call('HSETNX', KEYS[2], uuid, cjson.encode(one))
   end
+  local taken = {}
+  for _, port in ipairs(redis.call('HVALS', KEYS[5])) do
+    taken[port] = true
+  end
   for scanner, port in pairs(known.ports) do
-    redis.call('HSETNX', KEYS[5], scanner, port)
+    if not taken[port] then
+      redis.call('HSETNX', KEYS[5], scanner, port)
+    end
   end
 end
 for endpoint, one in pairs(known.versions) do
