@@ -109,6 +109,11 @@ class StoredState:
 
         Each Deferred fires when an unneeded subscription has been ended at its scanner, or when the attempt has failed.
         """
+        for job in [job for name, one in stored.items() if name not in self._bridged.known for job in one.own_jobs]:
+            ending = self._store.end_job(job.scanner, job.id)
+            ending.addErrback(lambda failure, job=job: log_failed_write(
+                self.log, failure, "{scanner}: removing a scan job of the gateway's own from the store failed",
+                scanner=job.scanner))
         former = self._bridged.no_longer_bridged({
             name for name, one in stored.items() if one.subscriptions or one.held})
         endings = [ending for scanner in self._bridged.scanners

@@ -158,7 +158,7 @@ class BridgedScanner:
         """Make the eSCL scanner."""
         return EsclScanner(
             self._context, shared, self.bridge, self.device, self.monitor, self._status_check, requests,
-            self.own_jobs.execute(shared.spool, shared.room, shared.new_job_id), accounting,
+            self.own_jobs.execute(shared.spool, shared.room, shared.new_job_id), self.own_jobs.leftovers, accounting,
             options=lambda: self.options, is_away=lambda: self.health.reachable is False)
 
     async def stop_own_jobs(self) -> None:
