@@ -284,6 +284,7 @@ class BridgedScanner:
         section = self.options.section
         is_there = section.is_at_place_of(former.options.section)
         self.sink.addresses = former.sink.addresses
+        self.own_jobs.succeed(former.own_jobs)
         self.subscribers.inherit(former.subscribers)
         self.subscriptions.inherit(former.hand_off())
         self.bridge.take_over(former.bridge, section.scan or (former.bridge.device if is_there else None))

@@ -1,12 +1,4 @@
-CREATE TABLE owned_job (
-    scanner TEXT NOT NULL,
-    id TEXT NOT NULL, -- the gateway's
-    job_id TEXT, -- the scanner's; NULL until it has created the job
-    created TEXT, -- JobCreatedTime
-    answered REAL, -- when CreateScanJob was answered, in seconds since 1970
-    client TEXT NOT NULL, -- the address of the eSCL client, or empty
-    PRIMARY KEY (scanner, id)
-);
-INSERT INTO owned_job SELECT scanner, job_id, job_id, created, answered, '' FROM own_job ORDER BY rowid;
-DROP TABLE own_job;
-ALTER TABLE owned_job RENAME TO own_job;
+ALTER TABLE own_job RENAME COLUMN job_id TO id; -- the gateway's
+ALTER TABLE own_job ADD COLUMN job_id TEXT; -- the scanner's; NULL until it has created the job
+UPDATE own_job SET job_id = id;
+ALTER TABLE own_job ADD COLUMN client TEXT NOT NULL DEFAULT ''; -- the address of the client that knows the id

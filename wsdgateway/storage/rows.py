@@ -46,7 +46,7 @@ def holding(held: Held) -> Statement:
 
 
 def beginning(job: OwnJob) -> Statement:
-    return ("REPLACE INTO own_job VALUES (?, ?, ?, ?, ?, ?)",
+    return ("REPLACE INTO own_job (scanner, id, job_id, created, answered, client) VALUES (?, ?, ?, ?, ?, ?)",
             (job.scanner, job.id, job.job_id, job.created, job.answered, job.client))
 
 
