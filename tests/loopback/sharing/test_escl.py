@@ -54,3 +54,15 @@ async def test_the_next_owner_offers_what_the_former_has_read(offered):
     assert (answered.status, answered.body, follower.escl_ports.port(NAME)) == (200, former, port)
     pages, _ = await escl.pages(await escl.scan(settings()))
     assert len(pages) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_job_that_broke_off_at_a_takeover_is_not_taken_for_complete(offered):
+    owner, follower = await offered()
+    escl = client(follower)
+    job = await escl.scan(settings("Feeder"))
+    assert (await escl.next(job)).status == 200
+    await owner.stopService()
+    await until(lambda: serves(follower))
+    assert (await escl.next(job)).status == 410
+    assert (await escl.ask("DELETE", job)).status == 200
