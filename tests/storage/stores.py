@@ -24,7 +24,8 @@ def job(number, scanner="front-desk"):
 
 
 def own_job(job_id, **more):
-    return OwnJob(**{"scanner": "front-desk", "job_id": job_id, "created": "2026-11-22T10:00:00Z", **more})
+    return OwnJob(**{"scanner": "front-desk", "id": job_id, "job_id": f"7{job_id}",
+                     "created": "2026-11-22T10:00:00Z", **more})
 
 
 def kept_offer(scanner, **more):

@@ -109,6 +109,9 @@ class StoredState:
 
         Each Deferred fires when an unneeded subscription has been ended at its scanner, or when the attempt has failed.
         """
+        for name in stored.keys() - self._bridged.known.keys():
+            for job in stored[name].own_jobs:
+                self._forget_job(job)
         former = self._bridged.no_longer_bridged({
             name for name, one in stored.items() if one.subscriptions or one.held})
         endings = [ending for scanner in self._bridged.scanners
@@ -118,6 +121,12 @@ class StoredState:
             endings.extend(scanner.restore(listed.subscriptions, listed.held))
             endings.extend(scanner.dismiss(NOT_BRIDGED))
         return endings
+
+    def _forget_job(self, job: OwnJob) -> None:
+        forgetting = self._store.end_job(job.scanner, job.id)
+        forgetting.addErrback(lambda failure: log_failed_write(
+            self.log, failure, "{scanner}: removing a scan job of the gateway's own from the store failed",
+            scanner=job.scanner))
 
     def _restore_one(self, scanner: BridgedScanner, stored: _Stored) -> list[Deferred[None]]:
         endings = scanner.restore(stored.subscriptions, stored.held)

@@ -8,6 +8,7 @@ from wsdgateway.bridge.frontends.escl.faults import (
 )
 from wsdgateway.bridge.frontends.escl.status import ClientJob
 from wsdgateway.bridge.scanjobs.scanjob import End, Reason, ScanJob
+from wsdgateway.scan.jobstates import ABORTED
 
 _GONE = frozenset((Reason.CANCELED_BY_CLIENT, Reason.CLIENT_GONE, Reason.CANCELED_AT_DEVICE, Reason.STOPPING,
                    Reason.HANDED_OVER))
@@ -44,6 +45,11 @@ def end_outcome(job: ScanJob, end: End, adf_state: str | None) -> Outcome:
         return Outcome(500)
     found = page_outcome(end.fault, pages=job.scanned, feeder=job.order.feeder, adf_state=adf_state)
     return Outcome(500) if found.again else found
+
+
+def broken_off_job(uri: str, job_id: str, age: float) -> ClientJob:
+    """A job that broke off with a former process, as its client sees it."""
+    return ClientJob(uri, job_id, ABORTED, feeder=False, age=max(0, int(age)))
 
 
 def client_job(job: ScanJob, uri: str, now: float) -> ClientJob:

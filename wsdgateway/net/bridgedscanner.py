@@ -159,7 +159,7 @@ class BridgedScanner:
         """Make the eSCL scanner."""
         return EsclScanner(
             self._context, shared, self.bridge, self.device, self.monitor, self._status_check, requests,
-            self.own_jobs.execute(shared.spool, shared.room, shared.new_job_id), accounting,
+            self.own_jobs.execute(shared.spool, shared.room, shared.new_job_id), self.own_jobs.leftovers, accounting,
             options=lambda: self.options, is_away=lambda: self.health.reachable is False)
 
     async def stop_own_jobs(self) -> None:
@@ -294,6 +294,7 @@ class BridgedScanner:
         section = self.options.section
         is_there = section.is_at_place_of(former.options.section)
         self.sink.addresses = former.sink.addresses
+        self.own_jobs.succeed(former.own_jobs)
         self.subscribers.inherit(former.subscribers)
         self.subscriptions.inherit(former.hand_off())
         self.bridge.take_over(former.bridge, section.scan or (former.bridge.device if is_there else None))

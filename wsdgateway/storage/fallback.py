@@ -168,9 +168,9 @@ class FallbackStore:
     def begin_job(self, job: OwnJob) -> Deferred[None]:
         return self._write(lambda store: store.begin_job(job))
 
-    def end_job(self, scanner: str, job_id: str) -> Deferred[None]:
-        self._has_ended(name_of_job(scanner, job_id))
-        return self._write(lambda store: store.end_job(scanner, job_id))
+    def end_job(self, scanner: str, own_id: str) -> Deferred[None]:
+        self._has_ended(name_of_job(scanner, own_id))
+        return self._write(lambda store: store.end_job(scanner, own_id))
 
     def keep_escl_port(self, scanner: str, port: int, former: int | None = None,
                        loser: str | None = None) -> Deferred[bool]:

@@ -54,7 +54,7 @@ class MemoryStore:
         self._versions = {endpoint: (digest, version) for endpoint, digest, version in content.versions}
         self._adopted = {one.uuid: one for one in content.adopted}
         self._instance = content.instance
-        self._own_jobs = {(one.scanner, one.job_id): one for one in content.own_jobs}
+        self._own_jobs = {(one.scanner, one.id): one for one in content.own_jobs}
         self._escl_ports = dict(content.escl_ports)
         self._escl_offers = {one.scanner: one for one in content.escl_offers}
 
@@ -137,11 +137,11 @@ class MemoryStore:
         return done(list(self._adopted.values()))
 
     def begin_job(self, job: OwnJob) -> Deferred[None]:
-        self._own_jobs[job.scanner, job.job_id] = job
+        self._own_jobs[job.scanner, job.id] = job
         return done(None)
 
-    def end_job(self, scanner: str, job_id: str) -> Deferred[None]:
-        self._own_jobs.pop((scanner, job_id), None)
+    def end_job(self, scanner: str, own_id: str) -> Deferred[None]:
+        self._own_jobs.pop((scanner, own_id), None)
         return done(None)
 
     def own_jobs(self) -> Deferred[list[OwnJob]]:

@@ -33,9 +33,9 @@ def merge(known: Content, listed: Content, ended: Container[str]) -> tuple[Conte
                  if one.notify_to not in places and one.notify_to not in ended)
     uuids, names = {one.uuid for one in known.adopted}, {one.name for one in known.adopted}
     adopted = tuple(one for one in listed.adopted if one.uuid not in uuids and one.uuid not in ended)
-    jobs = {(one.scanner, one.job_id) for one in known.own_jobs}
-    own_jobs = tuple(one for one in listed.own_jobs if (one.scanner, one.job_id) not in jobs
-                     and name_of_job(one.scanner, one.job_id) not in ended)
+    jobs = {(one.scanner, one.id) for one in known.own_jobs}
+    own_jobs = tuple(one for one in listed.own_jobs if (one.scanner, one.id) not in jobs
+                     and name_of_job(one.scanner, one.id) not in ended)
     merged = Content(
         (*known.subscriptions, *subscriptions), (*known.held, *held),
         (*known.adopted, *(one for one in adopted if one.name not in names)), _versions(known, listed),
@@ -57,9 +57,9 @@ def _offers(known: Content, listed: Content) -> tuple[KeptOffer, ...]:
     return (*(one for one in listed.escl_offers if one.scanner not in names), *known.escl_offers)
 
 
-def name_of_job(scanner: str, job_id: str) -> str:
+def name_of_job(scanner: str, own_id: str) -> str:
     """The name under which the end of a job of the gateway's own is recorded; no scanner's name has a space."""
-    return f"job {scanner} {job_id}"
+    return f"job {scanner} {own_id}"
 
 
 def _left(held: Held) -> Held:

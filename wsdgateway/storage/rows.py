@@ -48,11 +48,12 @@ def holding(held: Held) -> Statement:
 
 
 def beginning(job: OwnJob) -> Statement:
-    return "REPLACE INTO own_job VALUES (?, ?, ?, ?)", (job.scanner, job.job_id, job.created, job.answered)
+    return ("REPLACE INTO own_job (scanner, id, job_id, created, answered, client) VALUES (?, ?, ?, ?, ?, ?)",
+            (job.scanner, job.id, job.job_id, job.created, job.answered, job.client))
 
 
-def ending(scanner: str, job_id: str) -> Statement:
-    return "DELETE FROM own_job WHERE scanner = ? AND job_id = ?", (scanner, job_id)
+def ending(scanner: str, own_id: str) -> Statement:
+    return "DELETE FROM own_job WHERE scanner = ? AND id = ?", (scanner, own_id)
 
 
 def porting(scanner: str, port: int) -> Statement:
@@ -121,7 +122,7 @@ def differences(listed: Content, content: Content) -> list[Statement]:
           if one not in content.adopted),
         *(("INSERT INTO adopted VALUES (?, ?)", (one.uuid, one.name)) for one in content.adopted
           if one not in listed.adopted),
-        *(ending(one.scanner, one.job_id) for one in listed.own_jobs if one not in content.own_jobs),
+        *(ending(one.scanner, one.id) for one in listed.own_jobs if one not in content.own_jobs),
         *(beginning(one) for one in content.own_jobs if one not in listed.own_jobs),
         *(porting(*one) for one in content.escl_ports if one not in listed.escl_ports),
         *(statement for one in content.escl_offers if one not in listed.escl_offers for statement in offering(one)),

@@ -48,7 +48,7 @@ _HELD = "SELECT * FROM device_subscription"
 _ADOPTED = "SELECT uuid, name FROM adopted ORDER BY rowid"
 _ESCL_PORTS = "SELECT scanner, port FROM escl_port ORDER BY rowid"
 _ESCL_OFFERS = "SELECT scanner, place, endpoint, labels, elements FROM escl_offer ORDER BY rowid"
-_OWN_JOBS = "SELECT scanner, job_id, created, answered FROM own_job ORDER BY rowid"
+_OWN_JOBS = "SELECT scanner, id, job_id, created, answered, client FROM own_job ORDER BY rowid"
 _ALL = -1  # as a limit in SQLite
 _FINISHED = ("SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished, superseded FROM "
              "(SELECT * FROM finished_job WHERE scanner = ? ORDER BY id DESC LIMIT ?) ORDER BY id")
@@ -202,8 +202,8 @@ class SqliteStore:
     def begin_job(self, job: OwnJob) -> Deferred[None]:
         return self._run([beginning(job)])
 
-    def end_job(self, scanner: str, job_id: str) -> Deferred[None]:
-        return self._run([ending(scanner, job_id)])
+    def end_job(self, scanner: str, own_id: str) -> Deferred[None]:
+        return self._run([ending(scanner, own_id)])
 
     def keep_escl_port(self, scanner: str, port: int, former: int | None = None,
                        loser: str | None = None) -> Deferred[bool]:

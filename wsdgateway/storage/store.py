@@ -148,13 +148,13 @@ class IStore(IClientSubscriptions):
         """Returns all adopted scanners, oldest first."""
 
     def begin_job(job: OwnJob) -> Deferred[None]:
-        """Writes a job that the gateway itself has created at a scanner; replaces one with the same JobId."""
+        """Writes a job of the gateway's own; replaces what is known of the same job."""
 
-    def end_job(scanner: str, job_id: str) -> Deferred[None]:
-        """Deletes a job that the gateway itself has created, since it has ended at the scanner."""
+    def end_job(scanner: str, own_id: str) -> Deferred[None]:
+        """Deletes the job of the gateway's own with that `id`, since it has ended."""
 
     def own_jobs() -> Deferred[list[OwnJob]]:
-        """Returns the jobs that the gateway itself has created and that have not ended, as far as it knows."""
+        """Returns the jobs of the gateway's own that have not ended, as far as it knows."""
 
     def keep_escl_port(scanner: str, port: int, former: int | None = None, loser: str | None = None) -> Deferred[bool]:
         """Writes a scanner's eSCL port. It replaces its former one, and another scanner loses that port.

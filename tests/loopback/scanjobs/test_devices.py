@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 import pytest_twisted
 
-from tests.loopback.scanjobs.ordering import feeder, platen
+from tests.loopback.scanjobs.ordering import CLIENT, feeder, platen
 from tests.messages import created_job, envelope, fault, status_response
 from tests.waiting import until
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
@@ -179,7 +179,7 @@ async def test_the_job_is_stored_before_its_first_page_is_asked_for(device, devi
     jobs = await device_jobs()
     job = jobs.submit(platen())
     await until(lambda: sending)
-    assert await jobs.store.own_jobs() == [OwnJob("front-desk", "7", CREATED)]
+    assert await jobs.store.own_jobs() == [OwnJob("front-desk", job.id, "7", CREATED, client=CLIENT)]
     sending[0].answer(image(b"x"), content_type=TYPE)
     assert await jobs.fetch_all(job) == [b"x"]
     assert await jobs.store.own_jobs() == []
@@ -358,7 +358,7 @@ async def test_a_job_of_an_earlier_start_is_canceled_only_if_it_is_active(device
     scanner = Scanner(device)
     scanner.status |= status
     jobs = await device_jobs()
-    own = OwnJob("front-desk", "7", stored)
+    own = OwnJob("front-desk", "a", "7", stored)
     await jobs.store.begin_job(own)
     jobs.own.end_leftovers([own])
     await until(lambda: jobs.store.content.is_empty)
@@ -370,7 +370,7 @@ async def test_a_job_of_an_earlier_start_is_canceled_only_if_it_is_active(device
 async def test_an_unknown_job_of_an_earlier_start_is_not_canceled(device, device_jobs):
     scanner = Scanner(device, GetJobElements=[refuses("ClientErrorJobIdNotFound")])
     jobs = await device_jobs()
-    jobs.own.end_leftovers([OwnJob("front-desk", "7", CREATED)])
+    jobs.own.end_leftovers([OwnJob("front-desk", "a", "7", CREATED)])
     await until(lambda: scanner.count("GetJobElements"))
     await until(lambda: jobs.service.scanner.device.waiting == 0)
     assert scanner.count("CancelJob") == 0
@@ -383,6 +383,6 @@ async def test_a_scanner_that_cannot_be_asked_is_asked_again(device, device_jobs
         lambda asked: asked.abort(), lambda asked: asked.abort(),
         lambda asked: asked.answer(status_response(**scanner.status))])
     jobs = await device_jobs()
-    jobs.own.end_leftovers([OwnJob("front-desk", "7", CREATED)])
+    jobs.own.end_leftovers([OwnJob("front-desk", "a", "7", CREATED)])
     await until(lambda: scanner.count("CancelJob"))
     assert scanner.canceled == "7"

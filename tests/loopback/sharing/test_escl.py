@@ -142,3 +142,15 @@ async def test_gateways_that_start_together_assign_each_port_once(member, virtua
     assert one == two == await gateways[0].store.escl_ports() and len(set(one.values())) == 2
     followed = [described for service in gateways for described in service.overview.describe_scanners()]
     assert all(described["escl_url"].endswith(f":{one[described['name']]}/eSCL") for described in followed)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_job_that_broke_off_at_a_takeover_is_not_taken_for_complete(offered):
+    owner, follower = await offered()
+    escl = client(follower)
+    job = await escl.scan(settings("Feeder"))
+    assert (await escl.next(job)).status == 200
+    await owner.stopService()
+    await until(lambda: serves(follower))
+    assert (await escl.next(job)).status == 410
+    assert (await escl.ask("DELETE", job)).status == 200

@@ -92,7 +92,7 @@ async def test_finished_jobs_and_own_jobs_are_known_to_the_next_owner(pair, devi
     await until(lambda: owner.scanners[0].bridge.table.listening)
     await ask(follower.port, device_with_events.path, end_event("7"))
     await until(lambda: owner.scanners[0].bridge.table.jobs())
-    await owner.store.begin_job(OwnJob(NAME, "9", None, owner.wall()))
+    await owner.store.begin_job(OwnJob(NAME, "a", "9", None, owner.wall()))
     await owner.stopService()
     await until(lambda: serves(follower))
     assert [job.job_id for job in await follower.store.finished(NAME)] == ["7"]

@@ -67,7 +67,7 @@ class Withdraw:
 
 @attrs.frozen(eq=False)
 class Forget:
-    """Delete the stored JobId, since the job has ended at the scanner."""
+    """Count the job no longer, since it has ended at the scanner."""
 
     job: ScanJob
 

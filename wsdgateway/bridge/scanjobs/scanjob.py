@@ -47,6 +47,8 @@ class Reason(Enum):
 
 
 _STATES = {Reason.FINISHED: COMPLETED, Reason.CANCELED_BY_CLIENT: CANCELED, Reason.CANCELED_AT_DEVICE: CANCELED}
+# The client knows the end, or is told 404 as for an unknown job.
+_TOLD = frozenset((Reason.FINISHED, Reason.FEEDER_EMPTY, Reason.CANCELED_BY_CLIENT))
 _DISCARDS = frozenset((Reason.CANCELED_BY_CLIENT, Reason.CLIENT_GONE, Reason.STOPPING))
 
 
@@ -182,6 +184,13 @@ class ScanJob:
     def finished(self) -> bool:
         """True if the job has ended, for the client too."""
         return self.end is not None and not self.unfetched
+
+    @property
+    def settled(self) -> bool:
+        """True if the job has ended at the scanner, and nothing is lost for its client if it is unknown from now on."""
+        if self.phase is not Phase.OVER or self.end is None:
+            return False
+        return not self.order.client or (self.finished and self.end.reason in _TOLD)
 
     @property
     def arriving(self) -> Page | None:

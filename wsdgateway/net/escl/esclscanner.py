@@ -14,6 +14,7 @@ from wsdgateway.net.presence.monitor import Monitor
 from wsdgateway.net.presence.statuscheck import StatusCheck
 from wsdgateway.net.scanjobs.execution import ScanJobExecution
 from wsdgateway.net.scanjobs.jobrequests import JobRequests
+from wsdgateway.net.scanjobs.leftovers import Leftovers
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.accounting import Accounting
@@ -29,7 +30,8 @@ class EsclScanner:
 
     def __init__(self, context: Context, shared: EsclContext, bridge: ScannerBridge, device: DeviceClient,
                  monitor: Monitor, check: StatusCheck, requests: JobRequests, execution: ScanJobExecution,
-                 accounting: Accounting, *, options: Callable[[], ScannerOptions], is_away: Callable[[], bool]) -> None:
+                 leftovers: Leftovers, accounting: Accounting, *, options: Callable[[], ScannerOptions],
+                 is_away: Callable[[], bool]) -> None:
         self._context = context
         self._bridge = bridge
         self._device = device
@@ -37,7 +39,7 @@ class EsclScanner:
         self._check = check
         self._options = options
         self._is_away = is_away
-        self.jobs = EsclJobs(context.reactor, execution, context.seconds)
+        self.jobs = EsclJobs(context.reactor, execution, leftovers, context.seconds)
         view = ScannerView(
             bridge.name, lambda: self.labels, lambda: self.endpoint, monitor.read_endpoint, self._status, check.confirm,
             lambda: monitor.locate() if bridge.device is None else None, lambda: bridge.device is not None,

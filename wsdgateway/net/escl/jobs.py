@@ -11,11 +11,12 @@ from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.threads import deferToThreadPool
 
 from wsdgateway.bridge.access.permission import plain_address
-from wsdgateway.bridge.escljobs import client_job
+from wsdgateway.bridge.escljobs import broken_off_job, client_job
 from wsdgateway.bridge.frontends.escl.status import ClientJob
 from wsdgateway.bridge.frontends.escl.tickets import PlannedJob
 from wsdgateway.bridge.scanjobs.scanjob import Order, Page, Phase, ScanJob
 from wsdgateway.net.scanjobs.execution import ScanJobExecution
+from wsdgateway.net.scanjobs.leftovers import Leftovers
 from wsdgateway.storage.spool import SpoolFile
 
 # From the request for ScanJobs to its answer, if the scanner has not created the job before. NAPS2 waits for 10 s.
@@ -52,9 +53,11 @@ class EsclJob:
 class EsclJobs:
     """The jobs of all clients at one scanner."""
 
-    def __init__(self, reactor: Any, execution: ScanJobExecution, seconds: Callable[[], float]) -> None:
+    def __init__(self, reactor: Any, execution: ScanJobExecution, leftovers: Leftovers,
+                 seconds: Callable[[], float]) -> None:
         self._reactor = reactor
         self.execution = execution
+        self._leftovers = leftovers
         self._seconds = seconds
         self._known: dict[str, EsclJob] = {}
         self._empty: OrderedDict[str, float] = OrderedDict()
@@ -81,7 +84,13 @@ class EsclJobs:
         address, now = plain_address(client), self._seconds()
         found = [one.job for one in self._known.values() if self.execution.get(one.job.id) is one.job
                  and plain_address(one.job.order.client) == address]
-        return tuple(client_job(job, f"{root}/ScanJobs/{job.id}", now) for job in reversed(found))
+        broken_off = [one for one in self._leftovers.listed if plain_address(one.client) == address]
+        return (*(client_job(job, f"{root}/ScanJobs/{job.id}", now) for job in reversed(found)),
+                *(broken_off_job(f"{root}/ScanJobs/{one.id}", one.id, now - one.since) for one in reversed(broken_off)))
+
+    def has_broken_off(self, job_id: str) -> bool:
+        """Whether that is a job which broke off with a former process, some minutes ago at most."""
+        return self._leftovers.get(job_id) is not None
 
     def now(self) -> float:
         """The time on the clock of the jobs, in seconds."""
@@ -92,6 +101,10 @@ class EsclJobs:
         while one.job.phase in _CREATING and not one.job.waited and one.job.end is None:
             if not await self.change(one, limit - self._seconds()):
                 return
+
+    async def promise(self, one: EsclJob) -> None:
+        """Have the job stored before its client learns its address."""
+        await self.execution.promise(one.job)
 
     async def change(self, one: EsclJob, seconds: float, waiting: Callable[[Deferred[None]], None] = lambda _: None
                      ) -> bool:

@@ -265,6 +265,8 @@ class EsclService:
         exchange.on_gone = partial(self._jobs.cancel, one)  # its client would never learn its address
         try:
             await self._jobs.created(one, started + CREATE_SECONDS)
+            if one.job.end is None:
+                await self._jobs.promise(one)
         finally:
             exchange.on_gone = None
         end = one.job.end
@@ -280,7 +282,7 @@ class EsclService:
     async def _next_document(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer | None:
         one = self._jobs.get(request.job_id)
         if one is None:
-            return empty(404)
+            return self._unknown(request)
         asked.job_id = _scanner_job(one)
         status = self._view.status()
         outcome = await self._documents.serve(
@@ -294,7 +296,9 @@ class EsclService:
 
     def _image_info(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
         one = self._jobs.get(request.job_id)
-        if one is None or one.info is None:
+        if one is None:
+            return self._unknown(request)
+        if one.info is None:
             return empty(404)
         self._jobs.execution.touch(one.job)
         asked.job_id = _scanner_job(one)
@@ -304,10 +308,15 @@ class EsclService:
     def _delete(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
         one = self._jobs.get(request.job_id)
         if one is None:
-            return empty(404)
+            broken_off = self._jobs.has_broken_off(request.job_id)
+            return HTTPAnswer(200, b"", (NO_CACHE,)) if broken_off else empty(404)
         asked.job_id = _scanner_job(one)
         self._jobs.cancel(one)
         return HTTPAnswer(200, b"", (NO_CACHE,))
+
+    def _unknown(self, request: EsclRequest) -> HTTPAnswer:
+        """The answer for a job of which there are no pages: 404 tells clients that they have all of them."""
+        return empty(410 if self._jobs.has_broken_off(request.job_id) else 404)
 
     async def _icon(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
         return HTTPAnswer(200, icon(), ((b"Content-Type", b"image/png"), (b"Cache-Control", b"max-age=86400")))

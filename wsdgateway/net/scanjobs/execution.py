@@ -47,6 +47,7 @@ from wsdgateway.storage.store import IStore
 
 STATUS_SECONDS = 5.0  # that a job waits for its status at the scanner
 STORE_SECONDS = 5.0  # that a job waits for the store
+PROMISE_SECONDS = 1.0  # that the client of a job which the scanner has not created waits for the store
 STOP_SECONDS = 5.0  # for cancelling jobs when the gateway stops
 
 
@@ -64,7 +65,8 @@ class NotAdmitted(Exception):
 class ScanJobExecution:
     """The gateway's own jobs at one scanner. `new_job_id` makes names for them, which cannot be guessed.
 
-    `room` is the room in the `spool`, which all scanners share. `on_discarded` is called when a page's file is deleted.
+    `room` is the room in the `spool`, which all scanners share. `on_discarded` is called when a page's file is deleted,
+    `on_settled` with the `id` of a job that its client need not know any more.
     """
 
     log = Logger()
@@ -88,6 +90,7 @@ class ScanJobExecution:
         self._timer: IDelayedCall | None = None
         self._due_at = inf
         self._writers: dict[Page, PageWriter] = {}
+        self._stored: set[str] = set()
         self._make_file: dict[str, Callable[[], SpoolFile]] = {}
         self._transfers = Transfers(reactor, requests)
         self._listening: dict[ScanJob, list[Deferred[None]]] = {}
@@ -95,6 +98,7 @@ class ScanJobExecution:
         self._lack_of_room = LackOfRoom(bridge.name, room, seconds)
         room.waiting.append(self._room_freed)
         self.on_discarded: Callable[[Page], None] = lambda page: None
+        self.on_settled: Callable[[str], None] = lambda own_id: None
 
     # For front ends and destinations.
 
@@ -126,6 +130,11 @@ class ScanJobExecution:
             self._make_file[job.id] = make_file
         self._run(commands)
         return job
+
+    async def promise(self, job: ScanJob) -> None:
+        """Store a job, if it is not, before its client learns of it; takes at most `PROMISE_SECONDS`."""
+        if job.id not in self._stored and not job.settled:
+            await first_of(self._reactor, PROMISE_SECONDS, self._store_job(job))
 
     def touch(self, job: ScanJob) -> None:
         """Note that the client has sent a request for the job."""
@@ -261,8 +270,8 @@ class ScanJobExecution:
         outcome = await self._requests.create(job.order.tickets[job.ticket], job.order.client, job.order.press)
         if isinstance(outcome, CreatedJob):
             # Before the client learns of the job. Its JobCreatedTime is not known yet.
-            own = OwnJob(self._bridge.name, outcome.job_id, answered=self._wall())
-            await first_of(self._reactor, STORE_SECONDS, self._store_job(own))
+            storing = self._store_job(job, outcome.job_id, answered=self._wall())
+            await first_of(self._reactor, STORE_SECONDS, storing)
             self._run(self._engine.created(job, outcome, self._seconds()))
         else:
             self._run(self._engine.not_created(job, outcome, self._seconds()))
@@ -273,15 +282,26 @@ class ScanJobExecution:
     async def _recorded(self, job: ScanJob) -> None:
         assert job.created is not None
         created = await self._created_time(job, job.created.job_id)
-        own = OwnJob(self._bridge.name, job.created.job_id, created, None if created else self._wall())
         if job.phase is Phase.RECORDING:
-            await first_of(self._reactor, STORE_SECONDS, self._store_job(own))
+            storing = self._store_job(job, job.created.job_id, created, None if created else self._wall())
+            await first_of(self._reactor, STORE_SECONDS, storing)
         self._run(self._engine.recorded(job, self._seconds()))
 
-    def _store_job(self, own: OwnJob) -> Deferred[None]:
-        writing = self._store.begin_job(own)
+    def _store_job(self, job: ScanJob, job_id: str | None = None, created: str | None = None,
+                   answered: float | None = None) -> Deferred[None]:
+        self._stored.add(job.id)
+        writing = self._store.begin_job(OwnJob(
+            self._bridge.name, job.id, job_id, created, answered, job.order.client))
         return writing.addErrback(lambda failure: log_failed_write(
-            self.log, failure, "{scanner}: storing JobId {job_id} failed", scanner=own.scanner, job_id=own.job_id))
+            self.log, failure, "{scanner}: storing a scan job of the gateway's own failed", scanner=self._bridge.name))
+
+    def _erase(self, job: ScanJob) -> None:
+        self._stored.discard(job.id)
+        self.on_settled(job.id)
+        erasing = self._store.end_job(self._bridge.name, job.id)
+        erasing.addErrback(lambda failure: log_failed_write(
+            self.log, failure, "{scanner}: removing a scan job of the gateway's own from the store failed",
+            scanner=self._bridge.name))
 
     async def _created_time(self, job: ScanJob, job_id: str) -> str | None:
         """The job's JobCreatedTime, from an event if one has arrived."""
@@ -302,10 +322,6 @@ class ScanJobExecution:
         # A scanner without events tells no end, and the gateway asks for no more images of the job.
         self._bridge.table.out_of_images(created.job_id)
         self._quotas.job_ended(self._bridge.name, created.job_id)
-        forgetting = self._store.end_job(self._bridge.name, created.job_id)
-        forgetting.addErrback(lambda failure: log_failed_write(
-            self.log, failure, "{scanner}: removing JobId {job_id} from the store failed", scanner=self._bridge.name,
-            job_id=created.job_id))
 
     def _judge(self, command: Judge) -> None:
         self._tasks.run(self._judged(command.job))
@@ -394,6 +410,8 @@ class ScanJobExecution:
             self._quotas.job_ended(self._bridge.name, job.id)  # if it was never created
         if job.phase is Phase.OVER:
             self._make_file.pop(job.id, None)
+        if job.id in self._stored and (job.settled or self.get(job.id) is None):
+            self._erase(job)
         self._tell(job)
 
     _actions: dict[type, Callable[["ScanJobExecution", Any], None]] = {  # noqa: RUF012

@@ -20,7 +20,7 @@ class OwnJobs:
         self._context = context
         self._bridge = bridge
         self._requests = requests
-        self._leftovers = Leftovers(context.reactor, bridge, requests, context.store, seconds=context.seconds)
+        self.leftovers = Leftovers(context.reactor, bridge, requests, context.store, seconds=context.seconds)
         self.execution: ScanJobExecution | None = None
 
     def execute(self, spool: Spool, room: Room, new_job_id: Callable[[], str]) -> ScanJobExecution:
@@ -41,12 +41,21 @@ class OwnJobs:
         return [] if self.execution is None else self.execution.jobs
 
     def end_leftovers(self, jobs: Iterable[OwnJob]) -> None:
-        """End the jobs of an earlier start that may still run at the scanner."""
-        self._leftovers.end(jobs)
+        """End the jobs of an earlier start that may still run at the scanner, and list those that broke off."""
+        self.leftovers.end(jobs)
+
+    def succeed(self, former: "OwnJobs") -> None:
+        """List the jobs of an object that this one replaces: they break off with it, unless they end before."""
+        former.stop_leftovers()
+        self.leftovers.end(former.leftovers.jobs)
+        if former.execution is not None:
+            self.leftovers.end(OwnJob(self._bridge.name, job.id, client=job.order.client)
+                               for job in former.listed if job.order.client and not job.settled)
+            former.execution.on_settled = self.leftovers.forget
 
     def stop_leftovers(self) -> None:
         """Leave the jobs of earlier starts to the next one."""
-        self._leftovers.stop()
+        self.leftovers.stop()
 
     async def ended(self) -> None:
         """Wait until every job of this start has ended, at the scanner and for its client; may be cancelled."""

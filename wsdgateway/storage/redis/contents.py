@@ -111,11 +111,11 @@ def releasing(scanner: str, identifier: str) -> Command:
 
 
 def beginning(job: OwnJob) -> Command:
-    return "HSET", keys.own_jobs(job.scanner), job.job_id, values.write_own_job(job)
+    return "HSET", keys.own_jobs(job.scanner), job.id, values.write_own_job(job)
 
 
-def ending(scanner: str, job_id: str) -> Command:
-    return "HDEL", keys.own_jobs(scanner), job_id
+def ending(scanner: str, own_id: str) -> Command:
+    return "HDEL", keys.own_jobs(scanner), own_id
 
 
 def offering(offer: KeptOffer, number: int) -> Command:

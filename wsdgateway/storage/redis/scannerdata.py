@@ -127,9 +127,9 @@ class ScannerData:
         self.memory.begin_job(job)
         return [contents.beginning(job)]
 
-    def end_job(self, job_id: str) -> list[Command]:
-        self.memory.end_job(self.scanner, job_id)
-        return [contents.ending(self.scanner, job_id)]
+    def end_job(self, own_id: str) -> list[Command]:
+        self.memory.end_job(self.scanner, own_id)
+        return [contents.ending(self.scanner, own_id)]
 
     def keep_escl_offer(self, offer: KeptOffer) -> list[Command]:
         self.memory.keep_escl_offer(offer)

@@ -150,9 +150,9 @@ class RedisStore:
         data = self._owned.of(job.scanner)
         return self._owned.write(data, data.begin_job(job))
 
-    def end_job(self, scanner: str, job_id: str) -> Deferred[None]:
+    def end_job(self, scanner: str, own_id: str) -> Deferred[None]:
         data = self._owned.of(scanner)
-        return self._owned.write(data, data.end_job(job_id))
+        return self._owned.write(data, data.end_job(own_id))
 
     def keep_escl_offer(self, offer: KeptOffer) -> Deferred[None]:
         data = self._owned.of(offer.scanner)

@@ -124,13 +124,15 @@ def read_held(scanner: str, identifier: str, value: bytes, offset: float) -> Hel
 
 def write_own_job(job: OwnJob) -> bytes:
     # `answered` is compared with the scanner's clock, so it stays in this host's time, which should be right.
-    return write({"created": job.created, "answered": job.answered})
+    return write({"job_id": job.job_id, "created": job.created, "answered": job.answered, "client": job.client})
 
 
-def read_own_job(scanner: str, job_id: str, value: bytes) -> OwnJob:
+def read_own_job(scanner: str, own_id: str, value: bytes) -> OwnJob:
+    """Returns the job; one without `job_id` was written when jobs were listed by their JobId."""
     fields = read(value)
     answered = fields["answered"]
-    return OwnJob(scanner, job_id, _text_or_none(fields["created"]), None if answered is None else _number(answered))
+    return OwnJob(scanner, own_id, _text_or_none(fields.get("job_id", own_id)), _text_or_none(fields["created"]),
+                  None if answered is None else _number(answered), _text(fields.get("client", "")))
 
 
 def write_offer(offer: KeptOffer, number: int) -> bytes:
