@@ -23,8 +23,8 @@ def job(number, scanner="front-desk"):
     return FinishedJob(scanner, str(number), "Completed", ("None", "x"), number, None, "2026-11-22T10:00:00Z", 1.5)
 
 
-def own_job(job_id, **more):
-    return OwnJob(**{"scanner": "front-desk", "id": job_id, "job_id": f"7{job_id}",
+def own_job(own_id, **more):
+    return OwnJob(**{"scanner": "front-desk", "id": own_id, "job_id": f"7{own_id}",
                      "created": "2026-11-22T10:00:00Z", **more})
 
 

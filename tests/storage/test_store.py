@@ -186,3 +186,13 @@ async def test_the_oldest_offers_of_escl_scanners_are_deleted(store, monkeypatch
     for scanner in ("a", "b", "a", "c"):
         await store.keep_escl_offer(kept_offer(scanner))
     assert await store.escl_offers() == [kept_offer("a"), kept_offer("c")]
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_own_job_is_known_before_the_scanner_has_created_it(store):
+    await store.begin_job(own_job("1", job_id=None, created=None, client="192.0.2.7"))
+    assert await store.own_jobs() == [own_job("1", job_id=None, created=None, client="192.0.2.7")]
+    await store.begin_job(own_job("1", client="192.0.2.7"))
+    assert await store.own_jobs() == [own_job("1", client="192.0.2.7")]
+    await store.end_job("front-desk", "1")
+    assert await store.own_jobs() == []

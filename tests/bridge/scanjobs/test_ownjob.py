@@ -15,7 +15,7 @@ def status(**more):
     return JobStatus(**{"job_id": "7", "state": "Processing", "created": CREATED, **more})
 
 
-@pytest.mark.parametrize("job", [OwnJob("a", "b", "7", CREATED), OwnJob("a", "7", answered=AT)])
+@pytest.mark.parametrize("job", [OwnJob("a", "b", "7", CREATED), OwnJob("a", "b", "7", answered=AT)])
 @pytest.mark.parametrize(("answer", "active"), [
     (status(), True), (status(state="Pending"), True), (status(created="2026-11-22T11:00:00+01:00"), True),
     (None, False), (status(state="Completed"), False), (status(ended=True), False), (status(job_id="8"), False),

@@ -188,7 +188,8 @@ async def test_the_job_is_stored_before_its_first_page_is_asked_for(device, devi
 @pytest_twisted.ensureDeferred
 async def test_the_job_is_stored_before_its_created_time_is_known(device, device_jobs):
     asked = []
-    scanner = Scanner(device, GetJobElements=[asked.append])
+    scanner = Scanner(device, GetJobElements=[asked.append],
+                      RetrieveImage=[lambda sending: sending.answer(image(b"x"), content_type=TYPE)])
     jobs = await device_jobs()
     before = jobs.service.wall()
     job = jobs.submit(platen())
@@ -198,7 +199,7 @@ async def test_the_job_is_stored_before_its_created_time_is_known(device, device
     assert before <= own.answered <= jobs.service.wall()
     asked[0].answer(status_response(**scanner.status))
     await until(lambda: scanner.count("RetrieveImage"))
-    await jobs.fetch_all(job)
+    assert await jobs.fetch_all(job) == [b"x"]
     await until(lambda: jobs.store.content.is_empty)
 
 

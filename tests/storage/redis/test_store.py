@@ -13,7 +13,7 @@ from tests.waiting import until
 from wsdgateway.bridge.cluster.values import Registration
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.storage.coordination import Fenced, NotNow
-from wsdgateway.storage.redis import keys
+from wsdgateway.storage.redis import keys, values
 from wsdgateway.storage.redis.coordination import RedisCoordination
 from wsdgateway.storage.store import Content, Unreadable
 
@@ -529,3 +529,13 @@ async def test_two_gateways_never_assign_one_port_to_two_scanners_nor_move_an_as
     assert not await one.keep_escl_port(loser, 8400, loser="c")
     assert await one.keep_escl_port(loser, 8401)
     assert await two.escl_ports() == {winner: 8400, loser: 8401}
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_own_job_that_was_listed_by_its_job_id(gateways, redis_server):
+    one = gateways("one")
+    await one.take(SCANNER)
+    redis_server.command("HSET", keys.own_jobs(SCANNER), "9", json.dumps({"created": None, "answered": 1.25}))
+    await gateways("two").take(SCANNER, 2)
+    assert values.read_own_job(SCANNER, "9", redis_server.command("HGET", keys.own_jobs(SCANNER), "9")) == own_job(
+        "9", scanner=SCANNER, job_id="9", created=None, answered=1.25)
