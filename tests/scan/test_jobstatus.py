@@ -12,6 +12,7 @@ from wsdgateway.scan.jobstatus import (
     read_job_end_state,
     read_job_status,
     read_summaries,
+    write_job_end_state,
     write_job_status,
 )
 from wsdgateway.soap.namespaces import WSCN
@@ -26,6 +27,14 @@ def test_a_written_status_is_read_back_unchanged(status):
     again = read_job_status(element(write_job_status(status)))
     assert attrs.evolve(again, vendor=()) == attrs.evolve(status, vendor=())
     assert len(again.vendor) == len(status.vendor)
+
+
+def test_a_written_end_has_the_elements_of_the_specification_in_its_order():
+    end = element(write_job_end_state(JobStatus("5", "Aborted", ("x",), 2, completed="2026-11-22T10:00:00Z")))
+    assert [one.tag.rpartition("}")[2] for one in end] == [
+        "JobId", "JobCompletedState", "JobCompletedStateReasons", "JobName", "JobOriginatingUserName",
+        "ScansCompleted", "JobCompletedTime"]
+    assert read_job_end_state(end) == JobStatus("5", "Aborted", ("x",), 2, None, "2026-11-22T10:00:00Z", ended=True)
 
 
 def test_a_vendor_element_is_kept_with_only_the_prefixes_it_uses():

@@ -40,6 +40,9 @@ class ISharedStore(Protocol):
     def drop(self, scanner: str) -> None:
         """Forget the data of a scanner."""
 
+    def flush(self, scanner: str) -> Deferred[None]:
+        """Wait for the writes for a scanner that are on their way."""
+
     def rewrite(self, scanner: str) -> Deferred[None]:
         """Write all data of a scanner again."""
 
@@ -162,6 +165,7 @@ class OwnedScanners:
         reason = self.reasons.pop(name, NOT_BRIDGED)
         scanner = self._bridged.find(name)
         if scanner is None or self._have_stopped:
+            await self._store.flush(name)
             self._store.drop(name)
             await self._records.end(name)
         elif why is Why.LOST:
@@ -200,6 +204,7 @@ class OwnedScanners:
         if self._bridged.find(scanner.name) is scanner:
             self._leave(scanner)
         await self._records.end(scanner.name)
+        await self._store.flush(scanner.name)
         self._store.drop(scanner.name)
 
     def _resources_until_the_end(self, scanner: BridgedScanner) -> dict[bytes, Resource]:

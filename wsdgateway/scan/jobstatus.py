@@ -128,13 +128,17 @@ def write_job_status(status: JobStatus) -> str:
 
 
 def write_job_end_state(status: JobStatus) -> str:
-    """The JobEndState element of a job that has ended; the caller declares the prefix `wscn`."""
+    """The JobEndState element of a job that has ended; the caller declares the prefix `wscn`.
+
+    JobName and JobOriginatingUserName are required there, and empty, because a status does not contain them.
+    """
     reasons = "".join(f"<wscn:JobStateReason>{escape(reason)}</wscn:JobStateReason>"
                       for reason in status.reasons or ("None",))
     scans, completed = status.scans_completed, status.completed
     return (f"<wscn:JobEndState><wscn:JobId>{escape(status.job_id)}</wscn:JobId>"
             f"<wscn:JobCompletedState>{escape(status.state)}</wscn:JobCompletedState>"
             f"<wscn:JobCompletedStateReasons>{reasons}</wscn:JobCompletedStateReasons>"
+            "<wscn:JobName></wscn:JobName><wscn:JobOriginatingUserName></wscn:JobOriginatingUserName>"
             f"{'' if scans is None else f'<wscn:ScansCompleted>{scans}</wscn:ScansCompleted>'}"
             f"{f'<wscn:JobCompletedTime>{escape(completed)}</wscn:JobCompletedTime>' if completed else ''}"
             "</wscn:JobEndState>")

@@ -57,6 +57,20 @@ async def test_the_next_owner_sees_what_the_former_one_wrote(gateways):
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_was_written_before_flush_is_at_the_server_although_nobody_waited_for_it(gateways):
+    one, two = gateways("one"), gateways("two")
+    await one.take(SCANNER)
+    await fill(one.store)
+    ignored = [one.store.end_job(SCANNER, "1"), one.store.forget("a"), one.store.add(job(2))]
+    await one.store.flush(SCANNER)
+    assert all(write.called for write in ignored)
+    one.store.drop(SCANNER)
+    found = await two.take(SCANNER, 2)
+    assert (found.own_jobs, [one.identifier for one in found.subscriptions]) == ((), ["b"])
+    assert await two.store.finished(SCANNER) == [job(1), job(2)]
+
+
+@pytest_twisted.ensureDeferred
 async def test_the_order_of_subscriptions_goes_on_with_the_next_owner(gateways):
     one, two = gateways("one"), gateways("two")
     await one.take(SCANNER)

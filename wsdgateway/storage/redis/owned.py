@@ -111,6 +111,14 @@ class OwnedScanners:
         if data is not None:
             data.batches.end(_no_longer_owned(scanner))
 
+    def flush(self, scanner: str) -> Deferred[None]:
+        """See `RedisStore.flush`."""
+        data = self._scanners.get(scanner)
+        if data is None:
+            return succeed(None)
+        written: Deferred[Any] = data.lock.run(data.batches.write, [])  # sent after all earlier ones
+        return written.addErrback(lambda failure: failure.trap(StoreError)).addCallback(lambda _: None)
+
     def rewrite(self, scanner: str) -> Deferred[None]:
         """See `RedisStore.rewrite`."""
         data = self._scanners.get(scanner)

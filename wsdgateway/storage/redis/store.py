@@ -86,6 +86,10 @@ class RedisStore:
         """Forgets the data of a scanner that this gateway no longer owns; the server keeps it for the next owner."""
         self._owned.drop(scanner)
 
+    def flush(self, scanner: str) -> Deferred[None]:
+        """Fires when the writes for a scanner that are on their way have been answered, before it is released."""
+        return self._owned.flush(scanner)
+
     def rewrite(self, scanner: str) -> Deferred[None]:
         """Writes the whole data of a scanner, and what all gateways share.
 
