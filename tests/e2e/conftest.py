@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 USER, GROUP = "nobody", "nogroup"  # for tests in which an ordinary user runs the gateway
 REQUIRED = os.environ.get("WSDGATEWAY_E2E") == "required"
 PATIENCE = 60.0  # time limit in seconds for other processes; on a loaded machine one needs over 15 to start
+DELIVERED_SECONDS = 10.0  # for deliveries that are on their way when a test ends
 
 
 def pytest_collection_modifyitems(items):
@@ -193,12 +194,19 @@ def cluster(tmp_path):
         return lab
 
     yield start
-    histories = [lab.history() for lab in made]  # the end of everything at once is not judged
+    verdicts = [_verdict(lab) for lab in made]  # the end of everything at once is not judged
     logs = "".join(lab.end() for lab in made)
     assert "Traceback" not in logs, logs
-    for history in histories:
-        verdict = check(history)
+    for verdict in verdicts:
         assert not verdict.violations, f"{verdict}\n{logs[-5000:]}"
+
+
+def _verdict(lab):
+    """The verdict once what was announced last has been delivered, or cannot have been on its way any more."""
+    end = time.monotonic() + DELIVERED_SECONDS
+    while (verdict := check(lab.history())).violations and time.monotonic() < end:
+        time.sleep(0.1)  # leaves the processor to the gateways
+    return verdict
 
 
 @pytest.fixture

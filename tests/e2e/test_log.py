@@ -16,13 +16,13 @@ from tests.ports import free_port
 BROKEN = """\
 import sys
 from twisted.scripts.twistd import run
-from wsdgateway.app import service
+from wsdgateway.app import reconfiguration
 
 def compare(old, new):
-    service.compare = good
+    reconfiguration.compare = good
     raise ZeroDivisionError("line one\\nline two")
 
-good, service.compare = service.compare, compare
+good, reconfiguration.compare = reconfiguration.compare, compare
 sys.argv[0] = "twistd"
 run()
 """
