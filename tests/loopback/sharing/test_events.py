@@ -194,7 +194,7 @@ async def test_old_events_count_as_dropped(pair, device_with_events, sink, redis
 @pytest_twisted.ensureDeferred
 async def test_what_a_gateway_told_is_not_repeated_by_the_scanner_after_a_takeover(pair, device_with_events, sink):
     receiver = await sink()
-    owner, follower = await pair(device_with_events.device.url, **SHARED)
+    owner, follower = await pair(device_with_events.device.url, **SHARED, cache={"max_age": 0.2})
     await listening(owner)
     await subscribed(owner, receiver.url, events=["JobEndStateEvent"])
     handle = device_with_events.device.handle
