@@ -128,7 +128,7 @@ class Overview:
         return found if unserved is None else [*found, unserved]
 
     def readiness(self) -> list[str]:
-        """How each scanner of a gateway in a cluster is served, and warnings about Redis; empty without a cluster.
+        """Lines that tell how each scanner of a cluster is served, and warnings about Redis; empty without a cluster.
 
         A warning is left out if `problems` or `warnings` has it, as that of a store on the same server does.
         """

@@ -20,7 +20,7 @@ from wsdgateway.storage.spool import Spool
 
 
 def _identity(config: Config) -> str:
-    """What the ClientContexts depend on: the address at which scanners notify the gateway, or else its name.
+    """The text that ClientContexts are made of: the address at which scanners notify the gateway, or its name.
 
     Gateways that share that address show the same contexts, so that each can go on with what another has registered.
     """

@@ -25,7 +25,7 @@ END_SECONDS = 15.0  # for ending subscriptions at scanners, before the store tha
 
 @attrs.frozen
 class _Stored:
-    """What the store lists for one scanner."""
+    """The entries of the store for one scanner."""
 
     subscriptions: list[Subscription] = attrs.Factory(list)
     held: list[Held] = attrs.Factory(list)

@@ -24,7 +24,7 @@ _IN_DOUBT = temporary_error(
 
 @attrs.frozen
 class Record:
-    """What an owner has written about a CreateScanJob: its token, and the reply once there is one."""
+    """The record of a CreateScanJob by an owner: its token, and the reply once there is one."""
 
     token: int
     reply: Reply | None = None

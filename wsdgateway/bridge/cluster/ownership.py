@@ -63,7 +63,7 @@ _NEVER = float("inf")
 
 
 class State(enum.Enum):
-    """What this gateway does for the scanner."""
+    """The states of the machine that is drawn above."""
 
     FOLLOWING = "following"
     TAKING = "taking"

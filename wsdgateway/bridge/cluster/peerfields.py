@@ -67,7 +67,7 @@ class Passed:
 
 @attrs.frozen
 class Record:
-    """What the owner would have recorded of an exchange. `scanner` is None if it was not for the scanner.
+    """The record of an exchange that the owner leaves to another gateway. `scanner` is None if it was not for one.
 
     `operation`, `source`, `fault`, `action`, `message_id`, `job_id` and `protocol` are those of the line in the
     exchange log. `refused` is the reason for a refusal by a rule or limit, `resource` that of eSCL; both are for the

@@ -1,4 +1,4 @@
-"""What gateways tell each other while the shared server is away: which scanners each serves.
+"""The messages by which gateways tell each other, while the shared server is away, which scanners each serves.
 
 Question and answer are the same on the peer link: a POST to `/` with the secret and the field `ASKED`, whose body is a
 `Serving` in JSON, and an answer with another one.

@@ -71,7 +71,7 @@ class Cursor:
 
 @attrs.frozen
 class Past:
-    """What former owners have left: events, oldest first, and cursors by subscription. `time` is the server's.
+    """The events of former owners, oldest first, and their cursors by subscription. `time` is the server's.
 
     `is_first` is true if there was no former owner, as far as is known.
     """
