@@ -19,7 +19,7 @@ def learn_list(table: JobTable, statuses: tuple[JobStatus, ...], sent: int, sent
     revived = [status for status in statuses if _is_revived(table, status, sent)]
     for status in revived:
         table.distrust(status.job_id)
-    current = [table.answered(status, sent, sent_at) for status in statuses if status not in revived]
+    current = [table.listed(status, sent, sent_at) for status in statuses if status not in revived]
     named = {status.job_id for status in statuses}
     missing = [job for job in table.current() if job.status is not None and job.job_id not in named]
     is_outdated = any(job.as_of > sent and job.final is not complete for job in missing)

@@ -232,6 +232,17 @@ class JobTable(JobRecords):
         self.touch(status.job_id, confirmed=True)
         return True
 
+    def listed(self, status: JobStatus, sent: int, sent_at: float) -> bool:
+        """Learn a status from a list of jobs, as `answered` does. Returns False if something newer is known.
+
+        A JobSummary has no times, so the device is asked before the status of a job that was unknown is shown.
+        """
+        job = self.get(status.job_id)
+        is_current = self.answered(status, sent, sent_at)
+        if is_current and (job is None or job.status is None) and status.created is None:
+            self.distrust(status.job_id)
+        return is_current
+
     def _take(self, status: JobStatus, sent: int, sent_at: float) -> bool:
         job = self.get(status.job_id)
         if job is None:
