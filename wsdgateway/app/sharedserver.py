@@ -4,6 +4,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -20,9 +21,8 @@ from wsdgateway.storage.opening import is_redis, open_redis
 SECRET_BYTES = 32
 
 
-def boot_time() -> float:
-    """Seconds of the boot clock, which also counts while the process or the host is stopped."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+# Seconds of the boot clock, which also counts while the process or the host is stopped. Each status read asks for them.
+boot_time: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 
 
 @attrs.define(eq=False)
