@@ -179,5 +179,5 @@ class TakeoverModel(Model):
 
 
 TestTakeovers = TakeoverModel.TestCase
-TestTakeovers.settings = settings(max_examples=100, stateful_step_count=40, deadline=None,
+TestTakeovers.settings = settings(max_examples=60, stateful_step_count=40, deadline=None,
                                   suppress_health_check=list(HealthCheck))
