@@ -7,7 +7,7 @@ that was read before the start is announced from the start on.
 
 import time
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol
 
 import attrs
@@ -22,6 +22,7 @@ from wsdgateway.config.redisurl import is_redis
 from wsdgateway.config.sections import Config
 from wsdgateway.dnssd.scannerservice import ScannerService
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
+from wsdgateway.http.urls import ip_of
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.dnssd.announcer import Announcer, is_gateway
 from wsdgateway.net.transport.localaddress import ANY, OpenPort
@@ -287,13 +288,9 @@ async def _stopped(announcer: Announcer) -> None:
 
 def _addresses_of(scanner: BridgedScanner) -> frozenset[Address]:
     """The known addresses of the scanner's host."""
-    found = set()
-    for host, _ in scanner.monitor.places():
-        try:
-            found.add(ip_address(host.partition("%")[0]))
-        except ValueError:
-            continue  # a host name; the addresses of its connections are known, too
-    return frozenset(found)
+    # Those of a host name are known from the connections to it.
+    found = (ip_of(host) for host, _ in scanner.monitor.places())
+    return frozenset(address for address in found if address is not None)
 
 
 def _by_other(other: Foreign) -> str:
