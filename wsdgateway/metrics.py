@@ -36,7 +36,7 @@ disable_created_metrics()  # they would add a second series for each counter
 
 
 class Totals(NamedTuple):
-    """What has been counted for one scanner since the start.
+    """The counts for one scanner since the start.
 
     `here` and `there` count clients' requests that the gateway answered and that it forwarded to the scanner,
     `reads_here` and `reads_there` the reads among them. `errors` counts requests for the scanner without an answer.
@@ -297,7 +297,7 @@ class Metrics:
         return reads
 
     def totals(self) -> dict[str, Totals]:
-        """What has been counted for each scanner."""
+        """The counts for each scanner since the start."""
         found: dict[str, Totals] = {}
         for (scanner, operation, source), count in self._requests.counts().items():
             if scanner and source in (LOCAL, DEVICE):

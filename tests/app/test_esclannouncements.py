@@ -9,16 +9,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from tests.bridge.frontends.escl.offers import DEFAULT, FULL
-from wsdgateway.app.escl import host_names
-from wsdgateway.app.esclannouncements import (
-    HOLD_SECONDS,
-    PAUSE,
-    READ_AGAIN,
-    EsclAnnouncements,
-    Place,
-    announced_hosts,
-    gateway_id,
-)
+from wsdgateway.app.esclannouncements import HOLD_SECONDS, PAUSE, EsclAnnouncements, Place
+from wsdgateway.app.esclcapabilities import READ_AGAIN
 from wsdgateway.bridge.dnssd.others import OtherScanner
 from wsdgateway.config.reading import make_config
 from wsdgateway.dnssd.scannerservice import USCAN, USCANS
@@ -374,15 +366,3 @@ def test_the_stop(scanners):
     assert stopped == [True] and not announcer.running
     scanners.change()
     assert len(scanners.made) == 1 and not scanners.clock.getDelayedCalls()
-
-
-def test_announced_host_names_belong_to_the_gateway():
-    config = Scanners.config()
-    assert gateway_id(config) == gateway_id(Scanners.config())
-    assert len(announced_hosts(config)) == 2
-    assert announced_hosts(config) <= set(host_names(config))
-
-
-def test_gateways_that_share_scanners_have_host_names_of_their_own():
-    one, two = (Scanners.config(name=name, gateway={"state": "redis://192.0.2.7"}) for name in ("one", "two"))
-    assert announced_hosts(one).isdisjoint(announced_hosts(two))

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.app.test_escl import SIDES, config
+from wsdgateway.app.assignedports import AssignedPorts
 from wsdgateway.app.esclports import EsclPorts
 from wsdgateway.config.sections import ScannerConfig
 from wsdgateway.net.transport.interfaces import POLL_SECONDS, Interface
@@ -23,8 +24,8 @@ class Host:
         self.interfaces = {"eth0": Interface("eth0", 2, (ip_interface("192.0.2.5/24"),))}
         self.changes = []
         self.ports = EsclPorts(self.reactor, self.reactor, config(*endpoints, **sections), SimpleNamespace(), None,
-                               {"a": ScannerConfig("a")}, MemoryStore(10), lambda host: None, wall=lambda: 0.0,
-                               read=lambda: self.interfaces)
+                               {"a": ScannerConfig("a")}, AssignedPorts(MemoryStore(10)), lambda host: None,
+                               wall=lambda: 0.0, read=lambda: self.interfaces)
         self.ports.on_change = lambda: self.changes.append(len(self.opened))
         Deferred.fromCoroutine(self.ports.load())
 
@@ -120,12 +121,13 @@ class Member:
         self.reactor = MemoryReactorClock()
         self.owned, self.known = set(owned), {name: ScannerConfig(name, escl_port=dict(fixed).get(name))
                                               for name in scanners}
+        assigned = AssignedPorts(store)
+        assigned.may_assign = lambda name: name in self.owned
+        assigned.is_known_elsewhere = lambda name: True
         self.ports = EsclPorts(
             self.reactor, self.reactor, config("tcp:5357", discovery=SIDES, escl={"ports": ports}), SimpleNamespace(),
-            None, self.known, store, lambda host: None, wall=lambda: 0.0,
+            None, self.known, assigned, lambda host: None, wall=lambda: 0.0,
             read=lambda: {"eth0": Interface("eth0", 2, (ip_interface("192.0.2.5/24"),))})
-        self.ports.may_assign = lambda name: name in self.owned
-        self.ports.is_known_elsewhere = lambda name: True
         Deferred.fromCoroutine(self.ports.load())
 
     def turn(self):
@@ -142,7 +144,8 @@ class Member:
 
     @property
     def opened(self):
-        return {place.scanner: one.port for place, one in self.ports._open.items()}
+        """The open port of each scanner."""
+        return {name: port for name in self.known if (port := self.ports.port(name)) is not None}
 
 
 def test_only_the_owner_assigns_a_port():

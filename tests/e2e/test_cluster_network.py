@@ -8,15 +8,18 @@ import pytest
 from tests.cluster.clients import Creation
 from tests.cluster.lab import until
 from tests.cluster.namespaces import ROOT
-from tests.cluster.printservers import GOOD, SERVERS, SHARED, THIRD, PrintServers
+from tests.cluster.printservers import CLIENT, CLIENTS_LINK, GOOD, HOSTS, SERVERS, SHARED, THIRD, PrintServers
 from tests.cluster.recorder import fault_in_answer
 from tests.e2e.subnets import need
-from tests.messages import get_job_elements, job_request
+from tests.messages import get_job_elements, job_request, manage, subscribe
 from tests.redisserver import skip_without_redis
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.soap.envelope import read
+from wsdgateway.soap.namespaces import WSE
 
 pytestmark = pytest.mark.netns
+
+SINK = f"http://{HOSTS[CLIENT][CLIENTS_LINK]}:9000/sink"  # where nobody listens
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +55,21 @@ def job(lab):
     lab.post(SHARED, job_request("CancelJob", job_id))
 
 
+@pytest.fixture
+def panel(lab):
+    """A client's subscription that shows a name on the panel."""
+    status, answer = lab.post(SHARED, subscribe(
+        SINK, events=["ScanAvailableEvent"], destinations=[("ctx", "Scan to me")]))
+    assert status == 200, answer
+    until(lambda: lab.scanner()["subscriptions"] == 2)
+    identifier = read(answer).body.findtext(f".//{{{WSE}}}Identifier")
+    yield
+    lab.post(SHARED, manage("Unsubscribe", identifier))
+    until(lambda: lab.scanner()["subscriptions"] == 1)
+
+
 def noticed(lab):
-    """What the scanner was asked that concerns its events."""
+    """Returns the numbers of requests about events that the scanner has got."""
     asked = lab.scanner()["asked"]
     return {name: asked.get(name, 0) for name in ("Renew", "Subscribe", "Unsubscribe")}
 
@@ -66,17 +82,20 @@ def is_served(lab, job_id):
         return False
 
 
-def check_takeover(lab, job_id, fails):
-    """Checks that the addresses and the scanner move to the other server, with one Renew and no Subscribe."""
+def check_takeover(lab, job_id, fails, held=1):
+    """Checks that the addresses and the scanner move to the other server, with one Renew for each subscription held.
+
+    Nothing is subscribed or unsubscribed at the scanner.
+    """
     before, owner = noticed(lab), lab.owner
     [other] = [one for one in SERVERS if one != owner]
     assert lab.holder == owner
     fails(owner)
     until(lambda: lab.owner == other and lab.holder == other)
     until(lambda: is_served(lab, job_id))
-    until(lambda: noticed(lab)["Renew"] > before["Renew"])
-    assert noticed(lab) == {**before, "Renew": before["Renew"] + 1}
-    assert lab.scanner()["subscriptions"] == 1
+    until(lambda: noticed(lab)["Renew"] >= before["Renew"] + held)
+    assert noticed(lab) == {**before, "Renew": before["Renew"] + held}
+    assert lab.scanner()["subscriptions"] == held
 
 
 def test_check_warns_of_nothing(lab):
@@ -88,6 +107,12 @@ def test_check_warns_of_nothing(lab):
 
 def test_the_addresses_leave_a_gateway_that_is_killed(lab, job):
     check_takeover(lab, job, lambda owner: lab.signal(owner, "gateway", signal.SIGKILL))
+
+
+def test_a_takeover_makes_no_second_entry_on_the_panel(lab, job, panel):
+    check_takeover(lab, job, lambda owner: lab.signal(owner, "gateway", signal.SIGKILL), held=2)
+    assert lab.scanner("press", "POST")["result"] == 1
+    until(lambda: lab.metric(lab.owner, "wsdgateway_events_total", event="ScanAvailableEvent") == 1)
 
 
 def test_the_addresses_leave_a_host_that_dies(lab, job):

@@ -1,38 +1,26 @@
 """Debian's scanimage by eSCL, with sane-airscan and with SANE's own backend: scans through the gateway."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
-from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 from PIL import Image
 
-from tests.e2e.conftest import program, skip_or_fail
+from tests.e2e.conftest import program
+from tests.e2e.sane import BACKENDS, device_at, environment_for
 from tests.ports import free_port
-
-BACKENDS = ("airscan", "escl")
 
 
 @pytest.fixture(params=BACKENDS)
 def scan(request, tmp_path, running):
     """Returns the command that scans by eSCL with one of both backends: `scan(*arguments)`."""
     name = request.param
-    if shutil.which("scanimage") is None or not list(Path("/usr/lib").glob(f"*/sane/libsane-{name}.so*")):
-        skip_or_fail(f"needs scanimage with the backend {name}: apt install sane-utils sane-airscan libsane1")
-    folder = tmp_path / "sane.d"
-    folder.mkdir()
-    (folder / "dll.conf").write_text(f"{name}\n")
-    (folder / "escl.conf").write_text("# the backend needs this file\n")
-    (folder / "airscan.conf").write_text("[options]\ndiscovery = disable\nws-discovery = off\n")
-    environment = {**os.environ, "SANE_CONFIG_DIR": str(folder), "SANE_DEBUG_AIRSCAN": "0"}
+    environment = environment_for(name, tmp_path)
 
     def start(*arguments, host="127.0.0.1"):
-        root = f"http://{host}:{running.ports[2]}"
-        device = f"airscan:escl:Front desk:{root}/eSCL/" if name == "airscan" else f"escl:{root}"
+        device = device_at(name, f"http://{host}:{running.ports[2]}")
         return subprocess.Popen(["scanimage", "-d", device, *arguments], env=environment, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, cwd=tmp_path)
 

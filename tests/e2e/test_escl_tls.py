@@ -1,15 +1,12 @@
 """Debian's scanimage by eSCL over TLS, with sane-airscan and with SANE's own backend."""
 
-import os
-import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.certificates import Certified
-from tests.e2e.conftest import skip_or_fail
+from tests.e2e.sane import BACKENDS, device_at, environment_for
 from tests.ports import free_port
 
 
@@ -30,21 +27,13 @@ def port(twistd, tmp_path):
     return secure
 
 
-@pytest.mark.parametrize("name", ["airscan", "escl"])
+@pytest.mark.parametrize("name", BACKENDS)
 def test_the_platen_over_tls(port, tmp_path, name):
-    if shutil.which("scanimage") is None or not list(Path("/usr/lib").glob(f"*/sane/libsane-{name}.so*")):
-        skip_or_fail(f"needs scanimage with the backend {name}: apt install sane-utils sane-airscan libsane1")
-    folder = tmp_path / "sane.d"
-    folder.mkdir()
-    (folder / "dll.conf").write_text(f"{name}\n")
-    (folder / "escl.conf").write_text("# the backend needs this file\n")
-    (folder / "airscan.conf").write_text("[options]\ndiscovery = disable\nws-discovery = off\n")
-    root = f"https://127.0.0.1:{port}"
-    device = f"airscan:escl:Front desk:{root}/eSCL/" if name == "airscan" else f"escl:{root}"
+    environment = environment_for(name, tmp_path)
     done = subprocess.run(
-        ["scanimage", "-d", device, "--source=Flatbed", "--format=png", "--resolution=75", "-o", "page.png"],
-        env={**os.environ, "SANE_CONFIG_DIR": str(folder)}, capture_output=True, text=True, cwd=tmp_path, timeout=120,
-        check=False)
+        ["scanimage", "-d", device_at(name, f"https://127.0.0.1:{port}"), "--source=Flatbed", "--format=png",
+         "--resolution=75", "-o", "page.png"],
+        env=environment, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "page.png") as image:
         assert image.size == (637, 877)

@@ -1,8 +1,10 @@
 """Tests of http.urls: the parts of a URL that a request needs."""
 
+from ipaddress import ip_address
+
 import pytest
 
-from wsdgateway.http.urls import address_of
+from wsdgateway.http.urls import address_of, ip_of
 
 
 @pytest.mark.parametrize(("url", "parts"), [
@@ -22,3 +24,10 @@ def test_addresses(url, parts):
 def test_invalid_addresses(url):
     with pytest.raises(ValueError, match=r"not an http or https URL|port|not a host"):
         address_of(url)
+
+
+@pytest.mark.parametrize(("host", "address"), [
+    ("192.0.2.5", "192.0.2.5"), ("fe80::1%eth0", "fe80::1"), ("FE80::1", "fe80::1"), ("scanner", None), ("", None),
+    ("192.0.2", None)])
+def test_hosts_that_are_ip_addresses(host, address):
+    assert ip_of(host) == (None if address is None else ip_address(address))

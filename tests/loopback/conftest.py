@@ -6,18 +6,17 @@ from pathlib import Path
 import jsonschema
 import pytest
 import pytest_twisted
-from twisted.internet.defer import ensureDeferred, gatherResults
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import deferLater
 
 from tests.certificates import Certified
 from tests.loopback.announcing import LO
-from tests.loopback.gateways import LOOPBACK, PATH, File, SteadyClock
+from tests.loopback.gateways import LOOPBACK, PATH, File, start_on_steady_clock
 from tests.loopback.scanners import UUID, Subscribed
 from tests.messages import get_job_elements, status_event, status_response
 from tests.peers import Device, Sink, ask
 from tests.ports import free_port
 from tests.waiting import until
-from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
 from wsdgateway.discovery.messages import read_message
 from wsdgateway.net.discovery import multicast
@@ -92,17 +91,7 @@ def gateway(running):
                 {"name": "front-desk", **({"scan": scan} if scan else {}), **(scanner or {})}],
             "admin": {"endpoint": LOOPBACK},
             **sections}, "test.toml")
-        from twisted.internet import reactor
-
-        clock = SteadyClock()
-        service = GatewayService(reactor, config, seconds=clock)
-        service.clock = clock
-        await running(service)
-        await gatherResults([listener.opened for listener in (*service.listeners, service.admin)])
-        service.port = service.listeners[0].address[1]
-        service.admin_port = service.admin.address[1]
-        service.scanner = service.scanners[0] if service.scanners else None
-        return service
+        return await start_on_steady_clock(running, config)
 
     return start
 

@@ -34,6 +34,20 @@ def tls_listener(certified, **more):
     return {"endpoint": LOOPBACK, "certificate": str(certified.pem), "key": str(certified.key), **more}
 
 
+async def start_on_steady_clock(running, config):
+    """Starts a gateway on a clock that the test can advance, `service.clock`. Its ports are open then."""
+    from twisted.internet import reactor
+
+    clock = SteadyClock()
+    service = GatewayService(reactor, config, seconds=clock)
+    service.clock = clock
+    await running(service)
+    await gatherResults([listener.opened for listener in (*service.listeners, service.admin)])
+    service.port, service.admin_port = service.listeners[0].address[1], service.admin.address[1]
+    service.scanner = service.scanners[0] if service.scanners else None
+    return service
+
+
 class File:
     """Configuration file, and the gateway that uses it."""
 

@@ -1,10 +1,7 @@
 """The data of the admin site as plain values: scanners, jobs, subscriptions, exchanges and readiness."""
 
-from collections.abc import Callable, Iterable, Sequence
-from heapq import nlargest
+from collections.abc import Callable, Sequence
 from itertools import islice
-from math import inf
-from operator import itemgetter
 from typing import Any, Protocol
 
 import attrs
@@ -20,20 +17,17 @@ from wsdgateway.admin.cluster import (
 )
 from wsdgateway.admin.cluster import time_text as _time
 from wsdgateway.admin.history import History
+from wsdgateway.admin.joblist import JobList
 from wsdgateway.admin.spools import describe_spools
+from wsdgateway.admin.subscriptions import describe_subscriptions
 from wsdgateway.bridge.cluster.state import ClusterState
-from wsdgateway.bridge.events.subscriptions import SCAN_AVAILABLE_ACTION
-from wsdgateway.bridge.events.upstreamcommands import Held
-from wsdgateway.bridge.jobs.job import Job
-from wsdgateway.bridge.jobs.precedence import is_same_end
 from wsdgateway.bridge.scanjobs.room import Room
-from wsdgateway.exchangelog.entry import describe, timestamp
+from wsdgateway.exchangelog.entry import describe
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metadata.messages import Labels
 from wsdgateway.metrics import Metrics, Totals
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.transport.listener import Listener
-from wsdgateway.scan.jobstatus import JobStatus
 
 
 class EsclAddresses(Protocol):
@@ -205,82 +199,11 @@ class Overview:
         is the state of the registration that puts the subscriber's names on the scanner's panel, None if there is none.
         The gateway's own names are those of its destinations.
         """
-        return [described for scanner in self.scanners for described in self._subscriptions(scanner)]
-
-    def _subscriptions(self, scanner: BridgedScanner) -> Iterable[dict[str, Any]]:
-        own = scanner.subscriptions.own
-        if own is not None and own.listening:
-            yield _own(own.held, scanner.subscription_state)
-        for held, entries, state in [] if scanner.destinations is None else scanner.destinations.registration.held:
-            yield {**_own(held, state), "events": [SCAN_AVAILABLE_ACTION], "panel": state, "destinations": [
-                {"context": entry.context, "name": entry.name} for entry in entries]}
-        for one in scanner.bridge.subscriptions.all():
-            waiting, failures = scanner.subscribers.notifier.state(one.identifier)
-            yield {"scanner": scanner.name, "side": "client", "id": one.identifier, "client": one.client,
-                   "notify_to": one.notify_to.reference.address,
-                   "end_to": None if one.end_to is None else one.end_to.reference.address,
-                   "events": None if one.filter.wanted is None else list(one.filter.wanted),
-                   "expires": _time(scanner.source.now.on_wall(one.expires_at)),
-                   "state": "unreachable" if failures else "ok", "waiting": waiting,
-                   "failures": failures, "panel": scanner.subscriptions.panel.state(one.identifier),
-                   "destinations": [] if one.destinations is None else [
-                       {"context": context, "name": name} for context, name in one.destinations.listed]}
+        return [described for scanner in self.scanners for described in describe_subscriptions(scanner)]
 
     async def describe_jobs(self, *, scanner: str = "", most: int | None = None) -> list[dict[str, Any]]:
-        """Describe each job of this start, and each finished job of earlier starts.
-
-        Jobs are sorted by the time at which they began or, for those of earlier starts, ended, as far as it is known.
-        With `scanner` only its jobs are described, with `most` only the last ones.
-        """
-        if most is not None:
-            latest = self._latest(scanner, most)
-            if len(latest) == most:
-                return latest
-        described: list[dict[str, Any]] = []
-        for one in self.scanners:
-            if scanner in ("", one.name):
-                described.extend(await self._jobs(one, most))
-        ordered = sorted(described, key=_moment)
-        return ordered if most is None else ordered[-most:]
-
-    def _latest(self, scanner: str, most: int) -> list[dict[str, Any]]:
-        """Describe the last jobs that began during this start, without reading the store."""
-        begun = ((job.timeline[0][0] if job.timeline else inf, one, job)
-                 for one in self.scanners if scanner in ("", one.name)
-                 for job in one.bridge.table.jobs() if job.timeline or not job.final)
-        latest = nlargest(most, begun, key=itemgetter(0))
-        return [self._job(one, job) for _, one, job in reversed(latest)]
-
-    async def _jobs(self, scanner: BridgedScanner, most: int | None) -> list[dict[str, Any]]:
-        """Describe the jobs of a scanner; with `most`, not all of the earlier ones."""
-        current = scanner.bridge.table.jobs()
-        known: dict[str, list[JobStatus]] = {}
-        for one in current:
-            if one.status is not None:
-                known.setdefault(one.job_id, []).append(one.status)
-        # Those of this start are among them.
-        stored = await self.stored(scanner.name, None if most is None else most + len(current))
-        earlier = [{
-            "scanner": job.scanner, "job_id": job.job_id, "state": job.state, "reasons": list(job.reasons),
-            "scans_completed": job.scans_completed, "created": job.created, "completed": job.completed,
-            "final": True, "lost": False, "closing": False, "finished": _time(job.finished), "timeline": []}
-            for job in stored if not _is_among(job.status, known.get(job.job_id, []))]
-        return [*earlier, *(self._job(scanner, job) for job in current)]
-
-    def _job(self, scanner: BridgedScanner, job: Job) -> dict[str, Any]:
-        """Describe one job.
-
-        `state` is None until it is known. `lost` is true if the scanner restarted before the job ended. `closing` is
-        true if the job gives no more images and nobody has asked for its end. `timeline` has the states that became
-        known during this start of the gateway, each with its time.
-        """
-        since_1970 = self.wall() - self.seconds()
-        status = job.status or JobStatus(job.job_id, "")
-        return {"scanner": scanner.name, "job_id": job.job_id, "state": status.state or None,
-                "reasons": list(status.reasons), "scans_completed": status.scans_completed, "created": status.created,
-                "completed": status.completed, "final": job.final, "lost": scanner.bridge.table.is_lost(job),
-                "closing": job.closing, "finished": None,
-                "timeline": [{"time": timestamp(since_1970 + at), "state": state} for at, state in job.timeline]}
+        """Describe each job of this start, and each finished job of earlier starts; see `JobList.describe`."""
+        return await JobList(self.scanners, self.stored, self.wall, self.seconds).describe(scanner=scanner, most=most)
 
     def describe_exchanges(self, *, scanner: str = "", operation: str = "", failed: bool = False,
                            most: int = 100) -> list[dict[str, Any]]:
@@ -289,22 +212,3 @@ class Overview:
                  if scanner in ("", one.entry.scanner) and operation in ("", one.entry.operation)
                  and (one.entry.failed or not failed))
         return [{"number": one.number, **describe(one.entry)} for one in islice(found, most)]
-
-
-def _is_among(stored: JobStatus, known: list[JobStatus]) -> bool:
-    """True if a job from the store is one of `known`, the jobs of this start with the same JobId."""
-    return any((one.created, one.completed) == (stored.created, stored.completed) or is_same_end(one, stored)
-               for one in known)
-
-
-def _moment(job: dict[str, Any]) -> str:
-    """The sort key of a job; a job without any known time comes last."""
-    return str(job["timeline"][0]["time"] if job["timeline"] else job["finished"] or "~")
-
-
-def _own(held: Held, state: str) -> dict[str, Any]:
-    """Describe a subscription of the gateway's own at a scanner; the end of its address is a secret."""
-    return {"scanner": held.scanner, "side": "device", "id": None, "client": None,
-            "notify_to": held.notify_to.rpartition("/")[0] + "/…", "end_to": None, "events": None,
-            "expires": _time(held.expires_at), "state": state, "waiting": 0, "failures": 0, "panel": None,
-            "destinations": []}

@@ -20,7 +20,7 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def describe_spool(scanner: str, job: ScanJob) -> dict[str, Any]:
-    """Describe a job. `bytes` and `waiting`, a number of pages, count what the client has not fetched yet.
+    """Describe a job. `bytes` and `waiting`, a number of pages, count the part that the client has not fetched yet.
 
     The job's id is left out, because its client must have no other secret than its address.
     """

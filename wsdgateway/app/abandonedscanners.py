@@ -27,7 +27,10 @@ class Listing(Protocol):
 
 
 class AbandonedScanners:
-    """`names` are those of the scanners that this gateway is to own only in order to end what they hold."""
+    """The scanners that no gateway is configured for, and that have subscriptions or jobs of a gateway.
+
+    `names` are those that this gateway is to own until these are ended.
+    """
 
     log = Logger()
 
@@ -42,7 +45,7 @@ class AbandonedScanners:
     async def look(self, view: View, me: str) -> None:
         """Look for abandoned scanners. Each is abandoned if two looks in a row find it so: gateways may be starting.
 
-        The registered gateway with the first identifier ends what they hold; `me` is that of this one.
+        The registered gateway with the first identifier owns them then; `me` is the identifier of this one.
         """
         configured = {*self._bridged.known, *(name for gateway in view.gateways for name in gateway.sections)}
         found = frozenset(await self._store.scanners()) - configured - self.names

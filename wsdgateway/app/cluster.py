@@ -188,7 +188,7 @@ class Cluster:
                 call.start(seconds)
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do what is done again and again; a failure does not end that."""
+        """Run a recurring task once. A failure is logged, and does not end the repetition."""
         try:
             await work()
         except Exception:

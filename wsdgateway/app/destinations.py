@@ -73,6 +73,6 @@ class Destinations:
         return self._tasks.idle()
 
     async def stop(self) -> None:
-        """Stop; what is not finished is left to the next start."""
+        """Stop. Scans that are not finished are finished after the next start."""
         self._tasks.cancel()
         await self.shared.after.stop()

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from twisted.logger import Logger
 
-from wsdgateway.app.esclannouncements import announced_hosts
+from wsdgateway.app.gatewayid import announced_hosts
 from wsdgateway.bridge.access.quotas import client_of
 from wsdgateway.bridge.scanjobs.room import CLIENT_SHARE, Room
 from wsdgateway.config.sections import Config, Escl

@@ -5,39 +5,31 @@ clients that hide a WSD scanner behind an eSCL one find one of the two, and only
 that was read before the start is announced from the start on.
 """
 
-import socket
 import time
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from pathlib import Path
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol
 
 import attrs
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from wsdgateway.app.esclcapabilities import EsclCapabilities
+from wsdgateway.app.gatewayid import gateway_id
 from wsdgateway.bridge.dnssd.others import OtherScanner
-from wsdgateway.bridge.frontends.escl.announcing import (
-    Foreign,
-    announced_by,
-    distinct_names,
-    secured,
-    service_of,
-)
-from wsdgateway.config.cluster import name_in_cluster
+from wsdgateway.bridge.frontends.escl.announcing import Foreign, announced_by, distinct_names, secured, service_of
 from wsdgateway.config.redisurl import is_redis
 from wsdgateway.config.sections import Config
 from wsdgateway.dnssd.scannerservice import ScannerService
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
+from wsdgateway.http.urls import ip_of
 from wsdgateway.net.bridgedscanner import BridgedScanner
-from wsdgateway.net.dnssd.announcer import Announcer, host_name, is_gateway
+from wsdgateway.net.dnssd.announcer import Announcer, is_gateway
 from wsdgateway.net.transport.localaddress import ANY, OpenPort
 from wsdgateway.net.transport.tasks import Tasks
 
 PAUSE = 0.3  # seconds from a change to its announcement, so that changes at the same time are one
-READ_AGAIN = 60.0  # seconds until capabilities that could not be read are asked for again
 HOLD_SECONDS = 10.0  # at the start, for the capabilities of all scanners that are there
-MACHINE = Path("/etc/machine-id")
 
 Address = IPv4Address | IPv6Address
 
@@ -69,21 +61,6 @@ class _Wanted:
     left_out: tuple[tuple[str, Foreign], ...] = ()
 
 
-def gateway_id(config: Config) -> str:
-    """A text that no other gateway has, and that stays the same over restarts."""
-    try:
-        machine = MACHINE.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        machine = ""
-    name = f"/{name_in_cluster(config)}" if is_redis(config.gateway.state) else ""
-    return f"{socket.gethostname()}/{machine}/{config.folder.resolve()}/{config.gateway.state}{name}"
-
-
-def announced_hosts(config: Config) -> set[str]:
-    """The host names that are announced for this gateway, one for each client interface."""
-    return {host_name(gateway_id(config), interface) for interface in config.discovery.client_interfaces}
-
-
 class EsclAnnouncements:
     """The announcements of one gateway's eSCL scanners, from `start` to `stop`.
 
@@ -108,12 +85,10 @@ class EsclAnnouncements:
         self._is_running = False
         self._hold_until = 0.0
         self._wanted: dict[str, _Wanted] = {}
-        self._known: dict[BridgedScanner, tuple[object, ScannerCapabilities | None]] = {}
-        self._asked: dict[BridgedScanner, float] = {}  # when each scanner that is there was asked
+        self._capabilities = EsclCapabilities(seconds, self._sync_at, lambda: self._is_running)
         self._logged: set[tuple[str, str]] = set()
         self._pause: IDelayedCall | None = None
         self._again: IDelayedCall | None = None
-        self._reading = Tasks("Reading the eSCL capabilities of a scanner failed")
         self._stopping = Tasks("Withdrawing eSCL scanners failed")
 
     def start(self) -> None:
@@ -163,7 +138,7 @@ class EsclAnnouncements:
         return self._config.escl is not None and self._config.escl.announce and bool(self._interfaces)
 
     def _sync(self) -> None:
-        """Make the announcements what they should be."""
+        """Announce, change and withdraw scanners, as the configuration, their state and their ports require."""
         self._pause = None
         if not self._is_on:
             self._end()
@@ -214,13 +189,10 @@ class EsclAnnouncements:
         """The scanners to announce, with their capabilities and ports; asks for capabilities that are missing."""
         here = [one for one in self._scanners
                 if one.escl is not None and one.escl.is_here and not one.stand_in.is_hidden]
-        self._asked = {one: at for one, at in self._asked.items() if one in here}
-        self._known = {one: known for one, known in self._known.items() if one in self._scanners}
-        for one in here:
-            self._ask(one)
+        self._capabilities.follow(self._scanners, here)
         found = {}
         for one in here:
-            capabilities, port = self._capabilities(one), self._ports().port(one.name)
+            capabilities, port = self._capabilities.of(one), self._ports().port(one.name)
             if capabilities is not None and port is not None:
                 found[one.name] = one, capabilities, port
         return found
@@ -233,23 +205,6 @@ class EsclAnnouncements:
             self._sync_at(self._hold_until)
         return waits
 
-    def _ask(self, scanner: BridgedScanner) -> None:
-        """Read the capabilities of a scanner when it appears, and again while they could not be read."""
-        assert scanner.escl is not None
-        offers, now = scanner.escl.offers, self._seconds()
-        at = self._asked.get(scanner)
-        if at is None or (offers.last is None and now >= at + READ_AGAIN):
-            self._asked[scanner] = now
-            self._reading.run(self._read(scanner))
-        if offers.last is None:
-            self._sync_at(self._asked[scanner] + READ_AGAIN)
-
-    async def _read(self, scanner: BridgedScanner) -> None:
-        assert scanner.escl is not None
-        if await scanner.escl.offers.read("") is None and self._is_running and scanner.escl.is_here:
-            self.log.warn("{scanner}: not announced to eSCL clients, because its capabilities could not be read; "
-                          "trying again every {seconds:g} s", scanner=scanner.name, seconds=READ_AGAIN)
-
     def _sync_at(self, moment: float) -> None:
         """Look again at that time, at the latest."""
         delay = max(0.0, moment - self._seconds())
@@ -258,19 +213,6 @@ class EsclAnnouncements:
                 return
             self._again.cancel()
         self._again = self._reactor.callLater(delay, self.changed)
-
-    def _capabilities(self, scanner: BridgedScanner) -> ScannerCapabilities | None:
-        """The capabilities of a scanner as far as they are announced; None while they are not known."""
-        if scanner.escl is None:
-            return None
-        offer, endpoint, labels = scanner.escl.offers.last, scanner.escl.endpoint, scanner.escl.labels
-        if offer is None or endpoint is None:
-            return None
-        made_from = offer, endpoint, labels
-        known = self._known.get(scanner)
-        if known is None or known[0] != made_from:
-            known = self._known[scanner] = made_from, offer.capabilities(labels, endpoint, "", detects_paper=False)
-        return known[1]
 
     def _name(self, scanner: BridgedScanner) -> str:
         shown = "" if scanner.escl is None else scanner.escl.labels.name
@@ -337,7 +279,7 @@ class EsclAnnouncements:
             return "its port is not open"
         if scanner.escl.offers.last is None or scanner.escl.endpoint is None:
             return "its capabilities have not been read yet"
-        return "no eSCL client can use its sources and formats" if self._capabilities(scanner) is None else None
+        return "no eSCL client can use its sources and formats" if self._capabilities.of(scanner) is None else None
 
 
 async def _stopped(announcer: Announcer) -> None:
@@ -346,13 +288,9 @@ async def _stopped(announcer: Announcer) -> None:
 
 def _addresses_of(scanner: BridgedScanner) -> frozenset[Address]:
     """The known addresses of the scanner's host."""
-    found = set()
-    for host, _ in scanner.monitor.places():
-        try:
-            found.add(ip_address(host.partition("%")[0]))
-        except ValueError:
-            continue  # a host name; the addresses of its connections are known, too
-    return frozenset(found)
+    # Those of a host name are known from the connections to it.
+    found = (ip_of(host) for host, _ in scanner.monitor.places())
+    return frozenset(address for address in found if address is not None)
 
 
 def _by_other(other: Foreign) -> str:

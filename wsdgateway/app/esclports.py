@@ -1,9 +1,8 @@
-"""The TCP ports of the eSCL scanners: one for each, and another one for TLS.
+"""Opens the TCP ports of the eSCL scanners: one for each, and another one for TLS.
 
-`[escl]`, `[[scanner]] escl` and `escl_port`. A scanner's ports are stored when they are assigned, and are never
-replaced by others because they cannot be opened. With several gateways only the owner of a scanner assigns its ports,
-and opens them once the shared store has them; the others open what is stored. Their addresses are those that the
-`[[listen]]` sections are open on, and follow the addresses of this host.
+`[escl]`, `[[scanner]] escl`. `app.assignedports` assigns them. A port is opened once it is stored, and is not replaced
+by another one because it cannot be opened. Each gateway opens the ports of all scanners. Their addresses are those that
+the `[[listen]]` sections are open on, and follow the addresses of this host.
 """
 
 from collections import Counter
@@ -17,9 +16,10 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from wsdgateway.app.assignedports import AssignedPorts
 from wsdgateway.app.certificates import reload_identity, remark_on
 from wsdgateway.app.escladdresses import addresses_to_open
-from wsdgateway.bridge.frontends.escl.ports import Place, assign_ports
+from wsdgateway.bridge.frontends.escl.ports import Place
 from wsdgateway.config.endpoints import own_identity_files, tcp_endpoint
 from wsdgateway.config.esclports import reserved_ports
 from wsdgateway.config.sections import Config, ScannerConfig
@@ -32,8 +32,6 @@ from wsdgateway.net.transport.interfaces import Interface, InterfaceWatch, read_
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.localaddress import ANY, own_address, url_of
 from wsdgateway.net.transport.tasks import Tasks
-from wsdgateway.storage.coordination import NotNow
-from wsdgateway.storage.store import IStore, StoreError
 from wsdgateway.tls.identity import CurrentIdentity
 
 ROOT = b"/eSCL"
@@ -53,19 +51,17 @@ class _Open:
 
 
 class EsclPorts:
-    """The ports of all eSCL scanners. `known` has the section of each scanner; `load` is called when the store can be
-    read.
+    """The open ports of all eSCL scanners. `known` has the section of each scanner.
 
-    `base` returns the base URL of the `[[listen]]` section for clients that reached a local address, None without one.
-    `on_change` is called when a port has been opened or closed. `may_assign` is false for a scanner whose port another
-    gateway assigns. `is_known_elsewhere` tells which scanners other gateways have, None without others. `sockets` opens
-    ports without TLS, `reactor` those with it. Raises `BadIdentity` if the certificate cannot be read.
+    `load` is called when the store can be read. `base` returns the base URL of the `[[listen]]` section for clients
+    that reached a local address, None without one. `on_change` is called when a port has been opened or closed.
+    `sockets` opens ports without TLS, `reactor` those with it. Raises `BadIdentity` if the certificate cannot be read.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, sockets: Any, config: Config, server: HTTPServer, router: Router,
-                 known: Mapping[str, ScannerConfig], store: IStore, base: Callable[[str], str | None], *,
+                 known: Mapping[str, ScannerConfig], assigned: AssignedPorts, base: Callable[[str], str | None], *,
                  wall: Callable[[], float],
                  read: Callable[[], dict[str, Interface]] = read_interfaces) -> None:
         self._reactor = reactor
@@ -74,46 +70,37 @@ class EsclPorts:
         self._server = server
         self._router = router
         self._known = known
-        self._store = store
+        self._assigned = assigned
+        assigned.on_change = self.changed
         self._base = base
         self._wall = wall
         files = None if config.escl is None else own_identity_files(config.escl, config.folder)
         self._identity = None if files is None else CurrentIdentity(files)
-        self._stored: dict[str, int] = {}
         self._open: dict[Place, _Open] = {}
         self._addresses: tuple[_Where, ...] = ()
         self._watch = InterfaceWatch(reactor, None, self._follow, read)
         self._running = False
         self._syncing: IDelayedCall | None = None
-        self._is_short = False  # a port is not in the store yet
         self._closing = Tasks("Closing a port of an eSCL scanner failed")
-        self._logged: set[Place] = set()
         self.on_change: Callable[[], None] = lambda: None
-        self.may_assign: Callable[[str], bool] = lambda scanner: True
-        self.is_known_elsewhere: Callable[[str], bool] | None = None
-        self._claims = Tasks("Assigning a port to an eSCL scanner failed")
-        self._claimed: set[Place] = set()
         self._ended: Counter[int] = Counter()  # the ports whose listeners are being closed
 
     async def load(self) -> None:
-        """Read the assigned ports from the store, and open them."""
+        """Open the ports, once the assigned ones have been read from the store."""
         if self._config.escl is None:
             return
         remark_on(self.log, SECTION, self._identity, self._wall())
-        self._stored = await self._store.escl_ports()
+        await self._assigned.read()
         self._watch.start()
         self._running = True
         self._sync()
-        await self._claims.idle()
+        await self._assigned.idle()
         self._sync_now()
 
     async def refresh(self) -> None:
         """Read the assigned ports from the store again, since other gateways may have assigned some."""
-        if self._running:
-            stored = await self._store.escl_ports()
-            if stored != self._stored or self._is_short:
-                self._stored = stored
-                self.changed()
+        if self._running and await self._assigned.read():
+            self.changed()
 
     def configure(self, config: Config) -> None:
         """Open and close ports for another configuration, and read the certificate again."""
@@ -155,86 +142,21 @@ class EsclPorts:
         assert escl is not None
         places = [Place(name, secure) for secure in (False, True) for name in offered
                   if not secure or self._identity is not None]
-        new = {one for one in places if self._may_assign(one, fixed)}
-        places = [one for one in places if one in fixed or one in new or one.key in self._kept()]
-        ports = assign_ports(
-            places, fixed, self._kept(), escl.ports, reserved_ports(self._config), new=new, lasting=self._lasting())
-        self._is_short = False
+        ports = self._assigned.assign(
+            places, fixed, {place: one.port for place, one in self._open.items() if not one.is_fixed}, escl.ports,
+            reserved_ports(self._config))
         for place, one in list(self._open.items()):
             if ports.get(place) != one.port:
                 self._close(place)
         for place in places:
-            if place not in ports:
-                self._log_once(place, is_lacking=place in new)
+            port = ports.get(place)
+            if port is None:
                 continue
-            port = ports[place]
-            if place in new and place not in fixed and self._stored.get(place.key) != port:
-                self._is_short = True
-                self._claim(place, port)
-                if self._stored.get(place.key) != port and place not in self._open:
-                    continue
             if place not in self._open:
-                if self._ended[port]:
-                    continue  # `_has_closed` opens it
+                if self._ended[port] or not (place in fixed or self._assigned.has(place, port)):
+                    continue  # once the port is closed, or stored, this is called again
                 self._begin(place, port, is_fixed=place in fixed)
             self._open_addresses(place)
-
-    def _may_assign(self, place: Place, fixed: Mapping[Place, int]) -> bool:
-        """Whether this gateway may give a place another port than the one that is stored.
-
-        With several gateways an assigned port stays, unless it is the `escl_port` of another scanner.
-        """
-        stored = self._stored.get(place.key)
-        return self.may_assign(place.scanner) and (
-            self.is_known_elsewhere is None or stored is None or stored in fixed.values())
-
-    def _kept(self) -> dict[str, int]:
-        """The stored ports, and those that are open although the store has lost them."""
-        taken = set(self._stored.values())
-        return {**{place.key: one.port for place, one in self._open.items()
-                   if not one.is_fixed and one.port not in taken}, **self._stored}
-
-    def _lasting(self) -> list[str] | None:
-        """The keys of the ports that other gateways open; None without others."""
-        is_known = self.is_known_elsewhere
-        return None if is_known is None else [key for key in self._stored if is_known(key.partition(" ")[0])]
-
-    def _claim(self, place: Place, port: int) -> None:
-        """Store a new port, and open it then."""
-        if place not in self._claimed:
-            self._claimed.add(place)
-            self._claims.run(self._store_port(place, port))
-
-    async def _store_port(self, place: Place, port: int) -> None:
-        key = place.key
-        loser = next((known for known, one in self._stored.items() if one == port and known != key), None)
-        try:
-            if await self._store.keep_escl_port(key, port, self._stored.get(key), loser):
-                self._stored = {known: one for known, one in self._stored.items() if one != port} | {key: port}
-            else:  # another gateway was faster
-                self._stored = await self._store.escl_ports()
-            self.changed()
-        except NotNow as error:
-            self.log.debug("{scanner}: it gets no eSCL port yet: {problem}", scanner=place.scanner, problem=str(error))
-        except StoreError as error:
-            self.log.error("{scanner}: storing its eSCL port failed: {problem}", scanner=place.scanner,
-                           problem=str(error))
-        finally:
-            self._claimed.discard(place)
-
-    def _log_once(self, place: Place, *, is_lacking: bool) -> None:
-        if place in self._logged:
-            return
-        self._logged.add(place)
-        if not is_lacking:
-            self.log.error("{scanner}: it is not offered by eSCL {how}on a port of its own, because the port that was "
-                           "assigned to it, {port}, is for something else in this configuration",
-                           scanner=place.scanner, how="with TLS " if place.secure else "",
-                           port=self._stored.get(place.key))
-        else:
-            self.log.error("{scanner}: it is not offered by eSCL {how}on a port of its own, because [escl] ports has "
-                           "no port left; give a larger range", scanner=place.scanner,
-                           how="with TLS " if place.secure else "")
 
     def _begin(self, place: Place, port: int, *, is_fixed: bool) -> None:
         self._open[place] = _Open(port, is_fixed)
@@ -325,7 +247,7 @@ class EsclPorts:
     async def stop(self) -> None:
         """Close all ports."""
         self._running = False
-        self._claims.cancel()
+        self._assigned.stop()
         self._watch.stop()
         if self._syncing is not None:
             self._syncing.cancel()

@@ -54,7 +54,7 @@ class OwnedScanners:
     """The shared scanners that this gateway bridges because it owns them.
 
     `records` keeps the records of their events for the next owner. `prepare` is awaited with a scanner's name before it
-    is made. Of a scanner in `abandoned`, only what it holds is ended.
+    is made. A scanner in `abandoned` is owned only until its subscriptions and jobs are ended.
     `stop_timeout` returns the seconds for running exchanges at a hand-over. `reasons` has the reason for subscribers of
     each scanner that was removed from the configuration. `gateways` returns how many gateways were registered when the
     shared server last answered.
@@ -104,7 +104,7 @@ class OwnedScanners:
             raise
 
     async def _take(self, name: str) -> None:
-        """Read what the former owner has left."""
+        """Read the scanner's data, which the former owner has stored."""
         try:
             await self._store.take(name)
         except Unreadable:

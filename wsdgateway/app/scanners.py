@@ -7,15 +7,14 @@ requests are passed to the owner. `app.ownedscanners` begins and ends the bridgi
 from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.logger import Logger
 
+from wsdgateway.app.scanneroptions import make_options
 from wsdgateway.app.sharing import NotShared, Sharing
 from wsdgateway.config.changes import Changes
-from wsdgateway.config.cluster import name_in_cluster
 from wsdgateway.config.sections import Config, ScannerConfig
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.bridgedscanner import BridgedScanner
@@ -292,24 +291,4 @@ class BridgedScanners:
         return [*self.scanners, *self._dismissed]
 
     def _options(self, section: ScannerConfig) -> ScannerOptions:
-        config = self._config
-        return ScannerOptions(
-            section, config.cache, config.events, section.trust(config.folder),
-            announced=bool(config.discovery.client_interfaces), by_escl=config.escl is not None and section.escl,
-            suffix=config.discovery.suffix,
-            authorities=frozenset(
-                urlsplit(listen.advertise).netloc.lower() for listen in config.listen if listen.advertise),
-            served=self._served(config),
-            source=config.cluster.source or "")
-
-    def _served(self, config: Config) -> str:
-        """The addresses for clients, as far as they are known, whose change makes another MetadataVersion.
-
-        If several gateways share the scanner, they are the same at the next owner, unless none of them is shared.
-        """
-        shared = [listen for listen in config.listen if listen.advertise] if self.sharing.passes_on else []
-        if shared:
-            return " ".join(sorted({f"{listen.advertise}" for listen in shared}))
-        own = " ".join(f"{listen.endpoint} {listen.advertise}" + (
-            " TLS" if listen.certificate else "") for listen in config.listen)
-        return f"{name_in_cluster(config)} {own}" if self.sharing.passes_on else own
+        return make_options(section, self._config, is_shared=self.sharing.passes_on)

@@ -17,6 +17,7 @@ from wsdgateway.admin.overview import Overview
 from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.afterscan import open_after_scan
 from wsdgateway.app.appsequences import Instances
+from wsdgateway.app.assignedports import AssignedPorts
 from wsdgateway.app.batched import Batched
 from wsdgateway.app.cluster import Cluster, ClusterParts
 from wsdgateway.app.controlsocket import ControlSocket
@@ -184,13 +185,14 @@ class GatewayService(MultiService):
             log=log, quotas=self._quotas, denied=refusals.denied, broken_off=refusals.unread,
             writes=writes, repeated=self.repeats.serve, is_partial=self.repeats.is_partial,
             refuses_bare=refuses_bare)
-        self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.bridged.known, self.store,
-                                    lambda host: self._ports.base_at(host), wall=wall)
-        self.escl_ports.on_change = self._escl_changed
-        self.escl_ports.may_assign = lambda name: shared is None or (
+        assigned = AssignedPorts(self.store)
+        assigned.may_assign = lambda name: shared is None or (
             (scanner := self.bridged.find(name)) is not None and scanner.alone is None)
         if self.cluster is not None:
-            self.escl_ports.is_known_elsewhere = self.cluster.is_known_elsewhere
+            assigned.is_known_elsewhere = self.cluster.is_known_elsewhere
+        self.escl_ports = EsclPorts(reactor, sockets, config, self.server, self.router, self.bridged.known, assigned,
+                                    lambda host: self._ports.base_at(host), wall=wall)
+        self.escl_ports.on_change = self._escl_changed
         self.bridged.on_known = self._scanners_changed
         overview = self.overview = Overview(
             config.gateway.name, self.scanners, self.listeners, self.metrics, log, self.store.finished,

@@ -105,7 +105,7 @@ class StoredState:
         return _by_scanner(await self._store.subscriptions(), await self._store.held(), await self._store.own_jobs())
 
     def _restore(self, stored: dict[str, _Stored]) -> list[Deferred[None]]:
-        """Pass each scanner what the store lists for it.
+        """Pass the stored data to their scanners.
 
         Each Deferred fires when an unneeded subscription has been ended at its scanner, or when the attempt has failed.
         """

@@ -143,7 +143,7 @@ class ScannerBridge:
         """
         self.table.is_shared = alone is not None
         self.table.doubt()
-        self.synthesis.hurry()
+        self.synthesis.questions.hurry()
         self._cache.invalidate(*Subject)
 
     # From question to decision.
@@ -375,7 +375,7 @@ class ScannerBridge:
     def unread(self, unread: Unread, now: float) -> None:
         """Record an event that could not be read, or was refused, and require that the scanner is asked."""
         self.table.unread(unread.jobs)
-        self.synthesis.hurry()
+        self.synthesis.questions.hurry()
         self._cache.unread(now, *((Subject.JOBS,) if unread.job_event else Subject))
 
     def listens(self, listening: bool) -> None:

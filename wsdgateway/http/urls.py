@@ -1,6 +1,7 @@
 """Parses http and https URLs, which may come from the network, for requests. RFC 3986; RFC 9110 section 4.2."""
 
 from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote, urlsplit
 
 import attrs
@@ -58,6 +59,14 @@ def is_http(url: str) -> bool:
 def is_link_local(url: str) -> bool:
     """True if the URL's host is a link-local IPv6 address. Raises `ValueError` if it is not an http URL."""
     return address_of(url).host.startswith("fe80:")
+
+
+def ip_of(host: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that a host of a URL is, without its zone; None if it is a name."""
+    try:
+        return ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
 
 
 def is_ipv6(url: str) -> bool:

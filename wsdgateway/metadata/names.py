@@ -4,8 +4,9 @@ DPWS 2006/02, section 5.1 (ThisDevice). Some scanners fill FriendlyName with the
 which is no help to people and must not reach clients.
 """
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from wsdgateway.http.urls import ip_of
 
 _AROUND = "()<>{}\"',;"  # characters that people and firmware put around an address
 
@@ -19,20 +20,12 @@ def is_address(text: str) -> bool:
 def _is_address(word: str) -> bool:
     if "://" in word:
         return True
-    if _is_ip(word):
+    if ip_of(word) is not None:
         return True
     try:
-        return _is_ip(urlsplit(f"//{word}").hostname or "")
+        return ip_of(urlsplit(f"//{word}").hostname or "") is not None
     except ValueError:
         return False
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
 
 
 def name_of(*candidates: str) -> str:

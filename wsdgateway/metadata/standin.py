@@ -5,11 +5,11 @@ must stay as the scanner has them.
 """
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from lxml import etree
 
+from wsdgateway.http.urls import ip_of
 from wsdgateway.metadata.messages import SCANNER_SERVICE_TYPE, offers
 from wsdgateway.metadata.names import name_of
 from wsdgateway.soap.fragments import write_fragment
@@ -94,7 +94,7 @@ class _Hosts:
     """
 
     def __init__(self, hosts: frozenset[str]) -> None:
-        addresses = {host: _ip(host) for host in hosts if host}
+        addresses = {host: ip_of(host) for host in hosts if host}
         self._ipv6 = {address for address in addresses.values() if address is not None and address.version == 6}
         words = "|".join(re.escape(host) for host in addresses if "." not in host and ":" not in host)
         others = "|".join(re.escape(host) for host in addresses if "." in host or ":" in host)
@@ -104,14 +104,7 @@ class _Hosts:
     def search(self, text: str) -> bool:
         """True if the text names one of the hosts."""
         return self._named.search(text) is not None or any(
-            _ip(literal) in self._ipv6 for literal in _LITERAL.findall(text))
-
-
-def _ip(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
+            ip_of(literal) in self._ipv6 for literal in _LITERAL.findall(text))
 
 
 def _point(service: etree._Element, address: str, service_id: str, named: _Hosts) -> set[etree._Element]:

@@ -31,7 +31,7 @@ from wsdgateway.storage.store import IStore
 
 @attrs.frozen
 class EsclContext:
-    """What the eSCL services of all scanners share.
+    """Resources that the eSCL services of all scanners share.
 
     `names` are the host names of this gateway in lower case, which a reload may change. `new_job_id` makes ids that
     cannot be guessed. `kept` holds what scanners offered when they were last read, by name, as in the store.

@@ -82,7 +82,7 @@ class ScannerSubscriptions:
                               lambda: not self._is_alone)
 
     def inherit(self, held: Iterable[Held]) -> None:
-        """Take over what the scanner holds from an earlier start, or from the object that this one replaces."""
+        """Take over the subscriptions of an earlier start, or of the object that this one replaces."""
         self._orphans.restore(held)
 
     @property
@@ -110,7 +110,7 @@ class ScannerSubscriptions:
             self.destinations.begin([held for one in shown if (held := self._orphans.take(one)) is not None])
 
     def end_orphans(self) -> list[Deferred[None]]:
-        """End what was inherited and is not needed; each Deferred fires after the first attempt."""
+        """End the inherited subscriptions that are not needed; each Deferred fires after the first attempt."""
         return self._orphans.end_all()
 
     def check(self, *, usual: bool = False) -> None:
@@ -136,7 +136,7 @@ class ScannerSubscriptions:
         self.panel.recovered(was_away=was_away)
 
     def serve_alone(self, alone: Alone | None) -> None:
-        """Only renew and end subscriptions, because another gateway may make them, or make what is missing."""
+        """Make no subscriptions while another gateway may make them; with None, make those that are missing."""
         self._is_alone = alone is not None
         if alone is None:
             self.recovered(was_away=False)
@@ -155,7 +155,7 @@ class ScannerSubscriptions:
             self.destinations.rebooted()
 
     def hand_off(self) -> list[Held]:
-        """Stop without ending anything at the scanner, and return what it holds, for the replacement."""
+        """Stop without ending the subscriptions at the scanner, and return them, for the replacement."""
         own, self.own = self.own, None
         held = own.hand_off() if own is not None else None
         shown = [] if self.destinations is None else self.destinations.registration.hand_off()

@@ -265,6 +265,11 @@ class VirtualDevice:
         """Press the scan button; see `Panel.press`."""
         return self.panel.press(context, source)
 
+    def cancel_jobs(self) -> None:
+        """Cancel the running jobs at the panel."""
+        for job in self.jobs.active():
+            self._publish(self.jobs.cancel(job, self._wall()))
+
     def jam(self) -> None:
         """Jam the paper."""
         self.begin(MEDIA_JAM)

@@ -204,7 +204,9 @@ class VirtualScanner(Service):
         self._switching = self._reactor.callLater(TELLING_SECONDS, self.reboot, seconds)
 
     def reboot(self, seconds: float) -> None:
-        """Switch off, and on again after so many seconds."""
+        """Switch off, and on again after so many seconds, also while a former reboot has not ended."""
+        if self._booting is not None:
+            self._booting.cancel()
         self.device.forget()
         self.target.switched_off()
         self.soap.stop()

@@ -14,7 +14,7 @@ import attrs
 
 from wsdgateway.storage.problems import unusable
 from wsdgateway.storage.rows import differences, read_finished_job, recording
-from wsdgateway.storage.sqlite import claim_file, open_file
+from wsdgateway.storage.sqlitefile import claim_file, open_file
 from wsdgateway.storage.store import Content, FinishedJob, NotOurs, StoreError, Unreadable
 
 

@@ -24,7 +24,8 @@ from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.merging import name_of_job
 from wsdgateway.storage.recovery import Recovery, Restore
-from wsdgateway.storage.sqlite import SqliteStore, open_file, read_finished, read_only
+from wsdgateway.storage.sqlite import SqliteStore
+from wsdgateway.storage.sqlitefile import open_file, read_finished, read_only
 from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, StoreError, Unreadable
 
 MAX_ENDED = 10000  # ended subscriptions that a copy of the file may still list

@@ -22,7 +22,8 @@ from twisted.python.failure import Failure
 
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.merging import merge
-from wsdgateway.storage.sqlite import Opened, SqliteStore, open_file
+from wsdgateway.storage.sqlite import SqliteStore
+from wsdgateway.storage.sqlitefile import Opened, open_file
 from wsdgateway.storage.store import Content, StoreError
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 30.0

@@ -1,4 +1,4 @@
-"""Converts rows of the SQLite store to values and back."""
+"""The statements and queries of the SQLite store, which convert values to rows and back."""
 
 import json
 from typing import Any
@@ -17,6 +17,16 @@ from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.storage.store import Content, FinishedJob
 
 Statement = tuple[str, tuple[object, ...]]
+
+SUBSCRIPTIONS = "SELECT * FROM client_subscription ORDER BY rowid"
+HELD = "SELECT * FROM device_subscription"
+ADOPTED = "SELECT uuid, name FROM adopted ORDER BY rowid"
+ESCL_PORTS = "SELECT scanner, port FROM escl_port ORDER BY rowid"
+ESCL_OFFERS = "SELECT scanner, place, endpoint, labels, elements FROM escl_offer ORDER BY rowid"
+OWN_JOBS = "SELECT scanner, id, job_id, created, answered, client FROM own_job ORDER BY rowid"
+ALL = -1  # as a limit in SQLite
+FINISHED = ("SELECT scanner, job_id, state, reasons, scans_completed, created, completed, finished, superseded FROM "
+             "(SELECT * FROM finished_job WHERE scanner = ? ORDER BY id DESC LIMIT ?) ORDER BY id")
 
 
 def read_held(row: tuple[Any, ...]) -> Held:
@@ -80,6 +90,10 @@ def recording(job: FinishedJob) -> Statement:
         " superseded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (job.scanner, job.job_id, job.state, " ".join(job.reasons), job.scans_completed, job.created, job.completed,
          job.finished, job.superseded))
+
+
+def superseding(scanner: str, job_id: str) -> Statement:
+    return "UPDATE finished_job SET superseded = 1 WHERE scanner = ? AND job_id = ?", (scanner, job_id)
 
 
 def read_finished_job(row: tuple[Any, ...]) -> FinishedJob:

@@ -23,7 +23,7 @@ class ISharedEvents(Interface):
 
 
 class IIntents(Interface):
-    """What owners have written about CreateScanJobs, by `bridge.cluster.intents.intent_key`, for `KEPT_SECONDS`."""
+    """The records of CreateScanJobs, by `bridge.cluster.intents.intent_key`, which are kept for `KEPT_SECONDS`."""
 
     def intend(scanner: str, token: int, key: str) -> Deferred[Record | None]:
         """Writes the intent to send a request, unless another owner has written about it, or there is a reply.

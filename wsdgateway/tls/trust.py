@@ -5,7 +5,6 @@ device before it has been verified.
 """
 
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from twisted.internet.ssl import Certificate as TwistedCertificate
 from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust, trustRootFromCertificates
 from zope.interface import implementer
 
+from wsdgateway.http.urls import ip_of
 from wsdgateway.tls.files import as_openssl, pin_of, read_certificates
 from wsdgateway.tls.identity import IdentityFiles, tls_context
 
@@ -96,20 +96,12 @@ class Trust:
 BY_THE_SYSTEM = Trust()
 
 
-def _ip(host: str) -> str | None:
-    """Returns the host as an IP address without scope; None if it is a name."""
-    try:
-        return str(ip_address(host.partition("%")[0]))
-    except ValueError:
-        return None
-
-
 def _verify(connection: SSL.Connection, host: str) -> None:
-    address = _ip(host)
+    address = ip_of(host)
     if address is None:
         verify_hostname(connection, host)
     else:
-        verify_ip_address(connection, address)
+        verify_ip_address(connection, str(address))
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -124,7 +116,7 @@ class Caller:
         """Creates the TLS connection, before the handshake."""
         connection = SSL.Connection(self._context, None)
         connection.set_app_data(tlsProtocol)
-        if _ip(self._host) is None:
+        if ip_of(self._host) is None:
             connection.set_tlsext_host_name(self._host.encode("idna"))  # RFC 6066 section 3: names only
         return connection
 

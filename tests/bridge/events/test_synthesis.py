@@ -2,8 +2,10 @@
 
 import pytest
 
+from wsdgateway.bridge.events.jobquestions import CALM, MAX_FAILURES, RECENT, SLACK, STALE
 from wsdgateway.bridge.events.sinks import Sink
-from wsdgateway.bridge.events.synthesis import CALM, MAX_FAILURES, MAX_JOBS, RECENT, SLACK, STALE, Synthesis
+from wsdgateway.bridge.events.synthesis import Synthesis
+from wsdgateway.bridge.events.toldjobs import MAX_JOBS
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.soap.addressing import EndpointReference
@@ -45,7 +47,7 @@ class Scanner:
 
     @property
     def next(self):
-        found = self.synthesis.next(self.now)
+        found = self.synthesis.questions.next(self.now)
         return None if found is None else (found[0], pytest.approx(found[1]))
 
 
@@ -198,7 +200,7 @@ def test_after_a_takeover_an_end_that_the_scanner_still_announces_is_not_made(sc
 def test_a_created_job_is_asked_for_at_once_if_the_scanner_has_no_events(scanner):
     scanner.creates()
     assert scanner.next == ("1", 0.0)
-    scanner.synthesis.asked("1", scanner.now)
+    scanner.synthesis.questions.asked("1", scanner.now)
     assert scanner.next == ("1", POLL + SLACK)
 
 
@@ -207,7 +209,7 @@ def test_a_scanner_that_granted_a_subscription_has_time_to_send_events(scanner):
     scanner.creates()
     assert scanner.next == ("1", POLL)
     scanner.sends(STATUS, "Pending")
-    scanner.synthesis.asked("1", scanner.now)
+    scanner.synthesis.questions.asked("1", scanner.now)
     assert scanner.next == ("1", MAX_AGE + SLACK)
 
 
@@ -234,11 +236,11 @@ def test_jobs_that_a_scanner_never_ends_do_not_add_up_to_a_load(scanner):
         scanner.creates(str(number))
         scanner.answers("Processing", job_id=str(number))
     asked, end = 0, scanner.now + 24 * STALE
-    while (due := scanner.synthesis.next(scanner.now)) is not None and scanner.now + due[1] < end:
+    while (due := scanner.synthesis.questions.next(scanner.now)) is not None and scanner.now + due[1] < end:
         scanner.now += due[1]
         if scanner.now >= end - STALE:
             asked += 1
-        scanner.synthesis.asked(due[0], scanner.now)
+        scanner.synthesis.questions.asked(due[0], scanner.now)
         scanner.answers("Processing", job_id=due[0])
     assert 20 <= asked <= 40
 
@@ -246,19 +248,19 @@ def test_jobs_that_a_scanner_never_ends_do_not_add_up_to_a_load(scanner):
 def test_a_scanner_that_does_not_answer_is_asked_less_often(scanner):
     scanner.creates()
     for pause in (2.0, 4.0, 8.0, 16.0, MAX_AGE, MAX_AGE):
-        scanner.synthesis.asked("1", scanner.now)
-        scanner.synthesis.answered("1", usable=False)
+        scanner.synthesis.questions.asked("1", scanner.now)
+        scanner.synthesis.questions.answered("1", usable=False)
         assert scanner.next == ("1", pause + SLACK)
     for _ in range(MAX_FAILURES - 6):
-        assert not scanner.synthesis.is_hopeless("1")
-        scanner.synthesis.answered("1", usable=False)
-    assert scanner.synthesis.is_hopeless("1")
-    scanner.synthesis.answered("1", usable=True)
+        assert not scanner.synthesis.questions.is_hopeless("1")
+        scanner.synthesis.questions.answered("1", usable=False)
+    assert scanner.synthesis.questions.is_hopeless("1")
+    scanner.synthesis.questions.answered("1", usable=True)
     assert scanner.next == ("1", POLL + SLACK)
 
 
 @pytest.mark.parametrize("doubt", [
-    lambda scanner: scanner.synthesis.hurry(), lambda scanner: scanner.table.out_of_images("1")])
+    lambda scanner: scanner.synthesis.questions.hurry(), lambda scanner: scanner.table.out_of_images("1")])
 def test_a_doubt_makes_the_next_question_earlier(scanner, doubt):
     scanner.table.listening = True
     scanner.sends(STATUS, "Processing")
@@ -279,27 +281,27 @@ def test_jobs_that_were_over_before_anybody_listened_are_not_asked_for(scanner):
     scanner.now += RECENT
     scanner.table.out_of_images("3")
     scanner.learnt()
-    scanner.synthesis.listened(True, scanner.now)
-    assert [job_id for job_id in "1234" if scanner.synthesis.is_active(job_id)] == ["3", "4"]
+    scanner.synthesis.questions.listened(True, scanner.now)
+    assert [job_id for job_id in "1234" if scanner.synthesis.questions.is_active(job_id)] == ["3", "4"]
     assert scanner.answers("Processing", job_id="1") == [(STATUS, "Processing", 0)]  # it goes on after all
-    assert scanner.synthesis.is_active("1")
+    assert scanner.synthesis.questions.is_active("1")
 
 
 def test_a_second_listener_drops_no_job_also_after_a_change_of_the_settings(scanner):
-    scanner.synthesis.listened(True, scanner.now)
+    scanner.synthesis.questions.listened(True, scanner.now)
     scanner.creates()
     scanner.table.out_of_images("1")
     scanner.learnt()
     scanner.now += RECENT
-    scanner.synthesis.listened(True, scanner.now)
+    scanner.synthesis.questions.listened(True, scanner.now)
     former, scanner.synthesis = scanner.synthesis, Synthesis(
         scanner.table, poll_interval=POLL, max_age=MAX_AGE, enabled=True)
     scanner.synthesis.take_over(former)
-    scanner.synthesis.listened(True, scanner.now)
-    assert scanner.synthesis.is_active("1")
-    scanner.synthesis.listened(False, scanner.now)
-    scanner.synthesis.listened(True, scanner.now)
-    assert not scanner.synthesis.is_active("1")
+    scanner.synthesis.questions.listened(True, scanner.now)
+    assert scanner.synthesis.questions.is_active("1")
+    scanner.synthesis.questions.listened(False, scanner.now)
+    scanner.synthesis.questions.listened(True, scanner.now)
+    assert not scanner.synthesis.questions.is_active("1")
 
 
 def test_a_job_that_the_scanner_does_not_end_after_its_last_image_is_not_asked_for_forever(scanner):
@@ -308,10 +310,10 @@ def test_a_job_that_the_scanner_does_not_end_after_its_last_image_is_not_asked_f
     scanner.table.out_of_images("1")
     scanner.learnt()
     scanner.now += STALE - 1.0
-    scanner.synthesis.asked("1", scanner.now)
-    assert scanner.synthesis.is_active("1")
+    scanner.synthesis.questions.asked("1", scanner.now)
+    assert scanner.synthesis.questions.is_active("1")
     scanner.now += 1.0
-    scanner.synthesis.asked("1", scanner.now)
+    scanner.synthesis.questions.asked("1", scanner.now)
     assert scanner.next is None
     assert scanner.answers("Completed", 1) == [(STATUS, "Completed", 1), (END, "Completed", 1)]
 
@@ -319,30 +321,30 @@ def test_a_job_that_the_scanner_does_not_end_after_its_last_image_is_not_asked_f
 def test_a_scanner_that_refused_is_asked_once_for_each_other_job_until_it_answers(scanner):
     scanner.creates("1")
     scanner.creates("2")
-    scanner.synthesis.drop("1")
-    assert scanner.synthesis.refused()
-    assert not scanner.synthesis.refused()
+    scanner.synthesis.questions.drop("1")
+    assert scanner.synthesis.questions.refused()
+    assert not scanner.synthesis.questions.refused()
     scanner.creates("3")
     for job_id in "23":
-        assert not scanner.synthesis.is_hopeless(job_id)
-        scanner.synthesis.answered(job_id, usable=False)
-        assert scanner.synthesis.is_hopeless(job_id)
+        assert not scanner.synthesis.questions.is_hopeless(job_id)
+        scanner.synthesis.questions.answered(job_id, usable=False)
+        assert scanner.synthesis.questions.is_hopeless(job_id)
     scanner.answers("Processing", job_id="3")
     scanner.creates("4")
-    scanner.synthesis.answered("4", usable=False)
-    assert not scanner.synthesis.is_hopeless("4")
+    scanner.synthesis.questions.answered("4", usable=False)
+    assert not scanner.synthesis.questions.is_hopeless("4")
 
 
 def test_the_history_is_asked_once_unless_the_job_turns_up_again(scanner):
     scanner.creates()
-    assert scanner.synthesis.takes_history("1")
-    assert not scanner.synthesis.takes_history("1")
+    assert scanner.synthesis.questions.takes_history("1")
+    assert not scanner.synthesis.questions.takes_history("1")
     scanner.answers("Processing")
-    assert scanner.synthesis.takes_history("1")
-    scanner.synthesis.seek_history("1")  # it could not be asked
-    assert scanner.synthesis.takes_history("1")
-    scanner.synthesis.drop("1")
-    assert not scanner.synthesis.is_active("1")
+    assert scanner.synthesis.questions.takes_history("1")
+    scanner.synthesis.questions.seek_history("1")  # it could not be asked
+    assert scanner.synthesis.questions.takes_history("1")
+    scanner.synthesis.questions.drop("1")
+    assert not scanner.synthesis.questions.is_active("1")
     scanner.table.out_of_images("1")
     scanner.learnt()
     assert scanner.next is None  # a client that goes on asking for images does not make the gateway ask again
@@ -354,12 +356,12 @@ def test_the_number_of_jobs_is_bounded(scanner):
     for number in range(1, MAX_JOBS + 1):
         scanner.creates(str(number))
         scanner.answers("Completed", job_id=str(number))
-    assert scanner.synthesis.is_active("0")
+    assert scanner.synthesis.questions.is_active("0")
     assert scanner.next[0] == "0"
     for number in range(MAX_JOBS + 1):
         scanner.creates(str(number))
-    assert not scanner.synthesis.is_active("0")
-    assert scanner.synthesis.is_active("1")
+    assert not scanner.synthesis.questions.is_active("0")
+    assert scanner.synthesis.questions.is_active("1")
 
 
 def test_refused_images_do_not_put_off_the_question(scanner):

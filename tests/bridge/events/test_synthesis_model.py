@@ -228,28 +228,28 @@ class SynthesisModel(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.5, 3.0, 31.0]), breaks=st.booleans())
     def time_passes(self, seconds, breaks):
         until = self.now + seconds
-        while (due := self.bridge.synthesis.next(self.now)) is not None and self.now + due[1] <= until:
+        while (due := self.bridge.synthesis.questions.next(self.now)) is not None and self.now + due[1] <= until:
             self.now += due[1]
             if not self.subscribers:
                 break
             job_id = due[0]
-            self.bridge.synthesis.asked(job_id, self.now)
+            self.bridge.synthesis.questions.asked(job_id, self.now)
             is_known = self.read(job_id, breaks=breaks)
-            self.bridge.synthesis.answered(job_id, usable=bool(is_known))
-            if is_known is False and self.bridge.synthesis.is_active(job_id):
+            self.bridge.synthesis.questions.answered(job_id, usable=bool(is_known))
+            if is_known is False and self.bridge.synthesis.questions.is_active(job_id):
                 self.look_into_history(job_id)
             self.events_are_distributed()
         self.now = until
 
     def look_into_history(self, job_id):
-        if self.bridge.synthesis.takes_history(job_id):
+        if self.bridge.synthesis.questions.takes_history(job_id):
             decision = self.ask(job_history(self.new_id()))
             if isinstance(decision, Forward):
                 self.bridge.sent(decision, self.now)
                 self.bridge.learn(decision, Reply(200, SOAP, listing("GetJobHistory", "JobHistory")), self.now)
                 self.look()
-        if self.bridge.synthesis.is_active(job_id):
-            self.bridge.synthesis.drop(job_id)
+        if self.bridge.synthesis.questions.is_active(job_id):
+            self.bridge.synthesis.questions.drop(job_id)
 
     @rule()
     def everything_settles(self):
@@ -268,7 +268,7 @@ class SynthesisModel(RuleBasedStateMachine):
                     told = [entry for entry in one.told if entry[1] == job.number]
                     assert told[-1] == ("JobEndStateEvent", job.number, *job.states[-1]), told
                     assert told[-2] == ("JobStatusEvent", job.number, *job.states[-1]), told
-        assert self.bridge.synthesis.next(self.now) is None or not self.subscribers
+        assert self.bridge.synthesis.questions.next(self.now) is None or not self.subscribers
 
 
 def job_history(message_id):

@@ -4,12 +4,10 @@ import re
 
 import pytest
 from lxml import etree
-from twisted.internet.defer import gatherResults
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 
-from tests.loopback.gateways import LOOPBACK, SteadyClock, sample
+from tests.loopback.gateways import LOOPBACK, sample, start_on_steady_clock
 from tests.waiting import until
-from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
 from wsdgateway.soap.namespaces import WSCN
 
@@ -69,22 +67,13 @@ def configured(tmp_path, running):
     """Starts a gateway: `await configured(url, *destinations, **sections)`."""
 
     async def start(url, *destinations, **sections):
-        from twisted.internet import reactor
-
         (tmp_path / "files").mkdir(exist_ok=True)
         config = make_config({
             "gateway": {"state": "sqlite:g.sqlite", "name": "test"}, "listen": [{"endpoint": LOOPBACK}],
             "scanner": [{"name": "front-desk", "scan": url}], "admin": {"endpoint": LOOPBACK},
             "destination": [{"name": "Scans", "folder": "files", **one} for one in destinations or ({},)],
             **sections}, str(tmp_path / "g.toml"))
-        clock = SteadyClock()
-        service = GatewayService(reactor, config, seconds=clock)
-        service.clock = clock
-        await running(service)
-        await gatherResults([listener.opened for listener in (*service.listeners, service.admin)])
-        service.port = service.listeners[0].address[1]
-        service.scanner = service.scanners[0]
-        return service
+        return await start_on_steady_clock(running, config)
 
     return start
 

@@ -64,8 +64,7 @@ async def test_a_job_that_is_canceled_at_the_panel(panel, caught):
     made = await panel({**FEEDER, "format": "jpeg", "file": "page-{number}"}, feeder_pages=5, page_seconds=0.3)
     made.press()
     await until(lambda: len(made.files) == 2)
-    device = made.scanner.device
-    device._publish(device.jobs.cancel(device.jobs.active()[0], 0.0))
+    made.scanner.device.cancel_jobs()
     await failed(made)
     assert made.files == ["page-1.jpg", "page-2.jpg"]
     assert asked(made, "CancelJob") == 0

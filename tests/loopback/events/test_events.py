@@ -321,8 +321,7 @@ async def test_failed_metadata_requests_are_repeated(running, device):
     message = read(asked.request.body)
     assert (message.action, message.to) == (f"{WXF}/Get", "urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366")
     asked.answer(b"busy", b"503 Busy", b"text/plain")
-    # the pause has no other visible effect
-    await until(lambda: service.scanners[0].monitor._locator._timer is not None)
+    await until(lambda: service.scanners[0].monitor.was_tried)
     head, answer = await ask(service.listeners[0].address[1], PATH, get_job_elements())
     assert (head.status, fault_of(read(answer))) == (500, "ServerErrorTemporaryError")
     await device.next()

@@ -23,7 +23,7 @@ from tests.messages import (
 )
 from tests.peers import ask
 from tests.waiting import until
-from wsdgateway.bridge.events.synthesis import MAX_FAILURES, RECENT
+from wsdgateway.bridge.events.jobquestions import MAX_FAILURES, RECENT
 from wsdgateway.scan.events import read_job_event
 from wsdgateway.scan.jobs import read_created
 from wsdgateway.scan.operations import event_of

@@ -19,7 +19,8 @@ from wsdgateway.eventing.filters import ActionFilter
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.envelope import read
-from wsdgateway.storage.sqlite import SqliteStore, read_only
+from wsdgateway.storage.sqlite import SqliteStore
+from wsdgateway.storage.sqlitefile import read_only
 from wsdgateway.storage.store import FinishedJob
 
 PATH = "/front-desk/scan"

@@ -191,8 +191,7 @@ async def test_a_job_that_is_canceled_at_the_panel(virtual_jobs):
     jobs = await virtual_jobs(feeder_pages=5, page_seconds=0.2)
     job = jobs.submit(feeder())
     await until(lambda: job.scanned == 1)
-    for one in jobs.device.jobs.active():
-        jobs.device._publish(jobs.device.jobs.cancel(one, 0.0))
+    jobs.device.cancel_jobs()
     await jobs.over(job)
     assert job.end.reason is Reason.CANCELED_AT_DEVICE
 

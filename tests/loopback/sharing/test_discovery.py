@@ -36,10 +36,14 @@ class Heard:
     def forget(self):
         self._link.received.clear()
 
+    def probe(self, message_id):
+        """Asks for all scanners by multicast."""
+        self._link.ask(write_probe((), message_id=message_id))
+
     async def matches(self, message_id="urn:uuid:asked"):
         """Asks by multicast, and returns the distinct answers once one has arrived and its repetition could have."""
         self.forget()
-        self._link.ask(write_probe((), message_id=message_id))
+        self.probe(message_id)
         await until(lambda: len([one for one in self._link.received if one.name == "ProbeMatches"]) >= 2)
         return self.named("ProbeMatches")
 
@@ -155,7 +159,7 @@ async def test_without_an_instance_id_the_owner_is_silent_until_it_can_draw_one(
     draw = instances._shared
     monkeypatch.setattr(instances, "_shared", lambda now: fail(NotNow("away")))
     await move(owner, "two", follower)
-    heard._link.ask(write_probe((), message_id="urn:uuid:silence"))
+    heard.probe("urn:uuid:silence")
     [(endpoint, _)] = await found(follower, f"/{NAME}", probe())
     assert endpoint == ENDPOINT
     await until(lambda: sample(follower, "wsdgateway_discovery_messages_total", message="Probe"))

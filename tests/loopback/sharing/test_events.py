@@ -202,7 +202,7 @@ async def test_what_a_gateway_told_is_not_repeated_by_the_scanner_after_a_takeov
         asked.answer(status_response("7", "Completed", 1)) if b"GetJobElementsRequest" in asked.request.body
         else handle(asked))
     await ask(follower.port, device_with_events.path, status_event("7", "Processing"))
-    owner.scanners[0].bridge.synthesis.hurry()
+    owner.scanners[0].bridge.synthesis.questions.hurry()
     owner.scanners[0].polling.look()
     await until(lambda: receiver.received)  # made by the owner, before the scanner sends its own
     await owner.stopService()

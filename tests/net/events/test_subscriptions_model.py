@@ -303,19 +303,25 @@ class Model(RuleBasedStateMachine):
     def store_writes(self, count):
         self.store.write(count)
 
-    def notify(self, notify_to, message):
+    def new_event(self):
+        """The name of the next event: it stands where the JobId or the ScanIdentifier would."""
+        self.events += 1
+        return f"e{self.events}"
+
+    def tell(self, name, notify_to, message, clients, *, is_press=False):
+        """Sends an event to the gateway, which answers it; then these clients are to receive it."""
         place = self.scanner.sink.place(notify_to.rpartition("/")[2])
         if place is None:
-            return False
+            return
         exchange = NotificationExchange(message)
         place(exchange)
         assert exchange.status == 202
-        return True
+        for client in clients:
+            client.expected.append(name)
 
     @rule(event=st.sampled_from(["JobStatusEvent", "ScannerStatusSummaryEvent"]))
     def device_tells(self, event):
-        self.events += 1
-        name = f"e{self.events}"
+        name = self.new_event()
         message = status_event(name, message_id=f"urn:uuid:{name}")
         if event == "ScannerStatusSummaryEvent":
             message = envelope(f"{SCAN}/{event}", f"<wscn:{event}><wscn:JobId>{name}</wscn:JobId></wscn:{event}>",
@@ -323,23 +329,19 @@ class Model(RuleBasedStateMachine):
         listening = [client for client in self.clients if client.state == "live" and self.is_live(client)
                      and client.wants(event)]
         for notify_to, actions, _ in list(self.device.held.values()):
-            if f"{SCAN}/{event}" in actions and self.notify(notify_to, message):
-                for client in listening:
-                    client.expected.append(name)
+            if f"{SCAN}/{event}" in actions:
+                self.tell(name, notify_to, message, listening)
 
     @rule(data=st.data())
     @precondition(lambda self: any(tokens for _, _, tokens in self.device.held.values()))
     def button_is_pressed(self, data):
         notify_to, _, tokens = data.draw(st.sampled_from([one for one in self.device.held.values() if one[2]]))
-        self.events += 1
-        name = f"e{self.events}"
-        owner = next(context for context in tokens if context != "ctx")
-        arrived = self.notify(notify_to, envelope(AVAILABLE, (
+        name = self.new_event()
+        owner = self.clients[int(next(context for context in tokens if context != "ctx"))]
+        self.tell(name, notify_to, envelope(AVAILABLE, (
             f"<wscn:ScanAvailableEvent><wscn:ClientContext>ctx</wscn:ClientContext><wscn:ScanIdentifier>{name}"
-            "</wscn:ScanIdentifier></wscn:ScanAvailableEvent>"), message_id=f"urn:uuid:{name}"))
-        client = self.clients[int(owner)]
-        if arrived and client.state == "live" and self.is_live(client):
-            client.expected.append(name)
+            "</wscn:ScanIdentifier></wscn:ScanAvailableEvent>"), message_id=f"urn:uuid:{name}"),
+            [owner] if owner.state == "live" and self.is_live(owner) else [], is_press=True)
 
     @rule(creates=st.booleans())
     def a_job_without_events_changes(self, creates):

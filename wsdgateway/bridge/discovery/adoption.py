@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import attrs
 
@@ -15,6 +15,7 @@ from wsdgateway.bridge.discovery.presence import STAND_IN
 from wsdgateway.bridge.discovery.sightings import Sighting
 from wsdgateway.discovery.identity import identity_of, is_same, is_uuid
 from wsdgateway.discovery.matching import QName
+from wsdgateway.http.urls import ip_of
 from wsdgateway.soap.namespaces import WSCN
 
 MAX_NAME = 40
@@ -50,7 +51,7 @@ def read_exclusion(text: str) -> Exclusion:
 
 def host_exclusion(host: str) -> Exclusion:
     """Returns the rule that excludes the scanners at that host, an IP address or a name."""
-    return read_exclusion(host) if _ip(host) is not None else Exclusion(host, host=host.lower())
+    return read_exclusion(host) if ip_of(host) is not None else Exclusion(host, host=host.lower())
 
 
 def may_be_scanner(endpoint: str, types: Iterable[QName]) -> bool:
@@ -80,7 +81,7 @@ def excluding(rules: Iterable[Exclusion], sighting: Sighting, *, hosts: Iterable
     `hosts` are the device's IP addresses, `models` the names that it gives itself.
     """
     hosts = list(hosts)
-    addresses = [address for address in map(_ip, hosts) if address is not None]
+    addresses = [address for address in map(ip_of, hosts) if address is not None]
     names = [name.lower() for name in models if name]
     for rule in rules:
         if rule.uuid is not None and is_same(rule.uuid, sighting.endpoint):
@@ -92,13 +93,6 @@ def excluding(rules: Iterable[Exclusion], sighting: Sighting, *, hosts: Iterable
         if rule.model is not None and any(fnmatchcase(name, rule.model) for name in names):
             return rule
     return None
-
-
-def _ip(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
 
 
 def name_for(friendly: str, endpoint: str, taken: Iterable[str]) -> str:

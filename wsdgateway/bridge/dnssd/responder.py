@@ -154,7 +154,7 @@ class Responder:
         return self.advance(now)
 
     def advance(self, now: float) -> list[Packet]:
-        """Do what is due."""
+        """Return the messages that are due, and go on with probing and announcing."""
         packets = [Packet(message) for due, message in self._goodbyes if due <= now]
         self._goodbyes = [one for one in self._goodbyes if one[0] > now]
         for entry in list(self._entries.values()):

@@ -84,7 +84,7 @@ class Past:
 
 @attrs.frozen
 class Write:
-    """What is to be written at once. A cursor that is None is deleted."""
+    """The events and cursors of one write. A cursor that is None is deleted."""
 
     events: tuple[LoggedEvent, ...]
     cursors: Mapping[str, Cursor | None]
@@ -207,7 +207,7 @@ class EventLog:
     # Writes.
 
     def take(self) -> Write | None:
-        """Returns what is to be written now."""
+        """Returns the next write; None if there is none, or one is running."""
         if self._running is not None or self.is_written:
             return None
         cursors = {one: self._cursors.get(one) for one in self._changed}

@@ -9,7 +9,6 @@ them.
 
 from collections.abc import Collection, Iterable
 from enum import Enum
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import attrs
@@ -19,6 +18,7 @@ from wsdgateway.bridge.events.sinks import Network
 from wsdgateway.bridge.frontends.frontend import Rejected
 from wsdgateway.eventing.messages import SUBSCRIPTION_END, is_end
 from wsdgateway.http.messages import charset_of, is_soap, media_type
+from wsdgateway.http.urls import ip_of
 from wsdgateway.scan.events import JOB_EVENTS, event_in, jobs_named, jobs_named_in, other_jobs, read_job_event
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import SCAN_AVAILABLE, action_of, event_of
@@ -109,9 +109,8 @@ def may_notify(client: str, *, peers: Collection[str], device: str | None, sourc
     """
     if client in peers or client == urlsplit(device or "").hostname:
         return True
-    try:
-        address = ip_address(client.partition("%")[0])
-    except ValueError:
+    address = ip_of(client)
+    if address is None:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     if mapped is not None and str(mapped) in peers:

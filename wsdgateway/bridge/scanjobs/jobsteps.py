@@ -55,7 +55,7 @@ class JobSteps:
         return min(job.wake_at, inf if job.end is not None and job.end.discards_pages else gone)
 
     def due(self, job: ScanJob, now: float) -> list[Command]:
-        """Do what is due for the job."""
+        """Take the steps of the job that are due."""
         if job.finished_at is not None:
             return self.discard_all(job) if job.pages else self.remove(job)
         if job.wake_at <= now:

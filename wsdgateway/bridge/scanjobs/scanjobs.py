@@ -249,7 +249,7 @@ class ScanJobs:
         return []
 
     def due(self, now: float) -> list[Command]:
-        """Do what is due."""
+        """Take the steps of all jobs that are due."""
         commands: list[Command] = []
         for job in self.all():
             if self._steps.due_at(job) <= now:

@@ -1,7 +1,7 @@
 """Finds the stand-ins of scanners that other gateways own, for a client that asks this gateway for all scanners.
 
 The Probe or Resolve is passed to each of the owners, which answers for its own scanners, with the address at which the
-client reached this gateway. What an owner does not tell in time is left out.
+client reached this gateway. An owner that does not answer in time is left out.
 """
 
 from collections.abc import Callable, Iterable

@@ -89,7 +89,7 @@ class OwnedScanner:
         return self._machine.lease.token if self._machine.state in owning else NO_TOKEN
 
     def carry_out(self, commands: list[Command]) -> None:
-        """Carry out what the machine has returned for an input."""
+        """Carry out the commands that the machine has returned for an input."""
         for command in commands:
             if isinstance(command, Acquire):
                 self._tasks.run(self._acquire(command))

@@ -23,7 +23,7 @@ class Owners(Protocol):
         """
 
     def questioned(self, by: Serving) -> Serving:
-        """Answer another gateway, which tells what it serves, with what this one serves."""
+        """Learn which scanners another gateway serves, and return those that this one serves."""
 
     @property
     def outage(self) -> str | None:

@@ -54,7 +54,7 @@ class PassedRequest:
 
 @attrs.frozen
 class Asked:
-    """What a request asks for, as far as it could be read.
+    """The properties of a request by which it is passed on, as far as they could be read.
 
     `relates_to` is the MessageID for an answer. `protocol` and `resource` are None for SOAP. `only_reads` is true if
     the request may be carried out twice.

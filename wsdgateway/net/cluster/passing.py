@@ -151,7 +151,7 @@ class Passing:
         self._follow(passed, self._course(passed).failed(trouble, what, self._records.now(), named))
 
     def _follow(self, passed: PassedRequest, step: Hold | PassTo | GiveUp) -> None:
-        """Do what was decided."""
+        """Carry out a decision."""
         if isinstance(step, PassTo):
             if step.owner.identifier != self._context.identifier:
                 self._pass_to(passed, step.owner)

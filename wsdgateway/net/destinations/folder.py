@@ -153,7 +153,7 @@ class ScanFolder:
         raise OSError(errno.EEXIST, f"no name is free for {record.pattern}", str(self.folder))
 
     def end(self) -> None:
-        """Delete what is left of the scan.
+        """Delete the remaining files of the scan.
 
         The record is the first, so that after a crash in between no file is made of the pages that are left.
         """

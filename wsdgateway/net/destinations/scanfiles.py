@@ -99,7 +99,7 @@ class ScanFiles:
                       scanner=self.record.scanner, destination=self.record.destination, number=number, why=why)
 
     async def finish(self) -> None:
-        """Write what has no file yet, and delete what is not needed any more. Raises `OSError`, and deletes nothing."""
+        """Write the pages that have no file yet, then delete the parts. Raises `OSError`, and deletes nothing then."""
         if self.record.format == "pdf":
             for first in range(0, len(self._waiting), MAX_PAGES):
                 await self._write_document(self._waiting[first:first + MAX_PAGES])
@@ -125,7 +125,7 @@ class ScanFiles:
                 await self._publish_raw(number, page, left_out[position])
 
     def leave(self) -> None:
-        """End; what is left of the files is for the next scan into the folder, or the next start."""
+        """Release the folder. The next scan into it, or the next start, finishes a scan that is not done."""
         self._folder.leave()
         self._shared.running.discard(self._folder.scan_id)
         if not self._done:

@@ -168,7 +168,7 @@ class Scans:
         return await first_of(self._shared.reactor, ASK_SECONDS, asking)
 
     async def _offer(self) -> PanelOffer:
-        """What the scanner offers now, with the settings of its panel."""
+        """The scanner's current capabilities, with the settings of its panel."""
         answer = await self._ask(Deferred.fromCoroutine(self._requests.current_elements(_ELEMENTS)))
         if isinstance(answer, Refusal) and not answer.unreachable:
             answer = await self._ask(Deferred.fromCoroutine(self._requests.current_elements(_ELEMENTS[:1])))
@@ -244,7 +244,7 @@ class Scans:
     # After the job.
 
     async def _finish(self, settings: Destination, files: ScanFiles, end: End) -> None:
-        """Write what is left to write, and say how the scan ended."""
+        """Write the files that are still missing, and log how the scan ended."""
         try:
             await files.finish()
         except OSError as error:

@@ -38,7 +38,7 @@ class PanelDestinations:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """What the panel shows, as configured."""
+        """The entries of the panel, as configured."""
         return entries_for(self._shared.gateway, (one.name for one in self._shared.on_panel(self._scanner)))
 
     def configure(self) -> None:
@@ -70,7 +70,7 @@ class PanelDestinations:
                                   name=name)
 
     def press_for(self, identifier: str) -> Callable[[Envelope], None] | None:
-        """What takes the presses sent to that subscription at the scanner; None if it is not for destinations."""
+        """The handler of presses that are sent to that subscription; None if it is not for destinations."""
         return partial(self._pressed, identifier) if is_own(identifier) else None
 
     def _pressed(self, identifier: str, event: Envelope) -> None:

@@ -55,7 +55,7 @@ class Sequences(Protocol):
 
 @attrs.frozen
 class _Sent:
-    """What was announced on a link: the name of the stand-in, and its endpoint there."""
+    """An announcement on a link: the name of the stand-in, and its endpoint there."""
 
     name: str
     endpoint: str

@@ -243,7 +243,7 @@ class Announcer:
         self._advance(place)
 
     def _advance(self, place: _Place) -> None:
-        """Do what is due on an interface, and set the timer for the next time."""
+        """Send the messages that are due on an interface, and set the timer for the next time."""
         if place.timer is not None and place.timer.active():
             place.timer.cancel()
         if not place.links or not self._running:

@@ -70,12 +70,12 @@ class EsclScanner:
         self._keeper.look()
 
     def refresh(self) -> None:
-        """Read what the scanner offers again, if it is known: after a restart it may be something else."""
+        """Read the scanner's offer again, if it was read before: after a restart it may be another one."""
         if self.offers.last is not None and self._options().section.escl:
             self.offers.refresh()
 
     def restore(self) -> None:
-        """Offer what was stored when the scanner was last read, until it is read again."""
+        """Use the offer that was stored when the scanner was last read, until it is read again."""
         self._keeper.restore()
 
     @property
@@ -94,7 +94,7 @@ class EsclScanner:
 
     @property
     def endpoint(self) -> str | None:
-        """What the uuid of the eSCL scanner is made from: the scanner's own uuid, or its address if that is fixed.
+        """The text from which the uuid of the eSCL scanner is made: the scanner's own uuid, or its fixed address.
 
         The metadata of some scanners have no uuid; then it is the endpoint address of the stand-in.
         """

@@ -37,7 +37,7 @@ class OfferKeeper:
         self.is_expected = False
 
     def restore(self) -> None:
-        """Offer what is kept of the scanner, unless its address in the configuration is another one now."""
+        """Use the stored offer, unless the scanner has another address in the configuration now."""
         one = self._kept.get(self._name)
         if one is None or self._offers.last is not None:
             return
@@ -51,7 +51,7 @@ class OfferKeeper:
 
     @property
     def endpoint(self) -> str | None:
-        """What identifies the scanner, or did before the start; None if it is not known."""
+        """The identifier of the scanner, or the one from before the start; None if neither is known."""
         own, one = self._own_endpoint(), self._kept.get(self._name)
         return own if own is not None or one is None or not self._is_restored else one.endpoint
 

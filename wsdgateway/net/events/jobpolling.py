@@ -1,8 +1,8 @@
 """Asks one scanner for its active jobs while clients listen for job events, and sends the events that follow from it.
 
 WS-Scan, GetJobElements, GetJobHistory, JobStatusEvent, JobEndStateEvent, ScannerStatusSummaryEvent.
-`bridge.events.synthesis` decides what is asked when, and which events are made. One request runs at a time; it is
-shared with clients that ask for the same job, as any status read.
+`bridge.events.jobquestions` decides what is asked when, `bridge.events.synthesis` which events are made. One request
+runs at a time; it is shared with clients that ask for the same job, as any status read.
 """
 
 from collections.abc import Callable
@@ -83,10 +83,10 @@ class JobPolling:
     def _schedule(self) -> None:
         self._cancel()
         is_heard = self._subscribers.wants(JOB_STATUS, JOB_END_STATE)
-        self._bridge.synthesis.listened(is_heard, self._seconds())
+        self._bridge.synthesis.questions.listened(is_heard, self._seconds())
         if self._stopped or self._asking is not None or self._bridge.device is None or not is_heard:
             return
-        due = self._bridge.synthesis.next(self._seconds())
+        due = self._bridge.synthesis.questions.next(self._seconds())
         if due is not None:
             self._timer = self._reactor.callLater(due[1], self._due)
 
@@ -97,7 +97,7 @@ class JobPolling:
 
     def _due(self) -> None:
         self._timer = None
-        due = self._bridge.synthesis.next(self._seconds())
+        due = self._bridge.synthesis.questions.next(self._seconds())
         if due is None or due[1] > 0.0 or not self._subscribers.wants(JOB_STATUS, JOB_END_STATE):
             self._schedule()
             return
@@ -111,35 +111,35 @@ class JobPolling:
         self._schedule()
 
     async def _ask(self, job_id: str) -> None:
-        synthesis = self._bridge.synthesis
-        synthesis.asked(job_id, self._seconds())
+        questions = self._bridge.synthesis.questions
+        questions.asked(job_id, self._seconds())
         answer = await self.requests.look_up(job_id, "")
         is_refused = isinstance(answer, Refusal)
-        synthesis.answered(job_id, usable=answer is not None and not is_refused)
+        questions.answered(job_id, usable=answer is not None and not is_refused)
         is_unknown = answer.fault in UNKNOWN_JOB if isinstance(answer, Refusal) else (
             answer is not None and answer.final)  # from the table, because the scanner does not know the job any more
-        if is_unknown and synthesis.is_active(job_id):
+        if is_unknown and questions.is_active(job_id):
             await self._look_into_history(job_id)
         elif isinstance(answer, Refusal) and not answer.unreachable and (
-                answer.fault == NOT_SUPPORTED or synthesis.is_hopeless(job_id)):
+                answer.fault == NOT_SUPPORTED or questions.is_hopeless(job_id)):
             if answer.fault == NOT_SUPPORTED:
-                synthesis.is_unable = True
-            synthesis.drop(job_id)
-            if synthesis.refused():
+                questions.is_unable = True
+            questions.drop(job_id)
+            if questions.refused():
                 self.log.warn("{scanner}: the scanner refuses GetJobElements ({fault}), so subscribers get no events "
                               "of job {job_id} and of later ones until it answers", scanner=self._bridge.name,
                               fault=answer.fault, job_id=job_id)
 
     async def _look_into_history(self, job_id: str) -> None:
         """Ask once whether a job that the scanner does not know has ended."""
-        synthesis = self._bridge.synthesis
-        if synthesis.takes_history(job_id):
+        questions = self._bridge.synthesis.questions
+        if questions.takes_history(job_id):
             refusal = await self.requests.history("")
             if refusal is not None and refusal.unreachable:
-                synthesis.seek_history(job_id)
+                questions.seek_history(job_id)
                 return
-        if synthesis.is_active(job_id):
-            synthesis.drop(job_id)
+        if questions.is_active(job_id):
+            questions.drop(job_id)
             self.log.warn("{scanner}: the scanner no longer knows job {job_id}, and its GetJobHistory does not list "
                           "it: its end is not known, and subscribers get no event of it",
                           scanner=self._bridge.name, job_id=job_id)

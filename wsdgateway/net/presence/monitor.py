@@ -330,7 +330,7 @@ class Monitor:
             self.stand_in.metadata.check()
 
     def _catch_up(self) -> None:
-        """Do what is pending since the scanner restarted or its description changed."""
+        """Handle a restart of the scanner, or a change of its description, that has not been handled yet."""
         pending, self._pending = self._pending, Pending()
         if pending.started:
             self._on_doubt()

@@ -275,7 +275,7 @@ class JobRequests:
 
 @attrs.define(eq=False)
 class _Transfer:
-    """What the log needs about a transfer: `size` in bytes, and the SOAP message, if they are known."""
+    """A transfer, for the log: its `size` in bytes, and the SOAP message, if they are known."""
 
     started: float
     status: int | None = None

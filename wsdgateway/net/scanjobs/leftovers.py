@@ -81,7 +81,7 @@ class Leftovers:
         self._listed.pop(own_id, None)
 
     def stop(self) -> None:
-        """Stop; what is left in the store is for the next start."""
+        """Stop. Jobs that are still in the store are cancelled after the next start."""
         self._tasks.cancel()
 
     async def _end(self, job: OwnJob) -> None:

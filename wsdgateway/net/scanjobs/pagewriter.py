@@ -133,7 +133,7 @@ class PageWriter:
         self.file.close()
 
     async def delete(self) -> None:
-        """Delete the file, and forget what is not written yet."""
+        """Delete the file, and drop the bytes that are not written yet."""
         self._dropped = True
         self._clear()
         self._throttle()

@@ -88,7 +88,7 @@ class Uploads:
                           "older than [uploads] age", destination=name, count=count,
                           folder=str(self.folder.failed.folder))
 
-    # What the destinations and the admin site ask.
+    # For the destinations and the admin site.
 
     def refusal(self) -> str | None:
         """Returns why no scan may begin, as a clause; None if one may."""
@@ -160,7 +160,7 @@ class Uploads:
     # Sending.
 
     def _run(self) -> None:
-        """Send what is due, give up what is too old, and set the timer for the next time."""
+        """Send the files that are due, give up those that are too old, and set the timer for the next time."""
         if not self._running:
             return
         now = self._wall()
@@ -247,7 +247,7 @@ class Uploads:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *arguments)
 
     async def stop(self) -> None:
-        """End; requests that are running have `STOP_SECONDS`. What waits is sent after the next start."""
+        """Stop. Running requests have `STOP_SECONDS` to end; files that wait are sent after the next start."""
         self._running = False
         if self._timer is not None:
             self._timer.cancel()

@@ -37,7 +37,7 @@ def reading(scanner: str) -> list[Command]:
 
 
 def read(where: str, scanner: str, replies: Sequence[Any], offset: float) -> Read:
-    """Returns what the replies to `reading` contain; an error among them counts as a damaged value.
+    """Returns the content of the replies to `reading`; an error among them counts as a damaged value.
 
     Raises `Unreadable`.
     """

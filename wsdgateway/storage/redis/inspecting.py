@@ -53,7 +53,7 @@ def inspect_server(address: ServerAddress, lease: float) -> ServerFacts:
 
 
 class _Found:
-    """What a thread has found."""
+    """The result of a thread."""
 
     facts: ServerFacts | None = None
     error: Exception | None = None

@@ -88,7 +88,7 @@ def own_jobs(scanner: str) -> str:
 
 
 def offer(scanner: str) -> str:
-    """What a scanner offers by eSCL."""
+    """The key of a scanner's eSCL offer."""
     return of_scanner(scanner, "offer")
 
 

@@ -199,7 +199,7 @@ class OwnedScanners:
                           [contents.registering(scanner), *commands])
 
     def _missed(self, failure: Failure, data: ScannerData, token: int, wait: Callable[[], object]) -> Any:
-        """Keeps in memory what the server did not take. Returns the failure if the write was fenced."""
+        """Keeps a write in memory that the server did not take. Returns the failure if it was fenced."""
         failure.trap(NotNow, Fenced)
         if self._scanners.get(data.scanner) is not data:  # dropped meanwhile
             return failure if failure.check(Fenced) else None
@@ -277,7 +277,7 @@ class OwnedScanners:
         return " ".join(part for part in parts if part is not None) or None
 
     async def close(self) -> None:
-        """Finishes pending writes, tries once more to write what waits, and logs what is lost."""
+        """Finishes pending writes, tries those that wait once more, and logs the scanners whose data are lost."""
         await self.run([("PING",)]).addErrback(self._unanswered)
         await self.outage.close(self.is_waiting())
         lost = [data for data in self._scanners.values() if self._is_unwritten(data)]

@@ -18,7 +18,7 @@ from wsdgateway.storage.redis.store import RedisStore
 
 @attrs.frozen
 class RedisParts:
-    """What a gateway uses of a Redis server. At the end the store is closed first, the client last."""
+    """The objects with which a gateway uses a Redis server. The store must be closed first, the client last."""
 
     client: RedisClient
     store: RedisStore

@@ -57,7 +57,7 @@ def keep_port(redis: Any, scanner: str, port: int, former: int | None, loser: st
 
 
 def restore(redis: Any, known: Content) -> None:
-    """Writes what is larger than what the server has, and everything if the server has lost its data."""
+    """Writes the numbers that are larger than the server's, and all data if the server has lost them."""
     _run(redis, _RESTORE, _KEYS, VERSION, _known(known))
 
 
@@ -88,7 +88,7 @@ def reading() -> list[Command]:
 
 
 def content_of(where: str, replies: Iterable[Any]) -> Content:
-    """Returns what the replies to `reading` contain. Raises `Unreadable`."""
+    """Returns the content of the replies to `reading`. Raises `Unreadable`."""
     schema, adopted, versions, instance, ports = (
         checked(where, name, reply) for name, reply in zip(_KEYS, replies, strict=True))
     check_schema(where, schema)

@@ -187,7 +187,7 @@ class RedisStore:
     def escl_offers(self) -> Deferred[list[KeptOffer]]:
         return succeed([one for data in self._offering() for one in data.content.escl_offers])
 
-    # What all gateways share.
+    # Data that all gateways share.
 
     def next_instance(self, now: int) -> Deferred[int]:
         return Deferred.fromCoroutine(self._shared.next_instance(now))
