@@ -44,6 +44,13 @@ class Gateway:
         self.coordinator.start()
         self.cluster.advance(STEP)
 
+    async def stop(self):
+        """Stop as the program does."""
+        if await self.coordinator.leave():
+            await self.coordinator.hand_over()
+        await self.coordinator.take_what_is_left(STOP_TIMEOUT)
+        await self.coordinator.stop()
+
     def owns(self, scanner="desk"):
         return scanner in self.served and self.leases.of(scanner).holds()
 
