@@ -4,7 +4,8 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from tests.net.cluster.gateways import LEASE, STOP_TIMEOUT, Cluster, Outcome
-from wsdgateway.net.cluster.coordinator import CannotMove
+from wsdgateway.bridge.cluster.state import CannotMove
+from wsdgateway.bridge.cluster.values import Registration
 from wsdgateway.net.cluster.ownerwaits import MAX_WAITING
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import Unreadable
@@ -479,10 +480,26 @@ def test_sections_that_differ_are_complained_of_once(cluster, owner, said):
     complaints = lines(said, "desk: its section in the configuration differs between the gateways")
     assert sorted(line.partition("gateways ")[2].partition(";")[0] for line in complaints) == [
         "other and owner", "owner and other"]
-    assert owner.coordinator.differing_sections == {("desk", "other")}
+    assert owner.coordinator.differences == (
+        "desk: its section in the configuration differs between the gateways owner and other; that of the scanner's "
+        "owner counts",)
     other.sections["desk"] = "1"
     cluster.advance(2.0)
-    assert owner.coordinator.differing_sections == frozenset()
+    assert owner.coordinator.differences == ()
+
+
+def test_leases_that_differ_are_complained_of_once(cluster, owner, said):
+    cluster.add("other", lease=6.0)
+    cluster.advance(10.0)
+    told = "[cluster] lease: must be the same at all gateways, but is 4 at owner and 6 at other"
+    assert owner.coordinator.differences == (told,)
+    assert lines(said, told) == [told]
+
+
+def test_an_earlier_version_that_does_not_tell_its_lease_is_not_complained_of(cluster, owner):
+    owner.connection.tick(Registration("old-1", "old", "", "0", {"desk": "1"}), LEASE, {}, ())
+    cluster.advance(2.0)
+    assert len(owner.coordinator.view.gateways) == 3 and owner.coordinator.differences == ()
 
 
 def test_a_configuration_that_is_read_again(cluster, owner, follower):

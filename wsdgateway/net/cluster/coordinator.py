@@ -18,6 +18,7 @@ from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.bridge.cluster.lease import Leases
 from wsdgateway.bridge.cluster.ownership import Ownership, State
 from wsdgateway.bridge.cluster.serverclock import ServerClock
+from wsdgateway.bridge.cluster.state import CannotMove
 from wsdgateway.bridge.cluster.values import NO_TOKEN, Registration, Serving, View
 from wsdgateway.net.cluster.inquiry import Ask, Inquiry
 from wsdgateway.net.cluster.knowledge import Knowledge, KnownOwnership
@@ -37,17 +38,13 @@ LOOK_SECONDS = 0.1  # between looks at whether the scanners of gateways that sto
 NAME_PATIENCE = 1.0  # seconds beyond a lease after which a gateway with the same name is not its own earlier process
 
 
-class CannotMove(Exception):
-    """A scanner cannot be moved; the text says why."""
-
-
 class Coordinator:
     """The part of this gateway in the cluster.
 
-    `registration` returns this gateway as it is now, without `unreachable` and `alone`. `leases` are the leases that
-    the data plane looks at. `lease` is the length of a lease in seconds, `alone` whether this gateway serves scanners
-    without the server, `stop_timeout` the time in seconds for requests that run when a scanner is handed over. `ask`
-    asks another gateway what it serves.
+    `registration` returns this gateway as it is now, without `unreachable`, `alone` and `lease`. `leases` are the
+    leases that the data plane looks at. `lease` is the length of a lease in seconds, `alone` whether this gateway
+    serves scanners without the server, `stop_timeout` the time in seconds for requests that run when a scanner is
+    handed over. `ask` asks another gateway what it serves.
     """
 
     log = Logger()
@@ -177,9 +174,9 @@ class Coordinator:
         return self._server.state
 
     @property
-    def differing_sections(self) -> frozenset[tuple[str, str]]:
-        """The scanners whose section differs at another gateway, each with the name of that gateway."""
-        return self._sections.differing
+    def differences(self) -> tuple[str, ...]:
+        """A sentence for each difference between the configurations of this gateway and of another one."""
+        return self._sections.differences
 
     def find(self, scanner: str) -> Registration | None:
         """The gateway to which requests for a scanner go now: its owner, if it serves the scanner; else None.
@@ -391,7 +388,7 @@ class Coordinator:
                                 if owned.machine.reach.is_unreachable(now))
         alone = {name: owned.machine.alone_token for name, owned in self._scanners.items()
                  if owned.machine.is_serving and owned.machine.lease.is_alone}
-        own = attrs.evolve(self._registration(), unreachable=unreachable, alone=alone)
+        own = attrs.evolve(self._registration(), unreachable=unreachable, alone=alone, lease=self._lease)
         return own if self._phase == "running" else attrs.evolve(own, sections={})
 
     # Scanners.
