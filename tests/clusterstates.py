@@ -27,6 +27,7 @@ class FakeCluster:
     owners: dict = attrs.Factory(lambda: {
         "front-desk": Ownership("front-desk", OWNING, "print-server-1", 0.512),
         "attic": Ownership("attic", FOLLOWING, "print-server-2", 1.0)})
+    differing: list = attrs.Factory(list)
     wishes: list = attrs.Factory(list)
     answer: object = attrs.Factory(lambda: lambda: succeed(None))
 
@@ -41,6 +42,9 @@ class FakeCluster:
 
     def ownerships(self):
         return list(self.owners.values())
+
+    def differences(self):
+        return self.differing
 
     def wish(self, scanner, gateway):
         self.wishes.append((scanner, gateway))

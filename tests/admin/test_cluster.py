@@ -26,14 +26,15 @@ class ClusterBrowser(Browser):
 
 
 def test_the_cluster_is_described():
-    assert describe_cluster(FakeCluster()) == {
+    assert describe_cluster(FakeCluster(differing=["[cluster] lease: must be the same"])) == {
         "name": "print-server-1",
         "redis": {"url": URL, "reachable": True, "version": "7.0.15", "era": 3, "problem": None, "problem_since": None},
         "gateways": [
             {"name": "print-server-1", "version": "1.2.3", "address": "http://print-server-1:5360",
              "last_seen": "2026-09-30T11:59:50Z", "scanners": ["front-desk"]},
             {"name": "print-server-2", "version": "1.2.3", "address": "http://print-server-2:5360",
-             "last_seen": "2026-09-30T11:59:50Z", "scanners": ["attic"]}]}
+             "last_seen": "2026-09-30T11:59:50Z", "scanners": ["attic"]}],
+        "differences": ["[cluster] lease: must be the same"]}
     away = describe_cluster(FakeCluster(redis=AWAY, registered=[gateway("a", address="")]))
     assert away["redis"] == {"url": URL, "reachable": False, "version": "7.0.15", "era": 3,
                              "problem": "no answer within 1 s", "problem_since": "2026-09-30T11:58:50Z"}

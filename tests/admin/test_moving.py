@@ -14,7 +14,7 @@ from wsdgateway.admin.access import Access
 from wsdgateway.admin.connections import AdminLimits
 from wsdgateway.admin.moving import MOVE_SECONDS
 from wsdgateway.admin.site import AdminSite
-from wsdgateway.bridge.cluster.state import FOLLOWING, ServerState
+from wsdgateway.bridge.cluster.state import FOLLOWING, CannotMove, ServerState
 from wsdgateway.storage.coordination import NotNow
 
 TO_2 = {"scanner": "front-desk", "gateway": "print-server-2"}
@@ -99,6 +99,12 @@ def test_without_a_cluster_nothing_can_be_moved():
 def test_redis_that_is_away_is_told():
     cluster = FakeCluster(answer=lambda: fail(NotNow("redis://h: no answer within 1 s")))
     assert Client(cluster).post()() == (503, "front-desk is not moved: redis://h: no answer within 1 s\n")
+
+
+def test_a_gateway_that_has_gone_meanwhile_is_told():
+    cluster = FakeCluster(answer=lambda: fail(CannotMove("print-server-2: must be the name of a running gateway")))
+    assert Client(cluster).post()() == (
+        503, "front-desk is not moved: print-server-2: must be the name of a running gateway\n")
 
 
 @pytest.mark.parametrize(("redis", "said"), [(AWAY, f"{URL}: no answer within 1 s"),

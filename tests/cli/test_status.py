@@ -173,7 +173,8 @@ CLUSTER = {"name": "print-server-1",
            "gateways": [{"name": "print-server-1", "version": "1.2.3", "address": None,
                          "last_seen": "2026-09-30T11:59:50Z", "scanners": ["front-desk"]},
                         {"name": "print-server-2", "version": "1.2.4", "address": "http://192.0.2.6:5360",
-                         "last_seen": "2026-09-30T11:59:50Z", "scanners": ["attic", "x"]}]}
+                         "last_seen": "2026-09-30T11:59:50Z", "scanners": ["attic", "x"]}],
+           "differences": ["[cluster] lease: must be the same at all gateways"]}
 FOLLOWED = {**SCANNER, "name": "attic", "scan": None, "reachable": None, "state": None, "stand_in": None,
             "announced": False, "subscription": None, "active_jobs": None, "owner": "print-server-2",
             "ownership": "following"}
@@ -192,6 +193,7 @@ def test_several_gateways(site, capsys):
     assert "being taken over" in text
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "Redis redis://…@h:6379/0 answers (version 7.0.15)" in lines
+    assert "[cluster] lease: must be the same at all gateways" in lines
     assert any(line.startswith("print-server-1 (this one) 1 – 1.2.3 ") for line in lines)
     assert any(line.startswith("print-server-2 2 http://192.0.2.6:5360 1.2.4 ") for line in lines)
     site.answers["cluster"] = {**CLUSTER, "redis": {

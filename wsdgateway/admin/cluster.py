@@ -26,7 +26,8 @@ def describe_cluster(cluster: ClusterState) -> dict[str, Any]:
                   "problem_since": None if server.problem_since is None else time_text(server.problem_since)},
         "gateways": [{"name": one.name, "version": one.version, "address": one.address or None,
                       "last_seen": time_text(one.last_seen), "scanners": list(one.scanners)}
-                     for one in cluster.gateways()]}
+                     for one in cluster.gateways()],
+        "differences": list(cluster.differences())}
 
 
 def describe_ownership(one: Ownership | None) -> dict[str, Any]:

@@ -13,14 +13,15 @@ from twisted.internet.task import deferLater
 from wsdgateway.admin.cluster import problem_of
 from wsdgateway.admin.reloading import is_from_a_page
 from wsdgateway.admin.resources import TEXT, Made
-from wsdgateway.bridge.cluster.state import ClusterState
+from wsdgateway.bridge.cluster.state import CannotMove, ClusterState
+from wsdgateway.storage.store import StoreError
 
 MOVE_SECONDS = 40.0  # that the gateway has for the takeover; running scans end before it
 _LOOK_SECONDS = 0.1  # between two looks at the owner
 _MAX_SHOWN = 100  # characters of a name in an answer
 
 
-class _CannotMove(Exception):
+class _Refusal(Exception):
     """The scanner is not moved; the status of HTTP, and one sentence with the reason."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -37,7 +38,7 @@ def move_resource(reactor: Any, state: Callable[[], ClusterState | None]) -> Mad
             return b"A scanner cannot be moved by a web page; use wsdgateway cluster move.\n"
         try:
             said = await _move(reactor, state(), *_names(request.content.read()))
-        except _CannotMove as problem:
+        except _Refusal as problem:
             request.setResponseCode(problem.status)
             said = str(problem)
         return f"{said}\n".encode("utf-8", "backslashreplace")
@@ -54,40 +55,40 @@ def _names(body: bytes) -> tuple[str, str]:
         names = None, None
     scanner, gateway = names
     if not isinstance(scanner, str) or not isinstance(gateway, str):
-        raise _CannotMove(400, 'The body must be a JSON object such as {"scanner": "front-desk", "gateway": '
+        raise _Refusal(400, 'The body must be a JSON object such as {"scanner": "front-desk", "gateway": '
                                '"print-server-2"}.')
     return scanner, gateway
 
 
 async def _move(reactor: Any, cluster: ClusterState | None, scanner: str, gateway: str) -> str:
     if cluster is None:
-        raise _CannotMove(409, "This gateway works without others; a scanner can be moved only if [gateway] state "
+        raise _Refusal(409, "This gateway works without others; a scanner can be moved only if [gateway] state "
                                "names a Redis server.")
     known = [one.scanner for one in cluster.ownerships()]
     if scanner not in known:
-        raise _CannotMove(422, f"No scanner has the name {_shown(scanner)}; the scanners are "
+        raise _Refusal(422, f"No scanner has the name {_shown(scanner)}; the scanners are "
                                f"{', '.join(known) or 'none'}.")
     there = next((one for one in cluster.gateways() if one.name == gateway), None)
     if there is None and not cluster.server().reachable:
-        raise _CannotMove(503, f"{scanner} is not moved: "
+        raise _Refusal(503, f"{scanner} is not moved: "
                                f"{problem_of(cluster.server()) or f'{cluster.server().url} has not answered yet'}")
     if there is None:
-        raise _CannotMove(422, f"No running gateway has the name {_shown(gateway)}; the gateways are "
+        raise _Refusal(422, f"No running gateway has the name {_shown(gateway)}; the gateways are "
                                f"{', '.join(one.name for one in cluster.gateways()) or 'none'}.")
     if there.configured and scanner not in there.configured:
-        raise _CannotMove(422, f"{gateway} has no [[scanner]] {scanner} in its configuration.")
+        raise _Refusal(422, f"{gateway} has no [[scanner]] {scanner} in its configuration.")
     former = cluster.ownership(scanner).owner
     if former == gateway:
-        raise _CannotMove(409, f"{gateway} already owns {scanner}.")
+        raise _Refusal(409, f"{gateway} already owns {scanner}.")
     try:
         await cluster.wish(scanner, gateway)
-    except Exception as error:
-        raise _CannotMove(503, f"{scanner} is not moved: {error}") from None
+    except (CannotMove, StoreError) as error:
+        raise _Refusal(503, f"{scanner} is not moved: {error}") from None
     until = reactor.seconds() + MOVE_SECONDS
     while cluster.ownership(scanner).owner != gateway:
         if reactor.seconds() >= until:
             owner = cluster.ownership(scanner).owner
-            raise _CannotMove(504, f"{gateway} has not taken over {scanner} within {MOVE_SECONDS:g} s; "
+            raise _Refusal(504, f"{gateway} has not taken over {scanner} within {MOVE_SECONDS:g} s; "
                                    f"{'no gateway owns it now' if owner is None else f'{owner} owns it'}. The logs of "
                                    "both gateways have the reason.")
         await deferLater(reactor, _LOOK_SECONDS)

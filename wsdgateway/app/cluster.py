@@ -21,6 +21,7 @@ from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.serverchecks import ServerChecks
 from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
+from wsdgateway.app.strays import Strays
 from wsdgateway.bridge.cluster.values import View
 from wsdgateway.clustermetrics import ClusterMetrics
 from wsdgateway.config.cluster import peer_listener, peer_trust
@@ -102,9 +103,10 @@ class Cluster:
         self._followed: dict[str, FollowedScanner] = {}
         self._is_started = False
         self._throttle = LogThrottle()
+        self.strays = Strays(reactor, shared.store, parts.wall)
         self._calls = tuple((LoopingCall(self._try, work), seconds) for work, seconds in (
             (self._synchronize, SYNC_SECONDS), (self._look_at_scanners, LOOK_SECONDS),
-            (self.end_abandoned, ABANDONED_SECONDS)))
+            (self.end_abandoned, ABANDONED_SECONDS), (self.strays.look, SYNC_SECONDS)))
         self._abandoned = AbandonedScanners(reactor, shared.store, bridged, stored)
         leases = shared.leases
         self.records = EventRecords(reactor, shared.events, token=lambda name: leases.of(name).token,
@@ -147,11 +149,16 @@ class Cluster:
         bridged.sharing = self
         bridged.context = attrs.evolve(
             bridged.context, holds=lambda name: leases.of(name).holds, pass_on=self.pass_on,
-            record_of=self.records.of, intents_of=self._intents_of)
+            record_of=self.records.of, intents_of=self._intents_of, may_subscribe=self._may_subscribe,
+            on_left=self.strays.leave)
 
     def _intents_of(self, name: str) -> JobIntents:
         lease = self._shared.leases.of(name)
         return JobIntents(name, self._shared.events, token=lambda: lease.token, seconds=self._parts.seconds)
+
+    def _may_subscribe(self, name: str) -> Callable[[], bool]:
+        lease = self._shared.leases.of(name)
+        return lambda: not lease.is_alone
 
     def _accounting(self, name: str) -> Accounting:
         parts = self._parts
@@ -200,22 +207,24 @@ class Cluster:
 
         Otherwise this gateway owns them until `stop`.
         """
-        self.owned.stop()
         for call, _ in self._calls:
             if call.running:
                 call.stop()
-        if not self._is_started:
+        if self._is_started and not await self.coordinator.leave():
+            self.owned.stop(ends_what_is_left=True)
             return False
-        await self.coordinator.refresh()  # another gateway may have started a moment ago
-        if self.coordinator.is_last():
+        self.owned.stop()
+        if not self._is_started:
             return False
         await self.coordinator.hand_over()
         return True
 
     async def stop(self) -> None:
         """Release the scanners, whose objects have stopped, and end the registration and every connection."""
+        await self.coordinator.take_what_is_left(self.coordinator.stop_timeout)
         self.owned.have_stopped()
-        await self.coordinator.stop(hand_over=False)
+        await self.coordinator.stop()
+        await self.strays.stop()
         if self.listener is not None and self._server is not None:
             await self.listener.stopService()
             await self._server.close_all()
@@ -308,7 +317,7 @@ class Cluster:
         view = self.coordinator.view
         if view is not self._last_view and view is not None:
             self._last_view = view
-            self._shared.store.offset = view.time - self._parts.wall()
+            self._shared.store.offset, self._shared.store.era = view.time - self._parts.wall(), view.era
         self.adjust()
         for scanner in self._bridged.scanners:
             reachable = scanner.watch.health.reachable

@@ -13,9 +13,10 @@ from twisted.logger import Logger
 
 from wsdgateway.app.abandonedscanners import AbandonedScanners
 from wsdgateway.app.scanners import LAST_EXCHANGE_SECONDS, NOT_BRIDGED, BridgedScanners
-from wsdgateway.app.storedstate import StoredState
+from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.bridge.cluster.alone import Alone
 from wsdgateway.bridge.cluster.commands import Why
+from wsdgateway.bridge.events.upstreamcommands import LeftBehind
 from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.events.eventrecords import EventRecords
@@ -39,6 +40,9 @@ class ISharedStore(Protocol):
 
     def drop(self, scanner: str) -> None:
         """Forget the data of a scanner."""
+
+    def left_behind(self, scanner: str) -> list[LeftBehind]:
+        """What a scanner holds for this gateway, before `drop`."""
 
     def flush(self, scanner: str) -> Deferred[None]:
         """Wait for the writes for a scanner that are on their way."""
@@ -75,7 +79,7 @@ class OwnedScanners:
         self._stop_timeout = stop_timeout
         self._gateways = gateways
         self._begun: dict[str, object] = {}
-        self._is_stopping = self._have_stopped = False
+        self._is_stopping = self._ends_what_is_left = self._have_stopped = False
         self.reasons: dict[str, str] = {}
 
     async def begin(self, name: str) -> None:
@@ -115,12 +119,16 @@ class OwnedScanners:
             if alone is None:
                 await self._abandoned.end(name)
             return
-        if alone is None:
-            await self._records.begin(name)
-            await self._prepare(name)
-        await self._stored.read_offers()
+        if not self._is_stopping:
+            if alone is None:
+                await self._records.begin(name)
+                await self._prepare(name)
+            await self._stored.read_offers()
         if self._is_stopping:
-            raise NotNow("the gateway is stopping")
+            if alone is not None or not self._ends_what_is_left:
+                raise NotNow("the gateway is stopping")
+            await self._end_what_is_left(name)
+            return
         section = self._bridged.known.get(name)
         if section is None or self._begun.get(name) is not mark:
             return  # it was removed, or the ownership has ended meanwhile
@@ -137,12 +145,21 @@ class OwnedScanners:
         if current is not None and self._begun.get(name) is mark:
             self._bridged.serve(current)
 
+    async def _end_what_is_left(self, name: str) -> None:
+        """End what a scanner holds for its former owner, which has stopped at the same time as this gateway."""
+        self.log.info("{scanner}: no other gateway goes on; its subscriptions are ended", scanner=name)
+        scanner = self._bridged.make_to_end(name)
+        await within(self._reactor, END_SECONDS, await self._stored.end_held(scanner))
+        await scanner.stop()
+        self._bridged.has_ended(scanner)
+
     def _give_up(self, name: str, mark: object) -> None:
         if self._begun.get(name) is mark:
             del self._begun[name]
             scanner = self._bridged.find(name)
             if scanner is not None:
                 self._leave(scanner)
+                scanner.subscriptions.leave_behind(self._store.left_behind(name))
             self._store.drop(name)
             self._records.drop(name)
 
@@ -171,6 +188,7 @@ class OwnedScanners:
         elif why is Why.LOST:
             self._leave(scanner)
             scanner.device.break_off()
+            scanner.subscriptions.leave_behind(self._store.left_behind(name))
             self._store.drop(name)
             self._records.drop(name)
         elif why is Why.HANDED_OVER:
@@ -180,9 +198,12 @@ class OwnedScanners:
             await self._records.end(name)
             await self._store.remove(name)
 
-    def stop(self) -> None:
-        """Begin nothing more."""
-        self._is_stopping = True
+    def stop(self, *, ends_what_is_left: bool = False) -> None:
+        """Bridge nothing more.
+
+        `ends_what_is_left`: no other gateway goes on, so what a scanner holds that this one still takes is ended.
+        """
+        self._is_stopping, self._ends_what_is_left = True, ends_what_is_left
 
     def have_stopped(self) -> None:
         """Note that the process ends and the objects of all scanners have been stopped."""
@@ -205,6 +226,7 @@ class OwnedScanners:
             self._leave(scanner)
         await self._records.end(scanner.name)
         await self._store.flush(scanner.name)
+        scanner.subscriptions.leave_behind(self._store.left_behind(scanner.name))
         self._store.drop(scanner.name)
 
     def _resources_until_the_end(self, scanner: BridgedScanner) -> dict[bytes, Resource]:

@@ -277,13 +277,18 @@ class BridgedScanners:
 
     def no_longer_bridged(self, names: set[str]) -> list[BridgedScanner]:
         """Make scanners for names that are no longer bridged, to end subscriptions that are left at them."""
-        gone = [BridgedScanner(ScannerOptions(ScannerConfig(name)), self.context)
-                for name in sorted(names - self.known.keys())]
-        self._dismissed += gone
-        return gone
+        return [self.make_to_end(name) for name in sorted(names - self.known.keys())]
+
+    def make_to_end(self, name: str) -> BridgedScanner:
+        """Make the object of a scanner only to end subscriptions that are left at it."""
+        section = self.known.get(name)
+        options = ScannerOptions(ScannerConfig(name)) if section is None else self._options(section)
+        made = BridgedScanner(options, self.context)
+        self._dismissed.append(made)
+        return made
 
     def has_ended(self, scanner: BridgedScanner) -> None:
-        """Forget one of the scanners that `no_longer_bridged` has made, which has been stopped."""
+        """Forget one of the scanners that were made only to end what is left at them, which has been stopped."""
         self._dismissed.remove(scanner)
 
     def all_to_stop(self) -> list[BridgedScanner]:

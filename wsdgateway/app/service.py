@@ -238,7 +238,8 @@ class GatewayService(MultiService):
     def _warnings(self) -> list[str]:
         """Problems for the admin site to show that do not keep clients from being served."""
         warnings = (self.store.warning(), self._reconfiguration.reloads.warning)
-        return [warning for warning in warnings if warning is not None]
+        differences = () if self.cluster is None else self.cluster.state.differences()
+        return [*(warning for warning in warnings if warning is not None), *differences]
 
     def _problems(self) -> list[str]:
         """The reasons why not every listener is open; empty if all are."""

@@ -79,6 +79,15 @@ class StoredState:
         stored = (await self._read()).get(scanner.name)
         return [] if stored is None else self._restore_one(scanner, stored)
 
+    async def end_held(self, scanner: BridgedScanner) -> list[Deferred[None]]:
+        """End what a scanner holds. Clients stay subscribed, as after a stop of the gateway.
+
+        Each Deferred fires when a subscription has been ended at the scanner, or when the attempt has failed.
+        """
+        held = [one for one in await self._store.held() if one.scanner == scanner.name]
+        scanner.subscriptions.inherit(held)
+        return scanner.subscriptions.end_orphans()
+
     async def read_offers(self) -> None:
         """Read what scanners have offered by eSCL. A scanner that is made afterwards offers that until it is read."""
         if self._escl is not None:

@@ -98,7 +98,7 @@ def _clock(time_of: str, now: datetime, form: str = "%H:%M") -> str:
 
 
 def _gateways(cluster: dict[str, Any] | None, now: datetime) -> list[RenderableType]:
-    """The gateways, a line about Redis and an empty line; nothing for a gateway without others."""
+    """The gateways, lines about Redis and about differences, and an empty one; nothing for a gateway without others."""
     if cluster is None:
         return []
     redis = cluster["redis"]
@@ -112,7 +112,8 @@ def _gateways(cluster: dict[str, Any] | None, now: datetime) -> list[RenderableT
     else:
         said = "has not been tried yet" if redis["reachable"] is None else "answers"
     version = "" if redis["version"] is None else f" (version {redis['version']})"
-    return [table, Text(printable(f"Redis {redis['url']} {said}{version}")), ""]
+    differences = [Text(printable(one)) for one in cluster["differences"]]
+    return [table, Text(printable(f"Redis {redis['url']} {said}{version}")), *differences, ""]
 
 
 def _jobs(found: list[dict[str, Any]]) -> Table:

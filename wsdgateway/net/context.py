@@ -1,6 +1,6 @@
 """The context of a bridged scanner: the parts of the process that all scanners share."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.bridge.cluster.lease import always
+from wsdgateway.bridge.events.upstreamcommands import LeftBehind
 from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
 from wsdgateway.bridge.jobs.job import Job
 from wsdgateway.bridge.scanjobs.room import Room
@@ -18,8 +19,10 @@ from wsdgateway.net.conversion import Converter
 from wsdgateway.net.discovery.directed import DirectedDiscovery
 from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.eventrecord import EventRecord
+from wsdgateway.net.events.orphans import Orphans
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.events.subscriptionclock import SubscriptionClock
+from wsdgateway.net.events.unsubscribing import Unsubscribing
 from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.scanners.jobintents import JobIntents
 from wsdgateway.net.server.exchange import Exchange
@@ -60,7 +63,10 @@ class Context:
 
     Among several gateways, `holds` gives the check whether this one still owns a scanner, and `pass_on` passes a
     client's request for a scanner that it owns no more to the owner; it returns False if that is not possible.
-    `record_of` and `intents_of` give the records of its events and CreateScanJobs for the next owner.
+    `record_of` and `intents_of` give the records of its events and CreateScanJobs for the next owner. `may_subscribe`
+    gives the check whether the gateway may make subscriptions at a scanner. `on_left` is called with a scanner's name,
+    what it holds for this gateway that has stopped bridging it, an object to end that, and a list with what is being
+    ended so.
     """
 
     reactor: Any
@@ -88,6 +94,8 @@ class Context:
     pass_on: Callable[[str, Exchange], bool] = lambda scanner, exchange: False
     record_of: Callable[[str], EventRecord | None] = lambda scanner: None
     intents_of: Callable[[str], JobIntents | None] = lambda scanner: None
+    may_subscribe: Callable[[str], Callable[[], bool]] = lambda scanner: always
+    on_left: Callable[[str, Sequence[LeftBehind], Orphans, list[Unsubscribing]], None] = lambda *left: None
     subscription_clock: SubscriptionClock = attrs.field(default=attrs.Factory(
         lambda self: SubscriptionClock(self.seconds, self.wall), takes_self=True))
     sockets: Any = attrs.field(default=attrs.Factory(lambda self: self.reactor, takes_self=True))

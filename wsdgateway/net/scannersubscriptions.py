@@ -3,14 +3,16 @@
 They are the gateway's own for events, those for clients' names on the panel, and those for destinations.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+import attrs
 from twisted.internet.defer import Deferred, gatherResults
 
 from wsdgateway.bridge.cluster.alone import Alone
+from wsdgateway.bridge.cluster.lease import always
 from wsdgateway.bridge.destinations.registering import is_own
 from wsdgateway.bridge.events.subscriptions import Subscription
-from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.events.upstreamcommands import Held, LeftBehind
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.net.context import Context
 from wsdgateway.net.destinations.service import PanelDestinations
@@ -18,11 +20,13 @@ from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.events.eventingclient import EventingClient, NotifiedSubscription
 from wsdgateway.net.events.orphans import Orphans
 from wsdgateway.net.events.scandestinations import ScanDestinations
+from wsdgateway.net.events.unsubscribing import Unsubscribing
 from wsdgateway.net.scanners.address import ServiceLocation
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.scanners.soapclient import SoapClient
 from wsdgateway.net.transport.errors import DeviceError
+from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.store import IClientSubscriptions
 
 
@@ -49,6 +53,7 @@ class ScannerSubscriptions:
         self.own: DeviceSubscription | None = None
         self.destinations: PanelDestinations | None = None
         self._is_alone = False
+        self._may_subscribe = context.may_subscribe(bridge.name)
         self.panel = ScanDestinations(context.reactor, bridge, store, context.secret, self.check)
         self._orphans = Orphans(
             context.reactor, make_client=device.beside, eventing_client=self._client,
@@ -79,7 +84,17 @@ class ScannerSubscriptions:
         return EventingClient(context.reactor, self._bridge.name, where, self._options().events, self._requests.send,
                               notify_base, context.seconds, context.wall, context.random, context.secret,
                               context.new_id, context.store, self._addresses(), self._orphans.end,
-                              lambda: not self._is_alone)
+                              lambda: not self._is_alone and self._may_subscribe(), context.holds(self._bridge.name),
+                              lambda held: self.leave_behind([LeftBehind(held)]))
+
+    def leave_behind(self, left: Sequence[LeftBehind]) -> None:
+        """Have ended what the scanner holds for this gateway, which has stopped bridging it, and for no other."""
+        context, endings = self._context, list[Unsubscribing]()
+        orphans = Orphans(
+            context.reactor, make_client=lambda: self._device.beside(always),
+            eventing_client=lambda where: attrs.evolve(self._client(where), store=MemoryStore(0)),
+            request=lambda *request: self._requests.send_by(*request), on_ending=endings.append)
+        context.on_left(self._bridge.name, left, orphans, endings)
 
     def inherit(self, held: Iterable[Held]) -> None:
         """Take over the subscriptions of an earlier start, or of the object that this one replaces."""

@@ -2,6 +2,7 @@
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 
 from tests.loopback.gateways import PATH
 from tests.loopback.sharing.conftest import NAME, owner_of, serves
@@ -93,7 +94,7 @@ def listed(redis):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_lost_subscription_is_made_again_only_with_redis(pair, away, device_with_events):
+async def test_a_lost_subscription_is_made_again_only_with_redis(pair, away, device_with_events, said):
     device = device_with_events
     owner, _ = await pair(device.device.url, lease=LEASE)
     scanner = owner.scanners[0]
@@ -102,7 +103,7 @@ async def test_a_lost_subscription_is_made_again_only_with_redis(pair, away, dev
     await until(lambda: scanner.alone is not None)
     scanner.subscriptions.own.ended()
     scanner.subscriptions.recovered(was_away=True)
-    await until(lambda: scanner.subscriptions.own.state == "waiting")
+    await until(lambda: any("no subscription is made while Redis cannot be reached" in line for line in said))
     assert device.actions.count("Subscribe") == 1
     away.cont()
     await until(lambda: device.actions.count("Subscribe") == 2)
@@ -161,3 +162,112 @@ async def test_without_alone_nothing_is_served_without_redis(member, away, devic
     assert "Redis server, which cannot be reached" in reason_of(read(answer))
     away.cont()
     await until(lambda: serves(service) and service.shared.leases.of(NAME).holds())
+
+
+@pytest.fixture
+def stall(running):
+    """`stall(service)`: the gateway gets no more answers to its ticks; `stall.end()`: it gets them again."""
+    stall = Stall()
+    yield stall
+    stall.end()
+
+
+class Stall:
+    """The ticks of a gateway, which wait."""
+
+    def __init__(self):
+        self._ended, self._ends = Deferred(), []
+
+    def __call__(self, service):
+        coordination = service.shared.coordination
+        tick = coordination.tick
+
+        coordination.tick = lambda *arguments: self._ended.addCallback(lambda _: tick(*arguments))
+        self._ends.append(lambda: setattr(coordination, "tick", tick))
+
+    def end(self):
+        while self._ends:
+            self._ends.pop()()
+        if not self._ended.called:
+            self._ended.callback(None)
+
+
+async def subscribed_without_redis(service, scanner, redis):
+    """The identifier of a subscription at the scanner that was granted just after Redis was lost."""
+    held = scanner.device.subscribers.held
+    redis.stop()
+    held.clear()  # the scanner starts again
+    own = service.scanners[0].subscriptions.own
+    own.ended()
+    service.scanners[0].subscriptions.recovered(was_away=True)
+    await until(lambda: held and own.listening)
+    return next(iter(held))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_subscription_that_redis_does_not_list_is_ended_by_the_gateway_that_made_it(
+        pair, away, virtual, said, stall):
+    scanner = await virtual()
+    held, asked = scanner.device.subscribers.held, scanner.soap.asked
+    owner, follower = await pair(scanner.scan_url, lease=LEASE)
+    await until(lambda: owner.scanners[0].bridge.table.listening)
+    left = await subscribed_without_redis(owner, scanner, away)
+    await until(lambda: owner.scanners[0].alone is not None)
+    stall(owner)
+    await until(lambda: not owner.shared.leases.of(NAME).holds())
+    away.cont()
+    await until(lambda: serves(follower) and follower.scanners[0].bridge.table.listening)
+    assert left in held and len(held) == 2
+    asked.clear()
+    stall.end()
+    await until(lambda: left not in held)
+    assert owner.scanners == [] and len(held) == 1
+    assert asked["Unsubscribe"] == 1
+    assert any("ending a subscription at the scanner that the next owner does not know" in line for line in said)
+    await until(lambda: len(owner.cluster.strays) == 0)
+    await follower.cluster.state.wish(NAME, "one")  # what Redis lists is left to the next owner
+    await until(lambda: serves(owner) and owner.scanners[0].bridge.table.listening)
+    assert (asked["Unsubscribe"], asked["Subscribe"], len(held)) == (1, 0, 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_gateway_that_stops_without_redis_ends_what_redis_does_not_list(pair, away, virtual):
+    scanner = await virtual()
+    owner, _ = await pair(scanner.scan_url, lease=LEASE)
+    await until(lambda: owner.scanners[0].bridge.table.listening and not owner.cluster.coordinator.is_last())
+    await subscribed_without_redis(owner, scanner, away)
+    await owner.stopService()
+    assert scanner.device.subscribers.held == {}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_gateway_that_stops_without_redis_leaves_what_redis_lists_to_the_next_owner(pair, away, virtual):
+    scanner = await virtual()
+    owner, follower = await pair(scanner.scan_url, lease=LEASE)
+    await until(lambda: owner.scanners[0].bridge.table.listening and not owner.cluster.coordinator.is_last())
+    held = dict(scanner.device.subscribers.held)
+    await until(lambda: owner.store.left_behind(NAME)[0].era is not None)  # the answer to its write has arrived
+    away.stop()
+    await until(lambda: owner.cluster.coordinator.outage)
+    await owner.stopService()
+    assert scanner.device.subscribers.held == held
+    away.cont()
+    await until(lambda: serves(follower) and follower.scanners[0].bridge.table.listening)
+    assert scanner.device.subscribers.held.keys() == held.keys()
+
+
+@pytest_twisted.ensureDeferred
+async def test_no_subscription_is_made_from_the_end_of_the_lease_on(member, away, device_with_events, stall, said):
+    device = device_with_events
+    service = await member("one", device.device.url, lease=LEASE)
+    await until(lambda: serves(service) and service.scanners[0].bridge.table.listening)
+    scanner, lease = service.scanners[0], service.shared.leases.of(NAME)
+    stall(service)
+    lease.valid_until, lease.alone_until = float("-inf"), float("inf")  # before the coordinator has noticed
+    scanner.subscriptions.own.ended()
+    scanner.subscriptions.recovered(was_away=True)
+    await until(lambda: any("no subscription is made while Redis cannot be reached" in line for line in said))
+    assert scanner.alone is None and device.actions.count("Subscribe") == 1
+    lease.alone_until = float("-inf")
+    stall.end()
+    await until(lambda: device.actions.count("Subscribe") == 2)

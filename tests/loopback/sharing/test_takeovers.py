@@ -2,7 +2,7 @@
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
 from tests.loopback.gateways import PATH
 from tests.loopback.sharing.conftest import NAME, owner_of, serves
@@ -173,3 +173,19 @@ async def test_damaged_data_does_not_keep_a_scanner_from_being_served(pair, devi
     assert head.status == 200 and b"Completed" in answer
     assert any("What the gateways share cannot be read" in line and keys.INSTANCE in line for line in said)
     assert any("its finished jobs cannot be read" in line for line in said)
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+@pytest_twisted.ensureDeferred
+async def test_of_two_that_stop_together_one_ends_the_subscription(pair, virtual, redis, first, sink):
+    scanner, receiver = await virtual(), await sink()
+    owner, follower = await pair(scanner.scan_url)
+    await until(lambda: owner.scanners[0].bridge.table.listening)
+    head, _ = await ask(owner.port, PATH, subscribe(receiver.url))
+    assert head.status == 200
+    await gatherResults([one.stopService() for one in ((owner, follower) if first == "one" else (follower, owner))])
+    assert scanner.device.subscribers.held == {}
+    assert (scanner.soap.asked["Unsubscribe"], scanner.soap.asked["Subscribe"]) == (1, 1)
+    assert redis.command("HLEN", keys.held(NAME)) == 0
+    assert redis.command("HLEN", keys.subscriptions(NAME)) == 1  # clients stay subscribed, as after any stop
+    assert redis.command("EXISTS", keys.owner(NAME)) == 0

@@ -21,7 +21,7 @@ class Gateway:
     as `beginning` is raised.
     """
 
-    def __init__(self, cluster, name, sections, *, holds_address=False, alone=True, latency=None):
+    def __init__(self, cluster, name, sections, *, holds_address=False, alone=True, latency=None, lease=LEASE):
         self.cluster, self.name, self.reactor = cluster, name, Clock()
         self.is_running, self.address = True, f"http://{name}"
         self.sections, self.holds_address = sections, holds_address
@@ -36,13 +36,20 @@ class Gateway:
             self.reactor, self.connection, self.leases,
             Composition(self._begin, self._end, self._regained, self._changed, self.history.append, self._fenced,
                         self.taken.append, self._begin_alone, self._alone),
-            registration=self.registration, boot_time=cluster.clock.seconds, lease=LEASE, alone=alone,
+            registration=self.registration, boot_time=cluster.clock.seconds, lease=lease, alone=alone,
             stop_timeout=STOP_TIMEOUT, ask=self._ask)
 
     def start(self):
         """Start, and let the first tick be answered."""
         self.coordinator.start()
         self.cluster.advance(STEP)
+
+    async def stop(self):
+        """Stop as the program does."""
+        if await self.coordinator.leave():
+            await self.coordinator.hand_over()
+        await self.coordinator.take_what_is_left(STOP_TIMEOUT)
+        await self.coordinator.stop()
 
     def owns(self, scanner="desk"):
         return scanner in self.served and self.leases.of(scanner).holds()

@@ -3,9 +3,8 @@
 import pytest
 
 from tests.net.cluster.gateways import LEASE, Cluster, Outcome
-from wsdgateway.bridge.cluster.state import ALONE, FOLLOWING, OWNING, Ownership
+from wsdgateway.bridge.cluster.state import ALONE, FOLLOWING, OWNING, CannotMove, Ownership
 from wsdgateway.net.cluster.clusterstate import NO_ENDPOINT, CoordinatedState
-from wsdgateway.net.cluster.coordinator import CannotMove
 from wsdgateway.storage.coordination import NotNow
 
 URL = "redis://…@h:6379/0"

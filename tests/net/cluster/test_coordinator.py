@@ -4,7 +4,8 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from tests.net.cluster.gateways import LEASE, STOP_TIMEOUT, Cluster, Outcome
-from wsdgateway.net.cluster.coordinator import CannotMove
+from wsdgateway.bridge.cluster.state import CannotMove
+from wsdgateway.bridge.cluster.values import Registration
 from wsdgateway.net.cluster.ownerwaits import MAX_WAITING
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import Unreadable
@@ -83,7 +84,7 @@ def test_the_former_owner_is_told_apart_when_it_starts_again(cluster, owner):
 
 def test_stop_hands_over_at_once(cluster, owner, follower):
     cluster.advance(2.3)
-    stopped = Outcome.of(owner.coordinator.stop(hand_over=True))
+    stopped = Outcome.of(owner.stop())
     assert cluster.advance_until(lambda: follower.owns()) < 0.3
     assert stopped.value is None
     assert owner.history == [*TOOK, "end desk: handed over"]
@@ -93,7 +94,7 @@ def test_stop_hands_over_at_once(cluster, owner, follower):
 
 def test_stop_lets_requests_end_and_keeps_the_lease_meanwhile(cluster, owner, follower):
     owner.ending = Deferred()
-    stopped = Outcome.of(owner.coordinator.stop(hand_over=True))
+    stopped = Outcome.of(owner.stop())
     cluster.advance(STOP_TIMEOUT - 1.0)
     assert stopped.value == "waiting"
     assert owner.leases.of("desk").holds()
@@ -104,7 +105,7 @@ def test_stop_lets_requests_end_and_keeps_the_lease_meanwhile(cluster, owner, fo
 
 def test_stop_breaks_off_what_runs_too_long(cluster, owner, follower, said):
     owner.ending = Deferred()
-    stopped = Outcome.of(owner.coordinator.stop(hand_over=True))
+    stopped = Outcome.of(owner.stop())
     cluster.advance(STOP_TIMEOUT + 0.1)
     assert stopped.value is None
     assert follower.owns()
@@ -116,7 +117,7 @@ def test_the_last_gateway_stops(cluster, owner):
     cluster.gateways[0].kill()
     cluster.advance(LEASE + 2.0)
     assert owner.coordinator.is_last()
-    assert Outcome.of(owner.coordinator.stop(hand_over=False)).value is None
+    assert Outcome.of(owner.stop()).value is None
     assert owner.history == [*TOOK, "end desk: stopped"]
     assert cluster.server.owner("desk") is None
     again = cluster.add("owner")
@@ -128,9 +129,77 @@ def test_a_gateway_with_others_is_not_the_last(cluster, owner, follower):
     assert not owner.coordinator.is_last()
 
 
+@pytest.mark.parametrize("latency", [None, 0.05])
+@pytest.mark.parametrize("later", [0.0, 0.01, 0.02, 0.1, 0.3])
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_of_gateways_that_stop_together_the_last_one_owns_all_scanners_until_its_end(cluster, latency, later, first):
+    desks = ("desk", "hall", "attic", "shop", "loft")
+    gateways = [cluster.add(name, desks, latency=latency) for name in ("one", "two", "three")]
+    cluster.advance(3.0)
+    for gateway in gateways:  # each has one
+        cluster.server.wish(desks[gateways.index(gateway)], gateway.name)
+    cluster.advance(3.0)
+    stopped = []
+    for gateway in (*gateways[first:], *gateways[:first]):
+        stopped.append(Outcome.of(gateway.stop()))
+        cluster.advance(later)
+    cluster.advance_until(lambda: all(outcome.value is None for outcome in stopped))
+    for desk in desks:
+        ends = [line for gateway in gateways for line in gateway.history if line.startswith(f"end {desk}: stopped")]
+        assert len(ends) == 1
+        assert cluster.server.owner(desk) is None
+    assert cluster.overlaps == []
+
+
+def test_the_last_gateway_waits_for_a_scanner_that_is_being_handed_over(cluster, owner, follower):
+    owner.ending = Deferred()
+    handing_over = Outcome.of(owner.stop())
+    cluster.advance(0.1)
+    stopped = Outcome.of(follower.stop())
+    cluster.advance(2.0)
+    assert (handing_over.value, stopped.value) == ("waiting", "waiting")
+    owner.ending.callback(None)
+    cluster.advance_until(lambda: stopped.value is None)
+    assert handing_over.value is None
+    assert follower.history == [*TOOK, "end desk: stopped"]
+
+
+def test_the_last_gateway_waits_no_longer_than_it_may(cluster, owner, follower):
+    owner.ending = Deferred()
+    Outcome.of(owner.stop())
+    stopped = Outcome.of(follower.stop())
+    owner.kill()
+    follower.beginning = Unreadable("damaged")
+    assert cluster.advance_until(lambda: stopped.value is None) <= STOP_TIMEOUT + 1.0
+
+
+def test_the_last_gateway_does_not_wait_for_a_server_that_is_away(cluster, owner, follower):
+    owner.ending = Deferred()
+    Outcome.of(owner.stop())
+    cluster.advance(0.1)
+    follower.connection.state = "refusing"
+    stopped = Outcome.of(follower.stop())
+    assert cluster.advance_until(lambda: stopped.value is None) <= 1.5
+
+
+def test_a_gateway_that_starts_meanwhile_gets_the_scanner(cluster, owner, follower):
+    owner.ending = Deferred()
+    Outcome.of(owner.stop())
+    cluster.advance(0.1)
+    stopped = Outcome.of(follower.stop())
+    again = cluster.add("again", holds_address=True)
+    follower.beginning = Deferred()
+    cluster.advance(1.0)
+    owner.ending.callback(None)
+    cluster.advance_until(lambda: stopped.value is None or again.owns())
+    assert again.owns()
+    cluster.advance_until(lambda: stopped.value is None)
+    assert follower.history == []
+
+
 def test_stop_without_the_server_ends_within_its_deadlines(cluster, owner):
     owner.connection.state = "silent"
-    stopped = Outcome.of(owner.coordinator.stop(hand_over=True))
+    stopped = Outcome.of(owner.stop())
     cluster.advance(5.0)
     assert stopped.value is None
     assert not owner.leases.of("desk").holds()
@@ -256,7 +325,7 @@ def test_a_takeover_works_without_a_bell(cluster, owner):
     cluster.server.bells.clear()
     deaf.start()
     cluster.advance(0.5)
-    Outcome.of(owner.coordinator.stop(hand_over=True))
+    Outcome.of(owner.stop())
     assert cluster.advance_until(lambda: deaf.owns()) <= 1.1
 
 
@@ -341,7 +410,7 @@ def test_only_so_many_requests_wait(cluster):
     cluster.advance(6.1)
     assert {outcome.value for outcome in waiting} == {None}
     assert Outcome.of(gateway.coordinator.wait_for_owner("desk", 6.0)).value == "waiting"
-    Outcome.of(gateway.coordinator.stop(hand_over=False))
+    Outcome.of(gateway.stop())
 
 
 def test_a_request_that_is_given_up_makes_room(cluster):
@@ -411,10 +480,26 @@ def test_sections_that_differ_are_complained_of_once(cluster, owner, said):
     complaints = lines(said, "desk: its section in the configuration differs between the gateways")
     assert sorted(line.partition("gateways ")[2].partition(";")[0] for line in complaints) == [
         "other and owner", "owner and other"]
-    assert owner.coordinator.differing_sections == {("desk", "other")}
+    assert owner.coordinator.differences == (
+        "desk: its section in the configuration differs between the gateways owner and other; that of the scanner's "
+        "owner counts",)
     other.sections["desk"] = "1"
     cluster.advance(2.0)
-    assert owner.coordinator.differing_sections == frozenset()
+    assert owner.coordinator.differences == ()
+
+
+def test_leases_that_differ_are_complained_of_once(cluster, owner, said):
+    cluster.add("other", lease=6.0)
+    cluster.advance(10.0)
+    told = "[cluster] lease: must be the same at all gateways, but is 4 at owner and 6 at other"
+    assert owner.coordinator.differences == (told,)
+    assert lines(said, told) == [told]
+
+
+def test_an_earlier_version_that_does_not_tell_its_lease_is_not_complained_of(cluster, owner):
+    owner.connection.tick(Registration("old-1", "old", "", "0", {"desk": "1"}), LEASE, {}, ())
+    cluster.advance(2.0)
+    assert len(owner.coordinator.view.gateways) == 3 and owner.coordinator.differences == ()
 
 
 def test_a_configuration_that_is_read_again(cluster, owner, follower):
@@ -603,7 +688,7 @@ def test_a_scanner_that_cannot_be_served_alone_is_tried_again(silence, owner, fo
 def test_a_gateway_that_serves_alone_stops(silence, owner, follower):
     owner.kill()
     silence.advance_until(lambda: follower.owns())
-    stopped = Outcome.of(follower.coordinator.stop(hand_over=False))
+    stopped = Outcome.of(follower.stop())
     silence.advance(5.0)
     assert stopped.value is None
     assert follower.history == ["begin desk alone", "end desk: lost"]

@@ -12,7 +12,7 @@ from wsdgateway.bridge.events.upstream_core import LONGEST_PAUSE, NO_MANAGER, SE
 from wsdgateway.bridge.events.upstreamcommands import Shown
 from wsdgateway.bridge.health.causes import SUBSCRIPTION_LOST
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
-from wsdgateway.net.transport.errors import BadDevice, Unavailable
+from wsdgateway.net.transport.errors import BadDevice, NotOwned, Unavailable
 from wsdgateway.scan.operations import SCAN_AVAILABLE
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.namespaces import WSE
@@ -401,3 +401,41 @@ def test_what_it_shows_is_kept_until_it_is_being_replaced(subscriber, scanner):
     gate.callback(None)
     assert scanner.operations() == ["Subscribe", "Renew", "Unsubscribe"] and subscription.state == "replacing"
     assert subscription.hand_off().shown == subscriber.store.held().result[0].shown == ()
+
+
+# Grants that arrive when another gateway owns the scanner.
+
+@pytest.fixture
+def disowned(subscriber, scanner):
+    """A subscription whose Subscribe is on its way when the gateway loses the scanner, and what is left behind."""
+    owns, left = [True], []
+    made = DeviceSubscription(attrs.evolve(subscriber.client, owns=lambda: owns[-1], leave_behind=left.append))
+    scanner.gate = Deferred()
+
+    def lose():
+        owns.append(False)
+        made.hand_off()
+        scanner.gate.callback(None)
+
+    yield made, lose, left
+    made.give_up()
+
+
+def test_a_grant_after_the_loss_of_the_scanner_is_left_behind(subscriber, scanner, disowned):
+    subscription, lose, left = disowned
+    subscription.start()
+    lose()
+    assert scanner.operations() == ["Subscribe"]  # nothing may be sent any more
+    assert [one.notify_to for one in left] == list(scanner.held.values())
+    assert subscriber.store.held().result == []
+
+
+def test_a_grant_for_a_client_after_the_loss_of_the_scanner_is_left_behind(subscriber, scanner, disowned):
+    subscription, lose, left = disowned
+    begun = Deferred.fromCoroutine(subscription.begin())
+    lose()
+    reasons = []
+    begun.addErrback(reasons.append)
+    assert [reason.type for reason in reasons] == [NotOwned]  # so that the request is passed on
+    assert [one.notify_to for one in left] == list(scanner.held.values())
+    assert not subscription.listening and subscriber.store.held().result == []

@@ -83,3 +83,11 @@ def test_a_late_grant_is_stored_until_it_is_ended(subscriber, scanner, unsubscri
     unsubscribing.end_late_grant(Granted(manager, granted), "http://g/secret")
     assert subscriber.store.held().result == [
         Held("front-desk", "", SCAN_URL, "http://g/secret", manager, EPOCH + expires_at)]
+
+
+def test_a_late_grant_is_left_behind_if_another_gateway_owns_the_scanner(subscriber, scanner):
+    left, manager = [], EndpointReference(scanner.manager)
+    client = attrs.evolve(subscriber.client, owns=lambda: False, leave_behind=left.append)
+    Unsubscribing(client, "").end_late_grant(Granted(manager, 60.0), "http://g/secret")
+    assert left == [Held("front-desk", "", SCAN_URL, "http://g/secret", manager, EPOCH + 60.0)]
+    assert (scanner.operations(), subscriber.store.held().result) == ([], [])

@@ -10,7 +10,7 @@ from tests.net.scanners.manualdevice import ManualDevice
 from wsdgateway.bridge.health.causes import SILENT
 from wsdgateway.net.scanners.circuitbreaker import THRESHOLD
 from wsdgateway.net.transport.errors import NOT_OWNED, Busy, NotOwned, Unavailable, fault_for
-from wsdgateway.scan.operations import RETRIEVE_IMAGE
+from wsdgateway.scan.operations import RETRIEVE_IMAGE, SUBSCRIBE
 
 
 def test_requests_that_time_out_in_the_queue_do_not_mark_the_device_unreachable():
@@ -233,6 +233,15 @@ def test_the_device_is_not_quiet_while_an_answer_leads_to_another_request():
     device.answer()
     device.reactor.advance(0)
     assert quiet == [None]
+
+
+def test_breaking_off_leaves_a_subscribe_whose_answer_tells_how_it_is_ended():
+    device = ManualDevice()
+    device.ask("subscribe", operation=SUBSCRIBE)
+    device.connect()
+    device.client.break_off()
+    device.answer()
+    assert device.failed == [] and device.requests["subscribe"].answered.called
 
 
 def test_what_breaking_off_leaves_is_an_image():

@@ -38,7 +38,9 @@ async def owned(coordination, redis_server):
     return got.token
 
 
-@pytest.mark.parametrize("written", ["", "{", "[]", "5", "{}", '{"identifier": "x"}', "[" * 9999])
+@pytest.mark.parametrize("written", [
+    "", "{", "[]", "5", "{}", '{"identifier": "x"}', "[" * 9999,
+    '{"identifier": "x", "name": "x", "address": "", "version": "", "lease": "4"}'])
 @pytest_twisted.ensureDeferred
 async def test_a_registration_that_makes_no_sense_is_left_out(redis_server, gateway, written):
     a = gateway()

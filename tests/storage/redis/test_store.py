@@ -7,14 +7,16 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import gatherResults
 
-from tests.storage.redis.gateways import WALL
+from tests.storage.redis.gateways import ERA, WALL
 from tests.storage.stores import PLAIN, held, job, kept_offer, own_job, subscription
 from tests.waiting import until
 from wsdgateway.bridge.cluster.values import Registration
 from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.bridge.events.upstreamcommands import LeftBehind
 from wsdgateway.storage.coordination import Fenced, NotNow
 from wsdgateway.storage.redis import keys, values
 from wsdgateway.storage.redis.coordination import RedisCoordination
+from wsdgateway.storage.redis.scannerdata import SPARE_LISTED, ScannerData
 from wsdgateway.storage.store import Content, Unreadable
 
 SCANNER = "front-desk"
@@ -553,3 +555,95 @@ async def test_an_own_job_that_was_listed_by_its_job_id(gateways, redis_server):
     await gateways("two").take(SCANNER, 2)
     assert values.read_own_job(SCANNER, "9", redis_server.command("HGET", keys.own_jobs(SCANNER), "9")) == own_job(
         "9", scanner=SCANNER, job_id="9", created=None, answered=1.25)
+
+
+# Subscriptions at a scanner that the next owner does not know.
+
+def own_address(secret):
+    return f"http://gw/front-desk/events/{secret}"
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_listed_is_the_next_owner_s(gateways):
+    one, two = gateways("one"), gateways("two")
+    one.store.era = two.store.era = int(ERA)
+    await one.take(SCANNER)
+    await one.store.hold(held("", notify_to=own_address("one")))
+    await one.store.save(subscription("a"), held("a", notify_to=own_address("two")))
+    await two.take(SCANNER, 2)
+    for gateway in (one, two):  # written here, and read
+        left = gateway.store.left_behind(SCANNER)
+        assert [each.era for each in left] == [1, 1]
+        assert await gateway.store.unlisted(SCANNER, left) == []
+    await two.store.release(SCANNER, "", own_address("one"))  # the next owner has ended it
+    assert await one.store.unlisted(SCANNER, one.store.left_behind(SCANNER)) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_was_never_listed_belongs_to_nobody(gateways):
+    one, two = gateways("one"), gateways("two")
+    one.store.era = int(ERA)
+    await one.take(SCANNER)
+    two.own(SCANNER, 2)
+    made = held("", notify_to=own_address("one"))
+    with pytest.raises(Fenced):
+        await one.store.hold(made)
+    left = one.store.left_behind(SCANNER)
+    assert left == [LeftBehind(made)]
+    assert await one.store.unlisted(SCANNER, left) == [made]
+    await two.take(SCANNER, 2)
+    await two.store.hold(held("", notify_to=own_address("two")))
+    assert await one.store.unlisted(SCANNER, left) == [made]
+    await two.store.hold(made)  # an answer was lost, but not the write
+    assert await one.store.unlisted(SCANNER, left) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_the_server_has_lost_belongs_to_nobody(gateways, redis_server):
+    one, two = gateways("one"), gateways("two")
+    one.store.era = int(ERA)
+    await one.take(SCANNER)
+    made = held("", notify_to=own_address("one"))
+    await one.store.hold(made)
+    left = one.store.left_behind(SCANNER)
+    redis_server.command("FLUSHALL")
+    await two.take(SCANNER, 2)
+    redis_server.command("HSET", keys.ERA, "number", "2")
+    assert await one.store.unlisted(SCANNER, left) == [made]
+
+
+@pytest.mark.parametrize("value", ["", "{}", '{"notify_to": 7}'])
+@pytest_twisted.ensureDeferred
+async def test_values_that_cannot_be_read_list_nothing_unless_they_have_the_secret(gateways, redis_server, value):
+    one = gateways()
+    one.own(SCANNER)
+    left = [LeftBehind(held("", notify_to=own_address("one"))), LeftBehind(held("a", notify_to=""))]
+    redis_server.command("HSET", keys.held(SCANNER), "b", value)
+    assert await one.store.unlisted(SCANNER, left) == [each.held for each in left]
+    redis_server.command("HSET", keys.held(SCANNER), "b", f'{{"version": 9, "to": "{own_address("one")}"}}')
+    assert await one.store.unlisted(SCANNER, left) == [left[1].held]
+    redis_server.command("DEL", keys.held(SCANNER))
+    redis_server.command("SET", keys.held(SCANNER), "damaged")
+    assert await one.store.unlisted(SCANNER, left) == [each.held for each in left]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_written_after_an_outage_is_listed(gateways, redis_server):
+    one = gateways(deadline=SHORT)
+    one.store.era = int(ERA)
+    await one.take(SCANNER)
+    redis_server.stop()
+    await one.store.hold(held(""))
+    assert [each.era for each in one.store.left_behind(SCANNER)] == [None]
+    redis_server.cont()
+    await until(lambda: one.store.warning() is None)
+    assert [each.era for each in one.store.left_behind(SCANNER)] == [int(ERA)]
+
+
+def test_a_subscription_stays_listed_while_many_others_come_and_go():
+    data = ScannerData(SCANNER, 3, None, None)
+    for number in range(10 * SPARE_LISTED):
+        made = held("", notify_to=own_address(number))
+        data.hold(made, 0.0)
+        data.list_held([made], 1)
+    assert data.left_behind() == [LeftBehind(made, 1)]

@@ -14,6 +14,10 @@ OWNING, FOLLOWING, ALONE, TAKING, LEAVING = "owning", "following", "alone", "tak
 SERVING = frozenset({OWNING, ALONE, LEAVING})  # it answers for the scanner itself
 
 
+class CannotMove(Exception):
+    """A scanner cannot be moved to another gateway; the text says why."""
+
+
 @attrs.frozen
 class ServerState:
     """The shared server as this gateway sees it.
@@ -101,8 +105,13 @@ class ClusterState(Protocol):
     def ownerships(self) -> Sequence[Ownership]:
         """The ownership of every scanner that is configured here, in the order of the configuration."""
 
+    def differences(self) -> Sequence[str]:
+        """A sentence for each difference between the configurations of this gateway and of another one."""
+
     def wish(self, scanner: str, gateway: str) -> Awaitable[None]:
-        """Asks for the gateway of that name to own a scanner. Raises an error of the store if the server cannot serve.
+        """Asks for the gateway of that name to own a scanner.
+
+        Raises `CannotMove`, or an error of the store if the server cannot serve.
 
         The present owner sees it with its next tick, and hands the scanner over. What follows is told by `ownership`.
         """

@@ -23,7 +23,7 @@ class Registration:
     which scanners notify the gateways, if they share one, is on this host. It goes on serving the scanners in `alone`
     without a lease, because the server could not be reached, each by the token of the ownership that it had, or
     `NO_TOKEN` if it had none. `bases` are the base URLs at which its clients reach it, at most `MAX_BASES`, without
-    those that all gateways share.
+    those that all gateways share. `lease` is `[cluster] lease`, in seconds; 0 if its version does not tell it.
     """
 
     identifier: str
@@ -35,6 +35,7 @@ class Registration:
     holds_address: bool = False
     alone: Mapping[str, int] = attrs.field(factory=dict)
     bases: tuple[str, ...] = ()
+    lease: float = 0.0
 
 
 @attrs.frozen

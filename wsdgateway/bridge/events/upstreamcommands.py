@@ -80,3 +80,14 @@ class Held:
     manager: EndpointReference
     expires_at: float
     shown: tuple[Shown, ...] = ()
+
+
+@attrs.frozen
+class LeftBehind:
+    """A subscription that a scanner still holds for this gateway, which has stopped bridging the scanner.
+
+    `era` is that of the shared server in which it has listed the subscription, None if it is not known to have.
+    """
+
+    held: Held
+    era: int | None = None

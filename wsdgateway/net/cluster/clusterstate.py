@@ -64,6 +64,10 @@ class CoordinatedState:
         problem = NO_ENDPOINT if owner is not None and not owner.address else None
         return Ownership(known.scanner, _STATES.get(known.state, known.state), known.owner, known.lease_age, problem)
 
+    def differences(self) -> Sequence[str]:
+        """The differences between the configurations of the gateways."""
+        return self._coordinator.differences
+
     async def wish(self, scanner: str, gateway: str) -> None:
         """Asks for the gateway of that name to own a scanner.
 

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from wsdgateway.bridge.cluster.candidates import place_of
@@ -17,6 +18,7 @@ from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.bridge.cluster.lease import Leases
 from wsdgateway.bridge.cluster.ownership import Ownership, State
 from wsdgateway.bridge.cluster.serverclock import ServerClock
+from wsdgateway.bridge.cluster.state import CannotMove
 from wsdgateway.bridge.cluster.values import NO_TOKEN, Registration, Serving, View
 from wsdgateway.net.cluster.inquiry import Ask, Inquiry
 from wsdgateway.net.cluster.knowledge import Knowledge, KnownOwnership
@@ -32,20 +34,17 @@ LONGEST_RETRY = 1.0  # seconds between ticks while the server cannot be reached
 SHORTEST_PAUSE = 0.05  # seconds between two ticks
 AFTER_LEASE = 0.05  # seconds after the end of a foreign lease at which this gateway looks whether the scanner is free
 AFTER_GRACE = 0.01  # seconds after the end of a grace at which an owner that is alone asks for the scanner
+LOOK_SECONDS = 0.1  # between looks at whether the scanners of gateways that stop have been taken
 NAME_PATIENCE = 1.0  # seconds beyond a lease after which a gateway with the same name is not its own earlier process
-
-
-class CannotMove(Exception):
-    """A scanner cannot be moved; the text says why."""
 
 
 class Coordinator:
     """The part of this gateway in the cluster.
 
-    `registration` returns this gateway as it is now, without `unreachable` and `alone`. `leases` are the leases that
-    the data plane looks at. `lease` is the length of a lease in seconds, `alone` whether this gateway serves scanners
-    without the server, `stop_timeout` the time in seconds for requests that run when a scanner is handed over. `ask`
-    asks another gateway what it serves.
+    `registration` returns this gateway as it is now, without `unreachable`, `alone` and `lease`. `leases` are the
+    leases that the data plane looks at. `lease` is the length of a lease in seconds, `alone` whether this gateway
+    serves scanners without the server, `stop_timeout` the time in seconds for requests that run when a scanner is
+    handed over. `ask` asks another gateway what it serves.
     """
 
     log = Logger()
@@ -93,29 +92,58 @@ class Coordinator:
                 self._removals.run(self._remove(name))
         self.check()
 
-    async def hand_over(self) -> None:
-        """End all ownerships, and release the scanners, each of which another gateway takes at once.
+    async def leave(self) -> bool:
+        """Tell the other gateways that this one takes nothing any more. Returns False if none of them goes on.
 
-        This gateway stays registered until `stop`, and knows the new owners meanwhile, but takes nothing any more.
+        Then this gateway goes on. Of several that stop at the same time, only the last one that the server registers as
+        leaving finds that no other goes on, so that the scanners of all others have a gateway to go to.
         """
-        if self._phase == "running":
-            await self._end_all(Why.HANDED_OVER)
+        if self._phase != "running":
+            return self._phase == "leaving"
+        self._phase = "leaving"
+        await self._tick_now()
+        if not self.is_last():
+            return True
+        self._phase = "running"
+        self.check()
+        return False
+
+    async def hand_over(self) -> None:
+        """End all ownerships, and release the scanners, each of which another gateway takes at once; after `leave`.
+
+        This gateway stays registered until `stop`, and knows the new owners meanwhile.
+        """
+        await self._end_all(Why.HANDED_OVER)
+
+    async def take_what_is_left(self, seconds: float) -> None:
+        """Wait until this gateway, the last one that goes on, owns the scanners of those that stop; at most `seconds`.
+
+        It does not wait for what it could not take: while the server is away, or in the grace.
+        """
+        until = self._boot_time() + seconds
+        while self._is_something_left() and self._boot_time() < until:
+            await deferLater(self._reactor, LOOK_SECONDS)
+
+    def _is_something_left(self) -> bool:
+        if self._phase != "running" or not self._server.state.is_reachable or self.grace > 0.0:
+            return False
+        going_on = {gateway.identifier for gateway in self._known.others() if gateway.sections}
+        owners = {} if self.view is None else self.view.owners
+        return any(not owned.is_served and (name not in owners or owners[name].identifier not in going_on)
+                   for name, owned in self._scanners.items())
 
     async def _end_all(self, why: Why) -> None:
-        self._phase = "leaving"
-        # Others must know that this gateway takes nothing any more before it releases anything.
-        await self._tick_now()
         stopping = [Deferred.fromCoroutine(scanner.stop(why)) for scanner in self._scanners.values()]
         for stopped in stopping:
             await stopped
 
-    async def stop(self, hand_over: bool) -> None:
-        """End all ownerships that are left, release the scanners, and end the registration.
-
-        With `hand_over` other gateways go on, and take each scanner as soon as it is released.
-        """
+    async def stop(self) -> None:
+        """End the ownerships that are left, as those of the last gateway, and end the registration."""
         if self._phase == "running":
-            await self._end_all(Why.HANDED_OVER if hand_over else Why.STOPPED)
+            self._phase = "leaving"
+            # Others must know that this gateway takes nothing any more before it releases anything.
+            await self._tick_now()
+            await self._end_all(Why.STOPPED)
         if self._phase != "leaving":
             return
         self._phase = "stopped"
@@ -146,9 +174,9 @@ class Coordinator:
         return self._server.state
 
     @property
-    def differing_sections(self) -> frozenset[tuple[str, str]]:
-        """The scanners whose section differs at another gateway, each with the name of that gateway."""
-        return self._sections.differing
+    def differences(self) -> tuple[str, ...]:
+        """A sentence for each difference between the configurations of this gateway and of another one."""
+        return self._sections.differences
 
     def find(self, scanner: str) -> Registration | None:
         """The gateway to which requests for a scanner go now: its owner, if it serves the scanner; else None.
@@ -197,11 +225,6 @@ class Coordinator:
         """What this gateway knows of the ownership of each scanner, for people and metrics."""
         name = self._registration().name
         return [self._known.ownership(owned.machine, name) for owned in self._scanners.values()]
-
-    async def refresh(self) -> None:
-        """Send a tick now, and wait until it is answered or has failed."""
-        if self._phase == "running":
-            await self._tick_now()
 
     def is_last(self) -> bool:
         """True if no other gateway is registered that goes on serving scanners, as far as this one knows."""
@@ -365,7 +388,7 @@ class Coordinator:
                                 if owned.machine.reach.is_unreachable(now))
         alone = {name: owned.machine.alone_token for name, owned in self._scanners.items()
                  if owned.machine.is_serving and owned.machine.lease.is_alone}
-        own = attrs.evolve(self._registration(), unreachable=unreachable, alone=alone)
+        own = attrs.evolve(self._registration(), unreachable=unreachable, alone=alone, lease=self._lease)
         return own if self._phase == "running" else attrs.evolve(own, sections={})
 
     # Scanners.

@@ -1,4 +1,4 @@
-"""Compares the sections of scanners in the configuration files of all gateways."""
+"""Compares the configuration files of all gateways: the sections of scanners, and the lease."""
 
 from twisted.logger import Logger
 
@@ -6,22 +6,31 @@ from wsdgateway.bridge.cluster.values import Registration, View
 
 
 class SectionComparison:
-    """Complains of each scanner whose section differs at another gateway, once until it is equal again.
+    """Complains of each difference to the configuration of another gateway, once until they are equal again.
 
-    `differing` has the pairs of scanner and name of the other gateway.
+    `differences` has a sentence for each.
     """
 
     log = Logger()
 
     def __init__(self) -> None:
-        self.differing: frozenset[tuple[str, str]] = frozenset()
+        self.differences: tuple[str, ...] = ()
 
     def compare(self, own: Registration, view: View) -> None:
-        """Compare the digests in the registrations."""
-        differing = frozenset(
-            (scanner, other.name) for other in view.gateways if other.identifier != own.identifier
-            for scanner, digest in own.sections.items() if other.sections.get(scanner, digest) != digest)
-        for scanner, name in sorted(differing - self.differing):
-            self.log.warn("{scanner}: its section in the configuration differs between the gateways {own} and {other}; "
-                          "that of the scanner's owner counts", scanner=scanner, own=own.name, other=name)
-        self.differing = differing
+        """Compare what is in the registrations."""
+        found = tuple(difference for other in sorted(view.gateways, key=lambda one: one.name)
+                      if other.identifier != own.identifier for difference in _differences(own, other))
+        for difference in found:
+            if difference not in self.differences:
+                self.log.warn("{difference}", difference=difference)
+        self.differences = found
+
+
+def _differences(own: Registration, other: Registration) -> list[str]:
+    found = [f"{scanner}: its section in the configuration differs between the gateways {own.name} and {other.name}; "
+             "that of the scanner's owner counts"
+             for scanner, digest in sorted(own.sections.items()) if other.sections.get(scanner, digest) != digest]
+    if own.lease and other.lease and own.lease != other.lease:
+        found.append(f"[cluster] lease: must be the same at all gateways, but is {own.lease:g} at {own.name} and "
+                     f"{other.lease:g} at {other.name}")
+    return found

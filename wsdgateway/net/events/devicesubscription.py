@@ -32,7 +32,7 @@ from wsdgateway.bridge.health.causes import NO_SUCH_SERVICE, SUBSCRIPTION_LOST, 
 from wsdgateway.eventing.messages import Granted
 from wsdgateway.net.events.eventingclient import EventingClient
 from wsdgateway.net.events.unsubscribing import LEAVE_SECONDS, Ending, Unsubscribing
-from wsdgateway.net.transport.errors import DeviceError, describe_error
+from wsdgateway.net.transport.errors import DeviceError, NotOwned, describe_error
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.seen import Seen
 
@@ -208,6 +208,9 @@ class DeviceSubscription:
             granted = self._client.read(reply).granted
             if granted is None:
                 return None, reply
+            if not self._client.owns():
+                self.unsubscribing.end_late_grant(granted, self._notify_to)
+                raise NotOwned(self._client.scanner)
             self._do(self._machine.adopted(granted, self._client.seconds()))
             if not self.listening:  # stopped meanwhile
                 self.unsubscribing.end_late_grant(granted, self._notify_to)
@@ -349,7 +352,10 @@ class DeviceSubscription:
         if number == self._number:
             self._take(command, answer, what)
         elif isinstance(command, Subscribe) and answer.granted is not None and answer.granted.manager is not None:
-            self.unsubscribing.begin(Ending(answer.granted.manager, client.address, ""))  # nothing would renew it
+            if client.owns():
+                self.unsubscribing.begin(Ending(answer.granted.manager, client.address, ""))  # nothing would renew it
+            else:
+                self.unsubscribing.end_late_grant(answer.granted, self._notify_to)
 
     async def _request(self, command: Subscribe | Renew | Replace) -> Reply:
         client = self._client

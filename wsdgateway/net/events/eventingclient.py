@@ -12,6 +12,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from wsdgateway.bridge.cluster.lease import always
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.upstreamanswers import UpstreamAnswer, is_other_service, read_answer
 from wsdgateway.bridge.events.upstreamcommands import Held
@@ -54,6 +55,8 @@ class EventingClient:
     scanner reaches the gateway, without the secret; `addresses` maps each secret to the subscription notified there;
     `end_elsewhere` ends a subscription held at a former address of the scanner. `random` returns 0 to 1, `secret` the
     given number of random bytes. While `may_subscribe` returns False, subscriptions are only renewed and ended.
+    `owns` tells whether this gateway owns the scanner; `leave_behind` is called with a subscription that was granted
+    when it no longer did, because nothing may be sent to the scanner then.
     """
 
     log = Logger()
@@ -72,7 +75,9 @@ class EventingClient:
     store: IStore
     addresses: dict[str, NotifiedSubscription]
     end_elsewhere: Callable[[Held], None]
-    may_subscribe: Callable[[], bool] = lambda: True
+    may_subscribe: Callable[[], bool] = always
+    owns: Callable[[], bool] = always
+    leave_behind: Callable[[Held], None] = lambda held: None
 
     @property
     def expires(self) -> float:

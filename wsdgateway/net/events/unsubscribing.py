@@ -87,10 +87,15 @@ class Unsubscribing:
         It is stored, so that the next start can end it if this one cannot.
         """
         client = self._client
-        if granted.manager is not None:
-            client.hold(Held(client.scanner, self.identifier, client.address, notify_to, granted.manager,
-                             client.wall() + (granted.expires or client.expires)))
-            self.begin(Ending(granted.manager, client.address, notify_to))
+        if granted.manager is None:
+            return
+        held = Held(client.scanner, self.identifier, client.address, notify_to, granted.manager,
+                    client.wall() + (granted.expires or client.expires))
+        if not client.owns():
+            client.leave_behind(held)
+            return
+        client.hold(held)
+        self.begin(Ending(granted.manager, client.address, notify_to))
 
     async def _end(self, ending: Ending) -> None:
         client = self._client

@@ -40,7 +40,7 @@ from wsdgateway.net.scanners.request import (
 from wsdgateway.net.transport.errors import DISCONNECTED, NOT_OURS, STOPPING, Busy, NotOwned, Unavailable
 from wsdgateway.net.transport.timeouts import Deadlines
 from wsdgateway.net.transport.writebatching import WriteScheduler
-from wsdgateway.scan.operations import CREATE_SCAN_JOB, RETRIEVE_IMAGE
+from wsdgateway.scan.operations import CREATE_SCAN_JOB, RETRIEVE_IMAGE, SUBSCRIBE
 
 
 class DeviceClient:
@@ -88,10 +88,13 @@ class DeviceClient:
                                   is_occupied=self._is_occupied)
         self._stopped: Deferred[None] | None = None
 
-    def beside(self) -> "DeviceClient":
-        """Makes another client of the same device, with its own connection that does not wait for other requests."""
+    def beside(self, holds: Callable[[], bool] | None = None) -> "DeviceClient":
+        """Makes another client of the same device, with its own connection that does not wait for other requests.
+
+        It may have a check of its own in place of `holds`.
+        """
         return DeviceClient(self.reactor, self.options.with_one_connection(), seconds=self._seconds,
-                            rate_limit=self.rate_limit, writes=self.post, holds=self._holds)
+                            rate_limit=self.rate_limit, writes=self.post, holds=holds or self._holds)
 
     @property
     def reachable(self) -> bool | None:
@@ -411,14 +414,15 @@ class DeviceClient:
                 waiting.callback(None)
 
     def break_off(self) -> None:
-        """Fails every request except those for an image that is under way.
+        """Fails every request except those for an image that is under way, and Subscribe.
 
-        Another gateway owns the scanner now. What was not sent fails with `NotOwned`.
+        Another gateway owns the scanner now. What was not sent fails with `NotOwned`. Without the answer to a Subscribe
+        nobody could end the subscription.
         """
         for request in (*self._queue.clear(), *self._attempts):
             request.fail(NotOwned(request.address.host))
             self._attempts.cancel(request)
-        for request in [one for one in self.connections.requests() if one.operation is not RETRIEVE_IMAGE]:
+        for request in [one for one in self.connections.requests() if one.operation not in (RETRIEVE_IMAGE, SUBSCRIBE)]:
             self._end(request, NOT_OURS)
 
     def stop(self) -> Deferred[None]:

@@ -4,7 +4,7 @@ A write that the server does not take now is kept in memory, and the whole data 
 server answers again (`storage.redis.outage`). `storage.redis.scannerdata` draws the states.
 """
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsdgateway.bridge.cluster.lease import Leases
+from wsdgateway.bridge.events.upstreamcommands import Held, LeftBehind
 from wsdgateway.storage.coordination import Fenced, NotNow
 from wsdgateway.storage.redis import contents, keys
 from wsdgateway.storage.redis.client import RedisClient
@@ -43,6 +44,7 @@ class OwnedScanners:
         self._unreadable: dict[str, StoreError] = {}
         self._last_number = 0
         self.offset = 0.0
+        self.era: int | None = None
         self.on_fenced: Callable[[str], None] = lambda scanner: None
         self.merge_jobs: Callable[[ScannerData], Coroutine[Any, Any, None]]
         self.outage = Outage(reactor, self.where, self._write_all)
@@ -81,7 +83,8 @@ class OwnedScanners:
             raise
         self.drop(scanner)
         self._last_number = max(self._last_number, read.offer_number, *read.numbers.values())
-        self._scanners[scanner] = self._made(scanner, read)
+        data = self._scanners[scanner] = self._made(scanner, read)
+        data.list_held(read.content.held, self.era)
         return read.content
 
     def take_nothing(self, scanner: str) -> None:
@@ -146,21 +149,41 @@ class OwnedScanners:
 
         return self._connection.run(names)
 
+    def left_behind(self, scanner: str) -> list[LeftBehind]:
+        """See `RedisStore.left_behind`."""
+        data = self._scanners.get(scanner)
+        return [] if data is None else data.left_behind()
+
+    def unlisted(self, scanner: str, left: Sequence[LeftBehind]) -> Deferred[list[Held]]:
+        """See `RedisStore.unlisted`."""
+        def unlisted(redis: Any) -> list[Held]:
+            listed, era = replies(redis, [("HVALS", keys.held(scanner)), ("HGET", keys.ERA, "number")])
+            values = listed if isinstance(listed, list) else []
+            present = int(era) if isinstance(era, bytes) and era.isdigit() else None
+            return [one.held for one in left
+                    if (one.era is None or one.era != present) and not _is_among(one.held, values)]
+
+        return self._connection.run(unlisted)
+
     # Writing.
 
-    def write(self, data: ScannerData, commands: list[Command]) -> Deferred[None]:
-        """Makes on the server the changes that were made in memory."""
-        return self.send(data, lambda: data.batches.write(commands))
+    def write(self, data: ScannerData, commands: list[Command], held: Held | None = None) -> Deferred[None]:
+        """Makes on the server the changes that were made in memory. `held` is what they list at the scanner."""
+        def write() -> Deferred[Any]:
+            era, writing = self.era, data.batches.write(commands)
+            return writing if held is None else writing.addCallback(lambda _: data.list_held([held], era))
 
-    def write_at_once(self, data: ScannerData, commands: list[Command],
+        return self.send(data, write)
+
+    def write_at_once(self, data: ScannerData, commands: list[Command], held: Held | None,
                       undo: Callable[[], object]) -> Deferred[None]:
-        """Makes on the server a change that must not be kept in memory only.
+        """Makes on the server a change that must not be kept in memory only. `held` is as for `write`.
 
         While the server is away, an attempt is made at once. If the server does not take the change, `undo` takes it
         back in memory, and the Deferred fails with `NotNow` or `Fenced`. The server may have the change nevertheless,
         until the whole data of the scanner is written.
         """
-        writing = self.write(data, commands)
+        writing = self.write(data, commands, held)
         if data.state is State.UNWRITTEN and self.outage.problem is not None:
             writing.addCallback(lambda _: self.outage.retry())
         writing.addCallback(lambda _: self._look_written(data))
@@ -247,8 +270,10 @@ class OwnedScanners:
     async def _rewrite(self, data: ScannerData) -> None:
         token = self._leases.of(data.scanner).token
         data.state = State.WRITTEN  # a change meanwhile sets it to UNWRITTEN again
+        held, era = data.content.held, self.era
         try:
             await data.batches.write(data.rewriting(self.offset))
+            data.list_held(held, era)
             await data.lock.run(self.merge_jobs, data)
         except NotNow:
             data.state = State.UNWRITTEN
@@ -297,6 +322,12 @@ def replies(redis: Any, commands: Sequence[Command]) -> list[Any]:
         pipeline.execute_command(*command)
     replies: list[Any] = pipeline.execute(raise_on_error=False)
     return replies
+
+
+def _is_among(held: Held, values: Iterable[bytes]) -> bool:
+    """True if a value has the secret of the NotifyTo address, also if this version cannot read the value."""
+    secret = held.notify_to.rpartition("/")[2].encode()
+    return secret != b"" and any(secret in value for value in values)
 
 
 def _no_longer_owned(scanner: str) -> Fenced:

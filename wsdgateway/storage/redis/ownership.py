@@ -118,6 +118,7 @@ def _read(text: bytes) -> Registration | None:
 def _makes_sense(one: Registration) -> bool:
     texts = (one.identifier, one.name, one.address, one.version, *one.unreachable)
     return (all(isinstance(text, str) for text in texts) and isinstance(one.holds_address, bool)
+            and isinstance(one.lease, int | float)
             and _maps_to(str, one.sections) and _maps_to(int, one.alone))
 
 

@@ -15,7 +15,7 @@ memory alone. The same holds for UNREAD, from `take_nothing` to `drop`: Redis co
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from enum import Enum, auto
 from typing import Any
 
@@ -23,7 +23,7 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredLock
 
 from wsdgateway.bridge.events.subscriptions import Subscription
-from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.events.upstreamcommands import Held, LeftBehind
 from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.memory import MemoryStore
@@ -32,6 +32,7 @@ from wsdgateway.storage.redis.batches import Batches
 from wsdgateway.storage.redis.fencing import Command
 from wsdgateway.storage.store import Content, FinishedJob
 
+SPARE_LISTED = 100  # entries of `listed` whose subscriptions may have ended
 MAX_SUPERSEDED = 1000  # JobIds of one scanner that were reused while the server was away
 
 _NOTHING = contents.Read(Content(), {})
@@ -67,6 +68,8 @@ class ScannerData:
         self.batches = Batches(send)
         self.superseded: OrderedDict[str, None] = OrderedDict()
         self.lock = DeferredLock()
+        self._listed: dict[str, int | None] = {}  # by NotifyTo address: the era of the server that has listed it
+        self._most_listed = SPARE_LISTED
 
     @property
     def content(self) -> Content:
@@ -122,6 +125,18 @@ class ScannerData:
         is_held = any((one.identifier, one.notify_to) == (identifier, notify_to) for one in self.content.held)
         self.memory.release(self.scanner, identifier, notify_to)
         return [contents.releasing(self.scanner, identifier)] if is_held else []
+
+    def list_held(self, held: Iterable[Held], era: int | None) -> None:
+        """Notes that the server has listed these subscriptions at the scanner, in that era."""
+        self._listed.update((one.notify_to, era) for one in held)
+        if len(self._listed) > self._most_listed:
+            present = {one.notify_to for one in self.content.held}
+            self._listed = {notify_to: era for notify_to, era in self._listed.items() if notify_to in present}
+            self._most_listed = 2 * len(present) + SPARE_LISTED
+
+    def left_behind(self) -> list[LeftBehind]:
+        """Returns the subscriptions at the scanner, for a gateway that stops bridging it."""
+        return [LeftBehind(one, self._listed.get(one.notify_to)) for one in self.content.held]
 
     def begin_job(self, job: OwnJob) -> list[Command]:
         self.memory.begin_job(job)

@@ -6,7 +6,7 @@ the scanner. While the server is away, writes change memory alone; when it answe
 scanner that was changed is written. Data that all gateways share is in `storage.redis.shared`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -15,7 +15,7 @@ from zope.interface import implementer
 from wsdgateway.bridge.cluster.lease import Leases
 from wsdgateway.bridge.discovery.adoption import Adopted
 from wsdgateway.bridge.events.subscriptions import Subscription
-from wsdgateway.bridge.events.upstreamcommands import Held
+from wsdgateway.bridge.events.upstreamcommands import Held, LeftBehind
 from wsdgateway.bridge.frontends.escl.keptoffer import MAX_KEPT, KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.storage.coordination import Fenced
@@ -31,8 +31,9 @@ class RedisStore:
     """The store of the gateway that is registered as `identifier`.
 
     `leases` has the tokens of its ownerships. `history` is the number of finished jobs kept for each scanner; `wall`
-    returns seconds since 1970. `offset` is the server's time minus that, in seconds; each tick sets it. `on_fenced` is
-    called with the name of a scanner when the server has refused a write because another gateway owns it.
+    returns seconds since 1970. `offset` is the server's time minus that, in seconds, and `era` the number of its era,
+    None if that is not known; each tick sets them. `on_fenced` is called with the name of a scanner when the server has
+    refused a write because another gateway owns it.
 
     Deferreds of writes fail with `Fenced`, and then nothing was written. They fire without the server having the value
     while it is away, as `warning` says, and while the gateway goes on alone with a scanner. A new subscription is the
@@ -52,6 +53,14 @@ class RedisStore:
     @offset.setter
     def offset(self, seconds: float) -> None:
         self._owned.offset = seconds
+
+    @property
+    def era(self) -> int | None:
+        return self._owned.era
+
+    @era.setter
+    def era(self, number: int) -> None:
+        self._owned.era = number
 
     @property
     def on_fenced(self) -> Callable[[str], None]:
@@ -89,6 +98,18 @@ class RedisStore:
     def flush(self, scanner: str) -> Deferred[None]:
         """Fires when the writes for a scanner that are on their way have been answered, before it is released."""
         return self._owned.flush(scanner)
+
+    def left_behind(self, scanner: str) -> list[LeftBehind]:
+        """Returns what a scanner holds for this gateway, which stops bridging it, as memory has it before `drop`."""
+        return self._owned.left_behind(scanner)
+
+    def unlisted(self, scanner: str, left: Sequence[LeftBehind]) -> Deferred[list[Held]]:
+        """Returns those that no gateway will end or renew, because the server has never listed them, or lost them.
+
+        What the server has listed in its present era is the next owner's, which may have ended it already. Fails with
+        `NotNow`.
+        """
+        return self._owned.unlisted(scanner, left)
 
     def rewrite(self, scanner: str) -> Deferred[None]:
         """Writes the whole data of a scanner, and what all gateways share.
@@ -129,14 +150,14 @@ class RedisStore:
     def save(self, subscription: Subscription, held: Held | None = None) -> Deferred[None]:
         data = self._owned.of(subscription.scanner)
         if data.has(subscription.identifier):
-            return self._owned.write(data, data.save(subscription, held, self.offset))
+            return self._owned.write(data, data.save(subscription, held, self.offset), held)
         commands = data.save(subscription, held, self.offset)
-        return self._owned.write_at_once(data, commands, lambda: data.forget(subscription.identifier))
+        return self._owned.write_at_once(data, commands, held, lambda: data.forget(subscription.identifier))
 
     def succeed(self, heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
         data = self._owned.of(heir.scanner)
         undo = data.before_succession(heir.identifier, former)
-        return self._owned.write_at_once(data, data.succeed(heir, held, former, left, self.offset), undo)
+        return self._owned.write_at_once(data, data.succeed(heir, held, former, left, self.offset), held, undo)
 
     def forget(self, identifier: str) -> Deferred[None]:
         data = next((one for one in self._owned if one.has(identifier)), None)
@@ -144,7 +165,7 @@ class RedisStore:
 
     def hold(self, held: Held) -> Deferred[None]:
         data = self._owned.of(held.scanner)
-        return self._owned.write(data, data.hold(held, self.offset))
+        return self._owned.write(data, data.hold(held, self.offset), held)
 
     def release(self, scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
         data = self._owned.of(scanner)
