@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 
 from tests.loopback.escl.client import client, section, settings
 from tests.loopback.gateways import PATH, sample
@@ -130,11 +131,15 @@ async def test_jobs_at_the_scanners_of_two_gateways_count_together(apart, create
     assert await create(one) == REFUSED
 
 
+@pytest.mark.parametrize("end", ["stops", "dies"])
 @pytest_twisted.ensureDeferred
-async def test_the_next_owner_counts_the_jobs_of_the_former_until_they_expire(pair, creates, counted):
+async def test_the_next_owner_counts_the_jobs_of_the_former_until_they_expire(pair, creates, counted, end):
     owner, follower = await pair(creates.url, scanner=OFF, limits=TWO)
     assert (await create(follower), await create(owner)) == ("1", "2")
-    await owner.stopService()
+    if end == "stops":
+        await owner.stopService()
+    else:
+        owner.shared.coordination.tick = lambda *arguments: Deferred()
     await until(lambda: serves(follower))
     assert await create(follower) == REFUSED
     counted.pass_time()

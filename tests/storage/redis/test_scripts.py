@@ -126,17 +126,25 @@ class Scripts(RuleBasedStateMachine):
         assert outcome.decode() == self.twin.count(scanner, gateway, token, client, job, JOB_SECONDS, most)
         assert self.redis.exists(intent) == (intends and outcome == b"done")
 
-    @rule(gateway=gateways, scanner=scanners, client=clients, job=jobs, most=st.integers(1, 3))
-    def count_by_the_present_token(self, gateway, scanner, client, job, most):
-        if (owner := self.twin.owner(scanner)) is not None:
-            self.count(gateway, scanner, owner.token, client, job, most, intends=True)
+    @rule(gateway=gateways, scanner=scanners, client=clients, job=jobs, most=st.integers(1, 3), intends=st.booleans())
+    def count_by_an_owner(self, gateway, scanner, client, job, most, intends):
+        if self.twin.owner(scanner) is None:
+            self.acquire(gateway, scanner, mine=4, valid=True)
+        owner = self.twin.owner(scanner)
+        self.count(owner.identifier, scanner, owner.token, client, job, most, intends)
 
-    @rule(changes=st.lists(st.tuples(clients, jobs, st.sampled_from((0.0, SHORT_SECONDS, JOB_SECONDS)))))
+    @rule(changes=st.lists(st.tuples(clients, jobs, st.sampled_from((0.0, SHORT_SECONDS, JOB_SECONDS))), min_size=1))
     def change_jobs(self, changes):
         JOBS.run(self.redis, [keys.jobs(client) for client, _, _ in changes],
                  [part for _, job, seconds in changes for part in (job, round(seconds * 1000))])
         for change in changes:
             self.twin.change_job(*change)
+
+    @rule(gateway=gateways, scanner=scanners, client=clients, job=jobs, most=st.integers(1, 3))
+    def count_after_a_job_has_expired(self, gateway, scanner, client, job, most):
+        self.change_jobs([(client, "p", SHORT_SECONDS), (client, "q", JOB_SECONDS)])
+        self.advance(1)
+        self.count_by_an_owner(gateway, scanner, client, job, most, intends=True)
 
     @rule(scanner=scanners, gateway=gateways)
     def wish(self, scanner, gateway):
