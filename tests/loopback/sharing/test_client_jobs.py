@@ -131,20 +131,25 @@ async def test_jobs_at_the_scanners_of_two_gateways_count_together(apart, create
     assert await create(one) == REFUSED
 
 
-@pytest.mark.parametrize("end", ["stops", "dies"])
+@pytest.mark.parametrize("end", ["stops", "stalls"])
 @pytest_twisted.ensureDeferred
 async def test_the_next_owner_counts_the_jobs_of_the_former_until_they_expire(pair, creates, counted, end):
     owner, follower = await pair(creates.url, scanner=OFF, limits=TWO)
     assert (await create(follower), await create(owner)) == ("1", "2")
+    tick, stalled = owner.shared.coordination.tick, Deferred()
     if end == "stops":
         await owner.stopService()
     else:
-        owner.shared.coordination.tick = lambda *arguments: Deferred()
-    await until(lambda: serves(follower))
-    assert await create(follower) == REFUSED
-    counted.pass_time()
-    assert await create(follower) == "3"
-    assert counted.scanners == [NAME]
+        owner.shared.coordination.tick = lambda *arguments: stalled.addCallback(lambda _: tick(*arguments))
+    try:
+        await until(lambda: serves(follower))
+        assert await create(follower) == REFUSED
+        counted.pass_time()
+        assert await create(follower) == "3"
+        assert counted.scanners == [NAME]
+    finally:
+        owner.shared.coordination.tick = tick
+        stalled.callback(None)
 
 
 @pytest_twisted.ensureDeferred
