@@ -36,7 +36,7 @@ SCANS = 30
 SENT_AGAIN = 2
 UNCERTAIN = ("no answer", "ServerErrorTemporaryError")  # after which a client sends its CreateScanJob again
 MOST_WAIT = 3.0  # seconds before a kill
-OF_A_JOB = 3  # commands: its intent, its reply, and its record when it is finished
+OF_A_JOB = 3  # commands: its intent, its reply, and its record when it is finished; clients on loopback are not counted
 JOB_DELAY = 0.2  # seconds that the scanner takes for an answer, so that many kills come while one is awaited
 
 

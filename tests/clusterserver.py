@@ -15,7 +15,7 @@ from wsdgateway.storage.coordination import DEADLINE, ICoordination, NameTaken, 
 
 WISH_SECONDS = 10.0
 KEPT_STATES = 60.0  # seconds for which earlier states are kept, for restarts and failovers that lose writes
-_OWNER, _WISH, _GATEWAY, _TOKEN, _ERA, _SECRET = "owner", "wish", "gateway", "token", "era", "secret"
+_OWNER, _WISH, _GATEWAY, _TOKEN, _ERA, _SECRET, _JOBS = "owner", "wish", "gateway", "token", "era", "secret", "jobs"
 _NEVER = float("inf")
 
 
@@ -102,6 +102,23 @@ class ClusterServer:
             return "era" if self._grace_left(era) > 0.0 else "fenced"
         return None if (owned.identifier, owned.token) == (identifier, token) else "fenced"
 
+    def count(self, scanner, identifier, token, client, job, seconds, most):
+        """Counts a job for a client. Returns "done", "many" if `most` others count already, or why it is refused."""
+        refusal = self.refusal(scanner, identifier, token)
+        if refusal is not None:
+            return refusal
+        jobs = self.jobs(client)
+        if job not in jobs and len(jobs) >= most:
+            return "many"
+        self.change_job(client, job, seconds)
+        return "done"
+
+    def change_job(self, client, job, seconds):
+        """Changes for how long a job counts; 0 if it has ended."""
+        jobs = self.jobs(client)
+        jobs.pop(job, None)
+        self._put((_JOBS, client), jobs | {job: self.clock() + seconds} if seconds > 0 else jobs)
+
     def wish(self, scanner, gateway, identifier=""):
         """Records the wish for `WISH_SECONDS`; `identifier` is that of the gateway that rings."""
         self._put((_WISH, scanner), gateway, WISH_SECONDS)
@@ -143,6 +160,10 @@ class ClusterServer:
     def owner(self, scanner):
         """The `Owner` of a scanner, or None."""
         return self._owner(scanner)
+
+    def jobs(self, client):
+        """The jobs that count for a client, each with its end."""
+        return {job: end for job, end in (self._get((_JOBS, client)) or {}).items() if end > self.clock()}
 
     def _begin(self, values):
         self._runs += 1

@@ -2,8 +2,10 @@
 
 import pytest
 
-from tests.bridge.bridges import Bridge, shown
+from tests.bridge.bridges import FAILED, Bridge, shown
 from tests.messages import (
+    create_scan_job,
+    created_job,
     fault,
     get_job_elements,
     job_elements,
@@ -11,7 +13,8 @@ from tests.messages import (
     status_event,
     status_response,
 )
-from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Forward, Join, Refuse, Reply
+from wsdgateway.bridge.access.quotas import JOBS_AT_ONCE, too_many_jobs
+from wsdgateway.bridge.decisions import MAX_ASKS, Answer, Failure, Forward, Join, Refuse, Reply
 from wsdgateway.bridge.frontends.wsscan import Endpoint, route
 from wsdgateway.soap.envelope import read
 
@@ -117,3 +120,15 @@ class TestUnusualRequests:
 def test_the_same_notification_counts_once(bridge):
     assert bridge.tell(status_event("1", "Processing", 2))
     assert not bridge.tell(status_event("1", "Processing", 2))
+
+
+@pytest.mark.parametrize(("outcome", "shown_before"), [
+    (Failure(too_many_jobs(2), JOBS_AT_ONCE), ("Processing", 3)), (FAILED, None)])
+def test_only_a_request_that_was_sent_may_have_created_a_job(eventful, outcome, shown_before):
+    first = eventful.ask(create_scan_job("urn:uuid:first"), send=outcome is FAILED)
+    refused = eventful.scanner.fail(first, outcome, eventful.now)
+    assert (refused.fault, refused.limit) == (outcome.fault, outcome.limit)
+    second = eventful.ask(create_scan_job("urn:uuid:second"))
+    eventful.tell(status_event("7", "Processing", 3))
+    eventful.learn(second, created_job("7"))
+    assert eventful.read("7") == shown_before  # the event may have been of a job that the first one has created

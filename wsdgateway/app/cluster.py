@@ -43,6 +43,7 @@ from wsdgateway.net.cluster.peerlink import PeerLink, limits_for
 from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
 from wsdgateway.net.events.eventrecords import EventRecords
 from wsdgateway.net.repeatedrequests import RepeatedRequests
+from wsdgateway.net.scanners.jobcounts import JobCounts
 from wsdgateway.net.scanners.jobintents import JobIntents
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
@@ -139,6 +140,7 @@ class Cluster:
         self._passing = PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
             parts.general, self._accounting, parts.new_id)
+        self._job_counts = JobCounts(reactor, shared.events, seconds=parts.seconds)
         self._server: PeerServer | None = None
         self.listener = self.registration.listener = self._make_listener()
         self._registered: Mapping[str, str] = {}
@@ -151,10 +153,13 @@ class Cluster:
             bridged.context, holds=lambda name: leases.of(name).holds, pass_on=self.pass_on,
             record_of=self.records.of, intents_of=self._intents_of, may_subscribe=self._may_subscribe,
             on_left=self.strays.leave)
+        bridged.context.quotas.on_change = self._job_counts.changed
 
     def _intents_of(self, name: str) -> JobIntents:
         lease = self._shared.leases.of(name)
-        return JobIntents(name, self._shared.events, token=lambda: lease.token, seconds=self._parts.seconds)
+        quotas = self._bridged.context.quotas
+        return JobIntents(name, self._shared.events, token=lambda: lease.token, seconds=self._parts.seconds,
+                          most_jobs=lambda: quotas.most_jobs)
 
     def _may_subscribe(self, name: str) -> Callable[[], bool]:
         lease = self._shared.leases.of(name)
@@ -223,6 +228,7 @@ class Cluster:
         """Release the scanners, whose objects have stopped, and end the registration and every connection."""
         await self.coordinator.take_what_is_left(self.coordinator.stop_timeout)
         self.owned.have_stopped()
+        self._job_counts.close()
         await self.coordinator.stop()
         await self.strays.stop()
         if self.listener is not None and self._server is not None:

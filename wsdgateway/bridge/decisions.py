@@ -141,9 +141,13 @@ class Reply:
 
 @attrs.frozen(eq=False)
 class Failure:
-    """The outcome of a request without a usable reply from the scanner; `fault` says why."""
+    """The outcome of a request without a usable reply from the scanner; `fault` says why.
+
+    `limit` names the exceeded quota if that is the reason.
+    """
 
     fault: Fault
+    limit: str | None = None
 
 
 Outcome = Reply | Failure

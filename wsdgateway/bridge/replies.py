@@ -91,7 +91,6 @@ class ReplyObserver:
     def ended(self, forward: Forward, now: float) -> Sent:
         """Record that the request was answered, or failed. Returns when it was sent, or now if it never was."""
         self._creating.discard(forward)
-        self._quotas.job_ended(self._scanner, forward)
         self._cache.ended(forward)
         if forward.question.operation in _CHANGE_STATUS:
             self._cache.invalidate(Subject.STATUS)
@@ -103,7 +102,7 @@ class ReplyObserver:
         """Record that no usable answer arrived; the device may still have carried out the request."""
         operation = forward.question.operation
         job_id = _job_id(forward)
-        if operation is CREATE_SCAN_JOB:
+        if operation is CREATE_SCAN_JOB and failure.limit is None:
             self._lost_creates = True
         elif operation is CANCEL_JOB and job_id is not None and forward in self._sent:
             self._outcomes.drop(job_id)
@@ -178,7 +177,7 @@ class ReplyObserver:
         self._table.canceled(job_id, accepted=accepted)
 
     def _learn_created(self, job_id: str, forward: Forward, sent: Sent) -> None:
-        self._quotas.job_began(forward.question.client, self._scanner, job_id, sent.at)
+        self._quotas.job_created(forward.question.client, self._scanner, forward, job_id, sent.at)
         known = self._table.get(job_id)
         self.suspects_reboot = self.suspects_reboot or (known is not None and known.since < sent.moment)
         if self._table.created(job_id, sent.moment, alone=not self._creating and not self._lost_creates):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 import attrs
 
-from wsdgateway.bridge.access.quotas import JOBS_AT_ONCE, Quotas, no_quotas, too_many_jobs
+from wsdgateway.bridge.access.quotas import JOBS_AT_ONCE, CountedJob, Quotas, no_quotas, too_many_jobs
 from wsdgateway.bridge.cache.answercache import AnswerCache, Lifetimes
 from wsdgateway.bridge.cache.duplicates import Duplicates, is_success
 from wsdgateway.bridge.cluster.alone import Alone
@@ -227,6 +227,10 @@ class ScannerBridge:
         """The key under which the client's requests to the device are queued; None if they are not limited."""
         return self._quotas.share_of(forward.question.client)
 
+    def job_to_share(self, forward: Forward) -> CountedJob | None:
+        """The job of a CreateScanJob, if all gateways count it; see `Quotas.to_share`."""
+        return self._quotas.to_share(forward.question.client, self.name, forward)
+
     def sent(self, forward: Forward, now: float) -> None:
         """Record that the request is sent to the device now, or again on another connection."""
         self._observer.sent(forward, now)
@@ -250,7 +254,7 @@ class ScannerBridge:
 
     def _share(self, question: Question, outcome: Outcome) -> Decision:
         if isinstance(outcome, Failure):
-            return Refuse(outcome.fault)
+            return Refuse(outcome.fault, outcome.limit)
         if question.operation is CREATE_SCAN_JOB:
             return Pass(outcome)
         return Pass(attrs.evolve(outcome, body=relate_reply(
@@ -261,7 +265,7 @@ class ScannerBridge:
         self._status_reads.ended(forward)
         current = self._observer.answered(forward, self._observer.ended(forward, now), reply)
         if forward.question.operation is CREATE_SCAN_JOB:
-            self._duplicates.ended(forward, reply, now)
+            self._creation_ended(forward, reply, now)
         if current:
             return Pass(reply)
         wanted = forward.question.wanted
@@ -281,14 +285,18 @@ class ScannerBridge:
         self._status_reads.ended(forward)
         self._observer.failed(forward, self._observer.ended(forward, now), failure)
         if forward.question.operation is CREATE_SCAN_JOB:
-            self._duplicates.ended(forward, None, now)
-        return Refuse(failure.fault)
+            self._creation_ended(forward, None, now)
+        return Refuse(failure.fault, failure.limit)
 
     def recall(self, forward: Forward, reply: Reply, now: float) -> Decision:
         """Decide for a CreateScanJob that is not sent, because an earlier owner of the scanner got this reply to it."""
         self._observer.ended(forward, now)
-        self._duplicates.ended(forward, reply, now)
+        self._creation_ended(forward, reply, now)
         return Pass(reply)
+
+    def _creation_ended(self, forward: Forward, reply: Reply | None, now: float) -> None:
+        self._duplicates.ended(forward, reply, now)
+        self._quotas.job_ended(self.name, forward)  # a job that was created counts under its JobId now
 
     # Takeovers.
 

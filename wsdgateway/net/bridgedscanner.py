@@ -115,8 +115,9 @@ class BridgedScanner:
         self._status_check = StatusCheck(self.bridge, question.send, seconds=context.seconds, new_id=context.new_id,
                                          learnt=self._status_learnt, received=lambda: self.device.last_received,
                                          give_up=question.give_up, is_busy=lambda: self.device.is_scanning)
+        intents = context.intents_of(self.name)
         own = JobRequests(self.bridge, self.device, forwarder, accounting, seconds=context.seconds,
-                          new_id=context.new_id)
+                          new_id=context.new_id, intents=intents)
         self.polling = JobPolling(context.reactor, self.bridge, own, self.subscribers, context.metrics,
                                   seconds=context.seconds, new_id=context.new_id)
         self.subscribers.on_change = self.polling.look
@@ -130,7 +131,7 @@ class BridgedScanner:
             return Resource(Proxy(
                 front_end, self.bridge, forwarder, self.source, self.stand_in, context.directed, context.metrics,
                 accounting, authorization, context.repeats, seconds=context.seconds, written=self._reused.written,
-                on_missing=self.monitor.locate, holds=context.holds(self.name), intents=context.intents_of(self.name),
+                on_missing=self.monitor.locate, holds=context.holds(self.name), intents=intents,
                 pass_on=partial(context.pass_on, self.name)).serve)
 
         self.resources = {

@@ -91,3 +91,63 @@ def test_after_an_image_a_job_counts_until_the_next_page_is_overdue():
     ours.image_fetched("a", "unknown", 10.0)
     assert not ours.admits_job("10.0.0.1", 10.0 + AFTER_IMAGE_SECONDS - 1)
     assert ours.admits_job("10.0.0.1", 10.0 + AFTER_IMAGE_SECONDS)
+
+
+class Shared:
+    """Quotas whose jobs are counted for all gateways; `changes` has what is to be written."""
+
+    def __init__(self, **more):
+        self.quotas, self.changes = quotas(**more), []
+        self.quotas.on_change = lambda job: self.changes.append((job.client, job.name, job.until))
+
+    def begin(self, job_id, client="10.0.0.1"):
+        self.quotas.job_began(client, "a", job_id, 0.0)
+        job = self.quotas.to_share(client, "a", job_id)
+        if job is not None:
+            job.is_shared = True
+        return job
+
+
+def test_changes_of_shared_jobs_are_told():
+    ours = Shared()
+    ours.begin("1")
+    ours.begin("2", "2001:db8::1")
+    ours.quotas.image_fetched("a", "1", 10.0)
+    ours.quotas.job_ended("a", "2")
+    ours.quotas.job_ended("a", "2")
+    assert ours.changes == [("10.0.0.1", "a 1", 10.0 + AFTER_IMAGE_SECONDS), ("2001:db8::/64", "a 2", 0.0)]
+
+
+def test_a_job_that_is_not_shared_is_told_of_to_nobody():
+    ours = Shared()
+    ours.quotas.job_began("10.0.0.1", "a", "1", 0.0)
+    assert ours.begin("2", "127.0.0.1") is None
+    assert ours.quotas.to_share("10.0.0.1", "a", "unknown") is None
+    for job_id in ("1", "2"):
+        ours.quotas.image_fetched("a", job_id, 1.0)
+        ours.quotas.job_ended("a", job_id)
+    assert ours.changes == []
+
+
+def test_a_job_whose_id_becomes_known_is_the_same_job():
+    ours = Shared()
+    sent = object()
+    ours.begin(sent)
+    ours.quotas.job_created("10.0.0.1", "a", sent, "7", 1.0)
+    ours.quotas.job_ended("a", sent)
+    assert ours.changes == []
+    ours.quotas.job_ended("a", "7")
+    assert ours.changes == [("10.0.0.1", "a 1", 0.0)]
+    ours.quotas.job_created("10.0.0.1", "a", object(), "8", 1.0)  # it was forgotten meanwhile
+    assert ours.quotas.to_share("10.0.0.1", "a", "8") is not None
+
+
+def test_a_job_whose_id_is_given_again_has_ended():
+    ours = Shared()
+    ours.begin("7")
+    sent = object()
+    ours.begin(sent)
+    ours.quotas.job_created("10.0.0.1", "a", sent, "7", 1.0)
+    assert ours.changes == [("10.0.0.1", "a 1", 0.0)]
+    ours.quotas.job_ended("a", "7")
+    assert ours.changes[1:] == [("10.0.0.1", "a 2", 0.0)]

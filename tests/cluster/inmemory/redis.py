@@ -25,7 +25,7 @@ from wsdgateway.storage.store import StoreError
 URL = "redis://192.0.2.9:6379/0"
 HISTORY = 100
 _SCRIPTS = {sha1(LuaScript(name).text.encode()).hexdigest(): name for name in (
-    "events", "fenced", "instance", "intend", "restore", "version")}
+    "count", "events", "fenced", "instance", "intend", "jobs", "restore", "version")}
 
 
 def _bytes(value):
@@ -115,15 +115,27 @@ class MemoryRedis:
         return b"done"
 
     def _intend(self, names, arguments):
-        token, identifier, record, kept = arguments
+        token, identifier, record, kept, *claim = arguments
         refusal = self._refusal(names[1], token, identifier)
         if refusal is not None:
             return [refusal]
         known = self.get(names[2])
         if known is not None and known != _bytes(record):
             return [b"done", known]
+        if claim and self._count([*names[:2], names[3]], [token, identifier, *claim]) == b"many":
+            return [b"many"]
         self.execute_command("SET", names[2], record, "PX", kept)
         return [b"done"]
+
+    def _count(self, names, arguments):
+        token, identifier, job, milliseconds, most = arguments
+        scanner = names[1][len(PREFIX) + 1:].partition("}")[0]
+        return self._server.count(
+            scanner, identifier, int(token), names[2], job, milliseconds / 1000, most).encode()
+
+    def _jobs(self, names, arguments):
+        for name, job, milliseconds in zip(names, arguments[::2], arguments[1::2], strict=True):
+            self._server.change_job(name, job, milliseconds / 1000)
 
     def _instance(self, names, arguments):
         following = max(int(self.get(names[0]) or 0) + 1, int(arguments[0]))

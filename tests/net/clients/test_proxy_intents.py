@@ -81,7 +81,8 @@ class Owner:
             accounting, Authorization(self.name, Permission(), accounting),
             RepeatedRequests(Permission(), quotas, Metrics(), self.log, seconds=seconds), seconds=seconds,
             written=lambda: succeed(None),
-            intents=JobIntents(self.name, shared, token=lambda: token, seconds=seconds)).serve)}
+            intents=JobIntents(self.name, shared, token=lambda: token, seconds=seconds,
+                               most_jobs=lambda: quotas.most_jobs)).serve)}
         router = Router(Accounting(None, Metrics(), self.log, seconds=seconds, wall=seconds), no_quotas())
         router.add(self)
         self.server = MemoryServer(router.respond)

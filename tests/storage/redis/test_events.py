@@ -1,4 +1,4 @@
-"""Tests of storage.redis.events against a Redis server: events, cursors and intents of owners in turn."""
+"""Tests of storage.redis.events against a Redis server: events, cursors, intents and counted jobs of owners in turn."""
 
 import pytest
 import pytest_twisted
@@ -9,12 +9,17 @@ from wsdgateway.bridge.events.eventlog import MAX_EVENTS, Cursor, EventID, Logge
 from wsdgateway.storage.coordination import Fenced, NotNow
 from wsdgateway.storage.redis import keys
 from wsdgateway.storage.redis.events import RedisEvents
+from wsdgateway.storage.sharedevents import Claim, JobChange, TooManyJobs
 
 NAME = "front-desk"
 
 
 def event(token, number, data=b"<e/>", receiver="", *, made=False):
     return LoggedEvent(EventID(token, number), data, b"application/soap+xml", receiver, made)
+
+
+def claim(number, most=2, seconds=60.0, client="192.0.2.1"):
+    return Claim(client, f"{NAME} {number}", most, seconds)
 
 
 def cursor(token, number, panel=0):
@@ -93,10 +98,12 @@ async def test_a_former_owner_writes_nothing(owner):
     await write(former, 1, event(1, 1))
     present = owner("two", 2)
     for writing in (former.write(NAME, 1, Write((event(1, 2),), {})), former.intend(NAME, 1, "hash"),
-                    former.conclude(NAME, 1, "hash", None)):
+                    former.conclude(NAME, 1, "hash", None), former.count(NAME, 1, claim(1)),
+                    former.intend(NAME, 1, "hash", claim(2))):
         with pytest.raises(Fenced):
             await writing
     assert len((await present.past(NAME)).events) == 1
+    await present.count(NAME, 2, claim(3, most=1))
     assert await present.intend(NAME, 2, "hash") is None
 
 
@@ -141,3 +148,66 @@ async def test_the_next_owner_finds_the_intent_and_the_reply(owner, redis_server
         assert all(0 < left <= 60_000 for left in ends)
         one.set(keys.create(NAME, "sent"), b"damaged")
     assert await owner("three", 3).intend(NAME, 3, "sent") == Record(0)
+
+
+# Counted jobs.
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_jobs_of_all_gateways_count(owner, redis_server):
+    first = owner()
+    assert await first.intend(NAME, 1, "one", claim(1)) is None
+    second = owner("two", 2)
+    await second.count(NAME, 2, claim(1))  # another job, of another gateway
+    with pytest.raises(TooManyJobs):
+        await second.count(NAME, 2, claim(2))
+    with pytest.raises(TooManyJobs):
+        await second.intend(NAME, 2, "two", claim(2))
+    assert await second.intend(NAME, 2, "one", claim(2)) == Record(1)  # it is not to be sent, so it does not count
+    await second.count(NAME, 2, claim(2, client="192.0.2.2"))
+    await first.change([JobChange("192.0.2.1", f"{NAME} 1", 0.0)])  # it need not own the scanner any more
+    assert await second.intend(NAME, 2, "two", claim(2)) is None
+    with pytest.raises(TooManyJobs):
+        await second.count(NAME, 2, claim(3))
+
+
+@pytest_twisted.ensureDeferred
+async def test_counted_jobs_expire(owner, redis_server):
+    events, key = owner(), keys.jobs("192.0.2.1")
+    await events.count(NAME, 1, claim(1))
+    await events.change([JobChange("192.0.2.1", f"{NAME} 1", 15.0), JobChange("192.0.2.1", f"{NAME} 2", 30.0)])
+    with redis_server.connect() as one:
+        assert 30_000 < one.pttl(key) <= 60_000
+        ends = dict(one.zrange(key, 0, -1, withscores=True))
+        seconds, microseconds = one.time()
+        shorter, longer = sorted(end / 1000 - seconds - microseconds / 1e6 for end in ends.values())
+        assert 0 < shorter <= 15 < longer <= 30
+        one.zadd(key, {job: one.time()[0] * 1000 for job in ends})
+    await events.count(NAME, 1, claim(3, most=1))
+    with redis_server.connect() as one:
+        assert one.zcard(key) == 1
+        one.delete(key)
+    await events.change([JobChange("192.0.2.1", f"{NAME} 3", 15.0)])
+    with redis_server.connect() as one:
+        assert 0 < one.pttl(key) <= 15_000
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_clock_that_was_set_back_makes_no_job_count_longer(owner, redis_server):
+    events, key = owner(), keys.jobs("192.0.2.1")
+    with redis_server.connect() as one:
+        one.zadd(key, {"of tomorrow": (one.time()[0] + 86400) * 1000})
+    await events.count(NAME, 1, claim(1, most=1))
+    with redis_server.connect() as one:
+        assert one.zcard(key) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_jobs_under_a_damaged_key_are_counted_anew(owner, redis_server):
+    events, key = owner(), keys.jobs("192.0.2.1")
+    changes = [JobChange("192.0.2.1", f"{NAME} 1", 15.0)]
+    for write in (lambda: events.count(NAME, 1, claim(1)), lambda: events.change(changes)):
+        await write()
+        with redis_server.connect() as one:
+            assert one.zcard(key) == 1
+            one.set(key, "damaged")

@@ -14,10 +14,12 @@ from wsdgateway.bridge.cluster.values import Acquired, Registration
 from wsdgateway.storage.coordination import Fenced, NameTaken, NotNow
 from wsdgateway.storage.redis import keys, ownership
 from wsdgateway.storage.redis.fencing import fenced
+from wsdgateway.storage.redis.luascript import LuaScript
 
 LEASE, GRACE = 4000.0, 5000.0  # seconds
 STEP = 1000.0
 NOISE = 200.0  # seconds that a test may take
+JOB_SECONDS, SHORT_SECONDS = 2500.0, 500.0
 SCANNERS = ("desk", "hall{}: ü")
 GATEWAYS = {one: Registration(one, name, f"http://{one}", "1", {"desk": "d" * 40}, frozenset({"hall"}),
                               bases=(f"http://{one}:5357",))
@@ -26,6 +28,9 @@ GATEWAYS = {one: Registration(one, name, f"http://{one}", "1", {"desk": "d" * 40
 gateways = st.sampled_from(sorted(GATEWAYS))
 scanners = st.sampled_from(SCANNERS)
 tokens = st.integers(0, 4)
+clients = st.sampled_from(("192.0.2.1", "2001:db8::/64"))
+jobs = st.sampled_from("pqrs")
+COUNT, INTEND, JOBS = map(LuaScript, ("count", "intend", "jobs"))
 
 
 class Scripts(RuleBasedStateMachine):
@@ -108,6 +113,39 @@ class Scripts(RuleBasedStateMachine):
         if (owner := self.twin.owner(scanner)) is not None:
             self.release(gateway, scanner, owner.token)
 
+    @rule(gateway=gateways, scanner=scanners, token=tokens, client=clients, job=jobs, most=st.integers(1, 3),
+          intends=st.booleans())
+    def count(self, gateway, scanner, token, client, job, most, intends):
+        names, intent, counted = [keys.ERA, keys.owner(scanner)], keys.create(scanner, "hash"), keys.jobs(client)
+        claim = [job, round(JOB_SECONDS * 1000), most]
+        self.redis.delete(intent)
+        if intends:
+            [outcome] = INTEND.run(self.redis, [*names, intent, counted], [token, gateway, "sent", 60_000, *claim])
+        else:
+            outcome = COUNT.run(self.redis, [*names, counted], [token, gateway, *claim])
+        assert outcome.decode() == self.twin.count(scanner, gateway, token, client, job, JOB_SECONDS, most)
+        assert self.redis.exists(intent) == (intends and outcome == b"done")
+
+    @rule(gateway=gateways, scanner=scanners, client=clients, job=jobs, most=st.integers(1, 3), intends=st.booleans())
+    def count_by_an_owner(self, gateway, scanner, client, job, most, intends):
+        if self.twin.owner(scanner) is None:
+            self.acquire(gateway, scanner, mine=4, valid=True)
+        owner = self.twin.owner(scanner)
+        self.count(owner.identifier, scanner, owner.token, client, job, most, intends)
+
+    @rule(changes=st.lists(st.tuples(clients, jobs, st.sampled_from((0.0, SHORT_SECONDS, JOB_SECONDS))), min_size=1))
+    def change_jobs(self, changes):
+        JOBS.run(self.redis, [keys.jobs(client) for client, _, _ in changes],
+                 [part for _, job, seconds in changes for part in (job, round(seconds * 1000))])
+        for change in changes:
+            self.twin.change_job(*change)
+
+    @rule(gateway=gateways, scanner=scanners, client=clients, job=jobs, most=st.integers(1, 3))
+    def count_after_a_job_has_expired(self, gateway, scanner, client, job, most):
+        self.change_jobs([(client, "p", SHORT_SECONDS), (client, "q", JOB_SECONDS)])
+        self.advance(1)
+        self.count_by_an_owner(gateway, scanner, client, job, most, intends=True)
+
     @rule(scanner=scanners, gateway=gateways)
     def wish(self, scanner, gateway):
         ownership.wish(self.redis, scanner, GATEWAYS[gateway].name)
@@ -129,6 +167,9 @@ class Scripts(RuleBasedStateMachine):
             self.redis.hset(keys.ERA, "grace_until", int(until) - round(passed * 1000))
         for scanner in self.redis.hkeys(keys.WISHES):
             self.redis.hset(keys.WISHES, scanner, "1 ended")
+        for key in self.redis.scan_iter(keys.jobs("*")):
+            for job in self.redis.zrange(key, 0, -1):
+                self.redis.zincrby(key, -passed * 1000, job)
 
     @rule(keep=st.booleans())
     def restart(self, keep):
@@ -146,6 +187,24 @@ class Scripts(RuleBasedStateMachine):
             ids = [int(entry.partition(b"-")[0]) for entry, _ in self.redis.xrange(keys.events(scanner))]
             assert ids == sorted(set(ids))
             assert ids[-1:] == [int(one) for one in [self.redis.get(keys.token(scanner))] if one]
+
+
+    @invariant()
+    def the_same_jobs_count(self):
+        now = self.now()
+        for client in ("192.0.2.1", "2001:db8::/64"):
+            found = dict(self.redis.zrangebyscore(keys.jobs(client), now, "+inf", withscores=True))
+            expected = self.twin.jobs(client)
+            assert {job.decode() for job in found} == expected.keys()
+            for job, end in found.items():
+                self.same((end - now) / 1000, expected[job.decode()] - self.time)
+            if found:
+                assert self.redis.pttl(keys.jobs(client)) >= max(found.values()) - now - 1000
+            assert self.redis.ttl(keys.jobs(client)) != -1
+
+    def now(self):
+        seconds, microseconds = self.redis.time()
+        return seconds * 1000 + microseconds // 1000
 
 
 def test_the_scripts_do_what_their_counterpart_does(redis_server):

@@ -5,9 +5,12 @@ use all addresses of its network.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache
 from ipaddress import ip_network
+from itertools import count
+
+import attrs
 
 from wsdgateway.bridge.access.permission import plain_address
 from wsdgateway.bridge.events.sinks import Network
@@ -32,11 +35,30 @@ def client_of(address: str) -> str:
     return str(ip_network((plain, 64), strict=False))
 
 
+@attrs.define(eq=False)
+class CountedJob:
+    """A job that counts for a client, by its key, until a time. No other job of this process has the same name.
+
+    `is_shared` is set when it has been counted for all gateways as well, or may have been.
+    """
+
+    client: str
+    name: str
+    until: float
+    is_shared: bool = False
+
+
 class Quotas:
-    """The quotas of clients. Networks in `unlimited` have none. Times are in seconds on one monotonic clock."""
+    """The quotas of clients. Networks in `unlimited` have none. Times are in seconds on one monotonic clock.
+
+    Among several gateways `on_change` is called with each shared job whose end has changed, or that has ended; its
+    `until` is 0 then.
+    """
 
     def __init__(self, *, requests: float, connections: int, jobs: int, unlimited: Iterable[Network]) -> None:
-        self._jobs: OrderedDict[tuple[str, Hashable], tuple[str, float]] = OrderedDict()
+        self._jobs: OrderedDict[tuple[str, Hashable], CountedJob] = OrderedDict()
+        self._numbers = count(1)
+        self.on_change: Callable[[CountedJob], None] = lambda job: None
         self.change(requests=requests, connections=connections, jobs=jobs, unlimited=unlimited)
 
     def change(self, *, requests: float, connections: int, jobs: int, unlimited: Iterable[Network]) -> None:
@@ -78,23 +100,48 @@ class Quotas:
         if not self.is_limited(client):
             return True
         owner = client_of(client)
-        return sum(whose == owner and now < until for whose, until in self._jobs.values()) < self.most_jobs
+        return sum(job.client == owner and now < job.until for job in self._jobs.values()) < self.most_jobs
 
     def job_began(self, client: str, scanner: str, job_id: Hashable, now: float) -> None:
         """Record that a job is created for the client. Until its JobId is known, `job_id` is any other key for it."""
-        self._jobs[scanner, job_id] = client_of(client), now + FORGOTTEN_SECONDS
+        self._count(scanner, job_id, CountedJob(client_of(client), f"{scanner} {next(self._numbers)}", 0.0), now)
+
+    def job_created(self, client: str, scanner: str, former: Hashable, job_id: str, now: float) -> None:
+        """Record the JobId of a job that was counted under another key."""
+        job = self._jobs.pop((scanner, former), None)
+        if job is None:
+            self.job_began(client, scanner, job_id, now)
+        else:
+            self._count(scanner, job_id, job, now)
+
+    def _count(self, scanner: str, job_id: Hashable, job: CountedJob, now: float) -> None:
+        self.job_ended(scanner, job_id)
+        job.until = now + FORGOTTEN_SECONDS
+        self._jobs[scanner, job_id] = job
         if len(self._jobs) > MAX_JOBS:
             self._jobs.popitem(last=False)
 
+    def to_share(self, client: str, scanner: str, job_id: Hashable) -> CountedJob | None:
+        """The job that is to be counted for all gateways before it is created; None if its client is not limited."""
+        return self._jobs.get((scanner, job_id)) if self.is_limited(client) else None
+
     def image_fetched(self, scanner: str, job_id: str, now: float) -> None:
         """Record that an image of the job was sent to a client."""
-        known = self._jobs.get((scanner, job_id))
-        if known is not None:
-            self._jobs[scanner, job_id] = known[0], now + AFTER_IMAGE_SECONDS
+        job = self._jobs.get((scanner, job_id))
+        if job is not None:
+            job.until = now + AFTER_IMAGE_SECONDS
+            self._changed(job)
 
     def job_ended(self, scanner: str, job_id: Hashable) -> None:
         """Record that the job has ended."""
-        self._jobs.pop((scanner, job_id), None)
+        job = self._jobs.pop((scanner, job_id), None)
+        if job is not None:
+            job.until = 0.0
+            self._changed(job)
+
+    def _changed(self, job: CountedJob) -> None:
+        if job.is_shared:
+            self.on_change(job)
 
 
 def no_quotas() -> Quotas:

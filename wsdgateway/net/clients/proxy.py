@@ -205,11 +205,12 @@ class Proxy:
         while True:
             if isinstance(decision, Forward):
                 intents = self._intents if question.operation is CREATE_SCAN_JOB else None
-                known = None if intents is None else await intents.begin(question)
+                known = None if intents is None else (
+                    await intents.begin(question, self._bridge.job_to_share(decision)))
                 if isinstance(known, Reply):
                     decision = self._forwarder.recall(decision, known)
                     continue
-                outcome, sent = (Failure(known), False) if known is not None else (
+                outcome, sent = (known, False) if known is not None else (
                     await self._forwarder.send(decision, exchange))
                 source = DEVICE if sent else source
                 if outcome is None:

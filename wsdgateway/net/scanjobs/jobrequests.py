@@ -23,6 +23,7 @@ from wsdgateway.mtom.multipart import BadMultipart, boundary_of
 from wsdgateway.mtom.parts import BadTransferEncoding
 from wsdgateway.net.clients.forwarding import Forwarder
 from wsdgateway.net.scanners.client import DeviceClient
+from wsdgateway.net.scanners.jobintents import JobIntents
 from wsdgateway.net.scanners.reply import Response, is_streamed, outcome_of, read_reply
 from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.transport.accounting import Accounting
@@ -81,16 +82,20 @@ class Image:
 
 
 class JobRequests:
-    """Sends the requests of one scanner's own jobs. `client` is a job's client, an IP address, or empty."""
+    """Sends the requests of one scanner's own jobs. `client` is a job's client, an IP address, or empty.
+
+    Among several gateways `intents` counts the jobs for their clients.
+    """
 
     def __init__(self, bridge: ScannerBridge, device: DeviceClient, forwarder: Forwarder, accounting: Accounting, *,
-                 seconds: Callable[[], float], new_id: Callable[[], str]) -> None:
+                 seconds: Callable[[], float], new_id: Callable[[], str], intents: JobIntents | None = None) -> None:
         self._bridge = bridge
         self._device = device
         self._forwarder = forwarder
         self._accounting = accounting
         self._seconds = seconds
         self._new_id = new_id
+        self._intents = intents
 
     async def create(self, ticket: Ticket, client: str, press: Press | None = None) -> CreatedJob | Refusal:
         """Create a job with that ticket; `press` is set if it was started at the panel."""
@@ -150,7 +155,8 @@ class JobRequests:
         reached = False
         while True:
             if isinstance(decision, Forward):
-                outcome, sent = await self._send(decision, client, began)
+                refused = await self._count(decision)
+                outcome, sent = (refused, False) if refused is not None else await self._send(decision, client, began)
                 reached = reached or sent
                 decision = self._forwarder.learn(decision, outcome)
             elif isinstance(decision, Join):
@@ -163,6 +169,12 @@ class JobRequests:
                 return Refusal(decision.fault.name, decision.fault.reason, unreachable=not is_limited, lost=reached)
             else:
                 return _read(decision)
+
+    async def _count(self, forward: Forward) -> Failure | None:
+        """Have the job of a CreateScanJob counted. Returns the outcome instead if it must not be sent."""
+        if self._intents is None or forward.question.operation is not CREATE_SCAN_JOB:
+            return None
+        return await self._intents.count(self._bridge.job_to_share(forward))
 
     async def _send(self, forward: Forward, client: str,
                     began: Callable[[ScannerRequest], None]) -> tuple[Reply | Failure, bool]:

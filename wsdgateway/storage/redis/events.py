@@ -1,9 +1,12 @@
-"""The last events of scanners, cursors, and intents of CreateScanJob on a Redis server: `ISharedEvents`, `IIntents`.
+"""The last events of scanners, cursors, intents of CreateScanJob, and counted jobs on a Redis server.
+
+That is what `storage.sharedevents` describes.
 
 A damaged event or cursor counts as none, with a warning; a damaged record of a CreateScanJob as an intent of an earlier
 owner.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,15 +20,15 @@ from wsdgateway.storage.redis import keys
 from wsdgateway.storage.redis.client import RedisClient
 from wsdgateway.storage.redis.fencing import checked_outcome, run_fenced
 from wsdgateway.storage.redis.luascript import LuaScript
-from wsdgateway.storage.sharedevents import IIntents, ISharedEvents
+from wsdgateway.storage.sharedevents import Claim, IIntents, IJobCounts, ISharedEvents, JobChange, TooManyJobs
 
-_EVENTS, _INTEND = LuaScript("events"), LuaScript("intend")
+_EVENTS, _INTEND, _COUNT, _JOBS = map(LuaScript, ("events", "intend", "count", "jobs"))
 _KEPT = int(KEPT_SECONDS * 1000)
 
 
-@implementer(ISharedEvents, IIntents)
+@implementer(ISharedEvents, IIntents, IJobCounts)
 class RedisEvents:
-    """The events and intents of the gateway that is registered as `identifier`.
+    """The events, intents and counted jobs of the gateway that is registered as `identifier`.
 
     They have a connection of their own, so that an event does not wait for a write of the store.
     """
@@ -84,13 +87,16 @@ class RedisEvents:
         return self._connection.run(
             lambda redis: checked_outcome(scanner, token, _EVENTS.run(redis, names, arguments)))
 
-    def intend(self, scanner: str, token: int, key: str) -> Deferred[Record | None]:
+    def intend(self, scanner: str, token: int, key: str, claim: Claim | None = None) -> Deferred[Record | None]:
         names = [keys.ERA, keys.owner(scanner), keys.create(scanner, key)]
         arguments = [token, self._identifier, write_record(Record(token)), _KEPT]
+        if claim is not None:
+            names.append(keys.jobs(claim.client))
+            arguments += self._counting(claim)
 
         def ask(redis: Any) -> Any:
             outcome, *known = _INTEND.run(redis, names, arguments)
-            checked_outcome(scanner, token, outcome)
+            _check_count(scanner, token, outcome)
             return known[0] if known else None
 
         return self._connection.run(ask).addCallback(lambda known: self._record(scanner, known))
@@ -107,6 +113,30 @@ class RedisEvents:
         name = keys.create(scanner, key)
         command = ("DEL", name) if record is None else ("SET", name, write_record(record), "PX", _KEPT)
         return run_fenced(self._connection, scanner, token, self._identifier, [command]).addCallback(lambda _: None)
+
+    def count(self, scanner: str, token: int, claim: Claim) -> Deferred[None]:
+        names = [keys.ERA, keys.owner(scanner), keys.jobs(claim.client)]
+        arguments = [token, self._identifier, *self._counting(claim)]
+        return self._connection.run(
+            lambda redis: _check_count(scanner, token, _COUNT.run(redis, names, arguments)))
+
+    def change(self, changes: Sequence[JobChange]) -> Deferred[None]:
+        names = [keys.jobs(one.client) for one in changes]
+        arguments = [part for one in changes for part in (self._job(one.name), round(one.seconds * 1000))]
+        return self._connection.run(lambda redis: _JOBS.run(redis, names, arguments)).addCallback(lambda _: None)
+
+    def _counting(self, claim: Claim) -> list[Any]:
+        return [self._job(claim.name), round(claim.seconds * 1000), claim.most]
+
+    def _job(self, name: str) -> str:
+        """The name of a job among those of all gateways."""
+        return f"{name} {self._identifier}"
+
+
+def _check_count(scanner: str, token: int, outcome: bytes) -> None:
+    checked_outcome(scanner, token, outcome)
+    if outcome == b"many":
+        raise TooManyJobs
 
 
 def _event(identifier: bytes, fields: dict[bytes, bytes]) -> LoggedEvent:

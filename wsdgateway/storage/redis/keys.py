@@ -19,6 +19,7 @@
 | `{NAME}:offer` | string | what the scanner offers by eSCL, JSON |
 | `{NAME}:cursor` | hash | subscription → the last event that it was given |
 | `{NAME}:create:HASH` | string, PX | a CreateScanJob that was sent, or its reply |
+| `jobs:CLIENT` | sorted set, PX | each job that counts for a client, `SCANNER NUMBER ID` → ms of the server's time |
 | `instance`, `peer-secret` | string | the last InstanceId; the secret of the peer link |
 | `versions`, `adopted`, `escl-ports` | hash | by endpoint, uuid, scanner's name: shared by all gateways |
 """
@@ -95,6 +96,11 @@ def offer(scanner: str) -> str:
 def cursor(scanner: str) -> str:
     """The last event that each subscription was given."""
     return of_scanner(scanner, "cursor")
+
+
+def jobs(client: str) -> str:
+    """The jobs that count for a client, at the scanners of all gateways."""
+    return f"{PREFIX}jobs:{client}"
 
 
 def create(scanner: str, digest: str) -> str:

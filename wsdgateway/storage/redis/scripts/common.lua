@@ -89,3 +89,19 @@ local function refusal(era_key, owner_key, its_token, its_identifier)
   end
   return 'fenced'
 end
+
+-- Has a job count for a client for so many ms, unless as many other jobs as may count do so already; returns whether it
+-- counts. No job counts longer because the clock was set back.
+local function counts(key, job, ms, most)
+  expect(key, 'zset')
+  local time = now()
+  local ends = integer(time + ms)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', time)
+  redis.call('ZREMRANGEBYSCORE', key, '(' .. ends, '+inf')
+  if not redis.call('ZSCORE', key, job) and redis.call('ZCARD', key) >= tonumber(most) then
+    return false
+  end
+  redis.call('ZADD', key, ends, job)
+  redis.call('PEXPIRE', key, ms)
+  return true
+end
