@@ -393,6 +393,21 @@ def not_text(server):
     server.command("HSET", keys.subscriptions(SCANNER), b"\xff", b"\xff")
 
 
+def at_no_time(server):
+    value = json.loads(server.command("HGET", keys.held(SCANNER), "b"))
+    server.command("HSET", keys.held(SCANNER), "b", json.dumps({**value, "expires_at": float("nan")}))
+
+
+def at_the_end_of_time(server):
+    value = json.loads(server.command("HGET", keys.subscriptions(SCANNER), "a"))
+    server.command("HSET", keys.subscriptions(SCANNER), "a", json.dumps({**value, "expires_at": 2**37 + 1}))
+
+
+def no_unicode(server):
+    value = json.loads(server.command("HGET", keys.subscriptions(SCANNER), "a"))
+    server.command("HSET", keys.subscriptions(SCANNER), "a", json.dumps({**value, "client": "\ud800"}))
+
+
 def newer(server):
     server.command("SET", keys.SCHEMA, "2.0")
 
@@ -404,7 +419,9 @@ def of_another_program(server):
 
 DAMAGES = {nonsense: "subs cannot be read", without_a_field: "held cannot be read: the field 'manager' is missing",
            of_another_type: "own-jobs cannot be read: WRONGTYPE", too_deep: "offer cannot be read",
-           not_text: "subs cannot be read", newer: "newer version of wsdgateway", of_another_program: "cannot be read"}
+           not_text: "subs cannot be read", at_no_time: "held cannot be read: nan must be a number",
+           at_the_end_of_time: "subs cannot be read: 137438953473 must be a time", no_unicode: "subs cannot be read",
+           newer: "newer version of wsdgateway", of_another_program: "cannot be read"}
 
 
 def dump(server):
@@ -459,6 +476,31 @@ async def test_damaged_shared_data_is_an_error_and_not_changed(gateways, redis_s
         with pytest.raises(Unreadable, match="cannot be read"):
             await attempt()
     assert dump(redis_server) == before
+
+
+@pytest.mark.parametrize("damage", [
+    ("HSET", keys.ADOPTED, "urn:uuid:1", '{"name": "../x", "number": 1}'),
+    ("HSET", keys.ADOPTED, "urn:uuid:1", '{"name": null, "number": 1}'),
+    ("HSET", keys.VERSIONS, SCANNER, '{"digest": "a", "version": 4294967296}'),
+    ("HSET", keys.VERSIONS, SCANNER, '{"digest": "a", "version": NaN}'),
+    ("HSET", keys.ESCL_PORTS, SCANNER, "65536"), ("HSET", keys.ESCL_PORTS, SCANNER, "0")])
+@pytest_twisted.ensureDeferred
+async def test_a_name_or_number_that_cannot_be_used_is_damage(gateways, redis_server, damage):
+    store = gateways().store
+    redis_server.command("SET", keys.SCHEMA, "1.0")
+    redis_server.command(*damage)
+    with pytest.raises(Unreadable, match="cannot be read"):
+        await store.adopted()
+
+
+@pytest.mark.parametrize("damage", [
+    ("SET", keys.INSTANCE, "x"), ("SET", keys.INSTANCE, "1e300"), ("SET", keys.INSTANCE, str(2**32 - 1)),
+    ("RPUSH", keys.INSTANCE, "1")])
+@pytest_twisted.ensureDeferred
+async def test_a_damaged_instance_id_keeps_no_scanner_from_being_taken_over(gateways, redis_server, damage):
+    store = gateways().store
+    redis_server.command(*damage)
+    assert [await store.next_instance(50), await store.next_instance(50)] == [50, 51]
 
 
 @pytest_twisted.ensureDeferred
