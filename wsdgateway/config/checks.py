@@ -112,7 +112,7 @@ def gateway_name(value: Any) -> str:
     """Checks the name by which the other gateways know this one. Raises `Wrong`."""
     if (not isinstance(value, str) or not value or value != value.strip() or len(value) > 64
             or not value.isprintable()):
-        raise Wrong("a text of at most 64 characters, without blanks at its ends")
+        raise Wrong("a text of at most 64 characters, without control characters, and without blanks at its ends")
     return value
 
 

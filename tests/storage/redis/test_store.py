@@ -478,6 +478,32 @@ async def test_damaged_shared_data_is_an_error_and_not_changed(gateways, redis_s
     assert dump(redis_server) == before
 
 
+@pytest.mark.parametrize("seconds", [-1e11, -1, 2**37 + 1, float("inf")])
+@pytest_twisted.ensureDeferred
+async def test_a_job_that_ended_at_no_date_is_left_out(gateways, redis_server, said, seconds):
+    store = gateways().store
+    value = {**attrs.asdict(job(1)), "finished": seconds}
+    redis_server.command("RPUSH", keys.done(SCANNER), json.dumps(value))
+    assert await store.finished(SCANNER) == []
+    assert len([line for line in said if "A finished job is left out" in line]) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_list_of_jobs_of_another_type_keeps_nothing_else_from_being_written(gateways, redis_server, said):
+    one = gateways("one")
+    await one.take(SCANNER)
+    redis_server.command("SET", keys.done(SCANNER), "x")
+    assert await one.store.finished(SCANNER) == []
+    await one.store.add(job(1))
+    await one.store.retry()
+    await one.store.save(subscription("new"))
+    assert redis_server.command("HKEYS", keys.subscriptions(SCANNER)) == [b"new"]
+    assert await one.store.finished(SCANNER) == [job(1)]
+    assert "done cannot be read" in one.store.warning()
+    assert len([line for line in said if "Finished jobs are left out" in line]) == 1
+    assert redis_server.command("GET", keys.done(SCANNER)) == b"x"
+
+
 @pytest.mark.parametrize("damage", [
     ("HSET", keys.ADOPTED, "urn:uuid:1", '{"name": "../x", "number": 1}'),
     ("HSET", keys.ADOPTED, "urn:uuid:1", '{"name": null, "number": 1}'),
@@ -497,7 +523,7 @@ async def test_a_name_or_number_that_cannot_be_used_is_damage(gateways, redis_se
     ("SET", keys.INSTANCE, "x"), ("SET", keys.INSTANCE, "1e300"), ("SET", keys.INSTANCE, str(2**32 - 1)),
     ("RPUSH", keys.INSTANCE, "1")])
 @pytest_twisted.ensureDeferred
-async def test_a_damaged_instance_id_keeps_no_scanner_from_being_taken_over(gateways, redis_server, damage):
+async def test_a_damaged_instance_id_counts_as_missing(gateways, redis_server, damage):
     store = gateways().store
     redis_server.command(*damage)
     assert [await store.next_instance(50), await store.next_instance(50)] == [50, 51]

@@ -62,8 +62,8 @@ def _number(value: Any) -> float:
 
 def _time(value: Any) -> float:
     seconds = _number(value)
-    if abs(seconds) > MAX_TIME:
-        raise ValueError(f"{value!r} must be a time in seconds since 1970, of at most {MAX_TIME:.0f}")
+    if not 0.0 <= seconds <= MAX_TIME:
+        raise ValueError(f"{value!r} must be a time in seconds since 1970, from 0 to {MAX_TIME:.0f}")
     return seconds
 
 

@@ -75,7 +75,7 @@ local function owner_in(value, era)
 end
 
 -- The last InstanceId, 0 if there is none. Discovery messages have 32 bits for it, so a value without a next one counts as
--- missing, like one that is no number: else no gateway could ever take a scanner.
+-- missing, like one that is no number: else no gateway could announce a scanner that it takes over.
 local function last_instance(key)
   expect(key, 'string')
   local last = redis.call('GET', key)
