@@ -62,8 +62,8 @@ def test_a_wrong_url_is_refused(url, wanted):
 
 
 @given(strategies.builds("".join, strategies.lists(strategies.sampled_from([
-    "redis", "rediss", "+sentinel", "+unix", "://", "h", "..", ".", "-", "[::1]", ":", "6379", "/", "0", "name", ",", "@",
-    "u:p@", "?ca=x", "?db=1", "%2F", "%", " ", "x" * 64]), min_size=3, max_size=9)))
+    "redis", "rediss", "+sentinel", "+unix", "://", "h", "..", ".", "-", "[::1]", ":", "6379", "/", "0", "name", ",",
+    "@", "u:p@", "?ca=x", "?db=1", "%2F", "%", " ", "x" * 64]), min_size=3, max_size=9)))
 def test_what_is_accepted_here_can_be_opened(url):
     try:
         read = read_redis_url(url)

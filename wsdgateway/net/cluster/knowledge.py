@@ -11,6 +11,7 @@ from wsdgateway.net.cluster.serverstate import ServerWatch
 
 _TOLD = {State.ENDING: State.LEAVING, State.WITHDRAWING: State.LEAVING, State.CLAIMING: State.TAKING,
          State.UNLEASED: State.TAKING}
+_SERVING = (State.OWNING, State.ALONE)  # while the lease holds
 
 
 @attrs.frozen
@@ -18,8 +19,8 @@ class KnownOwnership:
     """What this gateway knows of the ownership of a scanner.
 
     `state` is what it does itself; "ending" and "withdrawing" are told as "leaving", "claiming" as "taking", and
-    "unleased" as "alone". `owner` is the name of the owner,
-    None if there is none or it is unknown. `lease_age` is how long ago the lease was renewed, in seconds.
+    "unleased" as "alone"; any whose lease has run out, as "following". `owner` is the name of the owner, None if there is
+    none or it is unknown. `lease_age` is how long ago the lease was renewed, in seconds.
     """
 
     scanner: str
@@ -110,7 +111,8 @@ class Knowledge:
             return KnownOwnership(machine.scanner, told, own_name, lease.token, max(0.0, age))
         if state is State.UNLEASED and lease.holds():
             return KnownOwnership(machine.scanner, State.ALONE.value, own_name, NO_TOKEN, None)
-        told = _TOLD.get(state, state).value
+        # An owner whose lease does not hold serves nothing, such as one that may not go on without the server.
+        told = State.FOLLOWING.value if state in _SERVING else _TOLD.get(state, state).value
         owner = self._foreign_owner(machine.scanner)
         if owner is None:
             return KnownOwnership(machine.scanner, told, self.owner_name(machine.scanner), NO_TOKEN, None)
