@@ -19,8 +19,8 @@ class KnownOwnership:
     """What this gateway knows of the ownership of a scanner.
 
     `state` is what it does itself; "ending" and "withdrawing" are told as "leaving", "claiming" as "taking", and
-    "unleased" as "alone"; any whose lease has run out, as "following". `owner` is the name of the owner, None if there is
-    none or it is unknown. `lease_age` is how long ago the lease was renewed, in seconds.
+    "unleased" as "alone"; an ownership whose lease has run out, as "following". `owner` is the name of the owner,
+    None if there is none or it is unknown. `lease_age` is how long ago the lease was renewed, in seconds.
     """
 
     scanner: str
