@@ -182,14 +182,14 @@ FOLLOWED = {**SCANNER, "name": "attic", "scan": None, "reachable": None, "state"
 
 def test_several_gateways(site, capsys):
     site.answers.update(cluster=CLUSTER, scanners=[
-        {**SCANNER, "owner": "print-server-1", "ownership": "owning"}, FOLLOWED,
+        {**SCANNER, "owner": "print-server-1", "ownership": "owning", "lease_age": 0.5}, FOLLOWED,
         {**FOLLOWED, "name": "x", "owner": None}, {**FOLLOWED, "name": "y", "ownership": "taking"}])
     text = shown(site.url)
-    assert "Name        Owner           Scan service" in text
-    assert "front-desk  print-server-1  http://198.51.100.20/WDP/SCAN  ok (Idle)" in text
+    assert "Name        Owner           Lease      Scan service" in text
+    assert "front-desk  print-server-1  0.5 s ago  http://198.51.100.20/WDP/SCAN  ok (Idle)" in text
     rows = {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
-    assert rows["attic"][1:] == ["print-server-2", "–", "with", "its", "owner", "–", "–", "–"]
-    assert rows["x"][1:] == ["–", "–", "owned", "by", "no", "gateway", "–", "–", "–"]
+    assert rows["attic"][1:] == ["print-server-2", "–", "–", "with", "its", "owner", "–", "–", "–"]
+    assert rows["x"][1:] == ["–", "–", "–", "owned", "by", "no", "gateway", "–", "–", "–"]
     assert "being taken over" in text
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "Redis redis://…@h:6379/0 answers (version 7.0.15)" in lines

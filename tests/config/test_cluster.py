@@ -96,8 +96,10 @@ def test_the_name_is_that_of_the_gateway_by_default():
     assert name_in_cluster(configured(gateway={"name": "Print server"}, name="print-server-1")) == "print-server-1"
     long = {"state": REDIS, "name": "x" * 65}
     [line] = problems(gateway=long)
-    assert line.endswith("must be a text of at most 64 characters, since it is the gateway's name in the cluster; or "
-                         "give [cluster] name")
+    assert line.endswith("must be a text of at most 64 characters, without control characters, and without blanks at "
+                         "its ends, since it is the gateway's name in the cluster; or give [cluster] name")
+    [line] = problems(gateway={"state": REDIS}, cluster={"name": "a "})
+    assert line.endswith("characters, and without blanks at its ends")
     configured(gateway=long, name="short")
     configured(gateway={**long, "state": "memory:"})
 

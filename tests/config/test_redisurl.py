@@ -1,6 +1,7 @@
 """Tests of config.redisurl: the URLs of Redis servers, and what is said of wrong ones."""
 
 import pytest
+from hypothesis import given, strategies
 
 from tests.config.configurations import LISTEN, problems
 from wsdgateway.config import checks
@@ -39,6 +40,8 @@ def test_a_url_is_read(url, read):
 
 @pytest.mark.parametrize(("url", "wanted"), [
     ("redis:h", "redis://HOST:6379/0, rediss://"), ("redis://", "each HOST a name or an address"),
+    ("redis://..", "each HOST a name or an address"), ("redis://a..b/0", "each HOST a name or an address"),
+    ("redis+sentinel://h," + "x" * 64 + "/name", "each HOST a name or an address"),
     ("redis+cluster://h", "redis://HOST:6379/0, rediss://"), ("redis://h:0", "a port between 1 and 65535"),
     ("redis://h:70000", "a port between 1 and 65535"), ("redis://2001:db8::5", "an IPv6 address is in brackets"),
     ("redis://h/one", "the number of a database from 0 to 65535"), ("redis://h/0/1", "the number of a database"),
@@ -56,6 +59,17 @@ def test_a_wrong_url_is_refused(url, wanted):
     with pytest.raises(Wrong) as wrong:
         read_redis_url(url)
     assert wanted in str(wrong.value)
+
+
+@given(strategies.builds("".join, strategies.lists(strategies.sampled_from([
+    "redis", "rediss", "+sentinel", "+unix", "://", "h", "..", ".", "-", "[::1]", ":", "6379", "/", "0", "name", ",",
+    "@", "u:p@", "?ca=x", "?db=1", "%2F", "%", " ", "x" * 64]), min_size=3, max_size=9)))
+def test_what_is_accepted_here_can_be_opened(url):
+    try:
+        read = read_redis_url(url)
+    except Wrong:
+        return
+    assert parse(url).hosts == read.hosts
 
 
 @pytest.mark.parametrize("url", [

@@ -102,6 +102,15 @@ def test_lists_of_jobs():
     assert read_summaries(body(envelope("x", "<wscn:X/>")), "ActiveJobs") is None
 
 
+def test_a_status_within_a_list_has_its_vendor_elements():
+    """Some devices put a whole JobStatus there. It may be shown, so it must have what GetJobElements would have."""
+    whole = job_status("5").replace("</wscn:JobStatus>", "<v xmlns='u:v'>1</v></wscn:JobStatus>")
+    listed = envelope("x", f"<wscn:GetActiveJobsResponse><wscn:ActiveJobs><wscn:JobSummary>{whole}</wscn:JobSummary>"
+                           "</wscn:ActiveJobs></wscn:GetActiveJobsResponse>")
+    [status] = read_summaries(body(listed), "ActiveJobs")
+    assert len(status.vendor) == 1
+
+
 @pytest.mark.parametrize(("one", "other", "order"), [
     ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00.000+00:00", 0), ("2026-11-22T10:00:00", "2026-11-22T10:00:01Z", -1),
     ("2026-11-22T12:00:00+01:00", "2026-11-22T10:00:01Z", 1), ("x", "x", 0), ("x", "y", None)])

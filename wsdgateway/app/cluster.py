@@ -348,4 +348,6 @@ class Cluster:
             await self._checks.look(self._config.cluster.lease)
             await self._parts.synchronize()
         except StoreError as error:
-            self.log.warn("What other gateways have adopted cannot be read: {error}", error=str(error))
+            if self._throttle.allows(str(error), self._parts.seconds()):
+                self.log.warn("What other gateways have adopted cannot be read: {error} (logged at most once a minute)",
+                              error=str(error))

@@ -66,12 +66,13 @@ def _row(table: Table, *values: Any) -> None:
 
 def _scanners(found: list[dict[str, Any]], now: datetime) -> Table:
     by_escl = ["eSCL"] * any(scanner["escl_url"] for scanner in found)
-    owned = ["Owner"] * any(scanner.get("ownership") for scanner in found)
+    owned = ["Owner", "Lease"] if any(scanner.get("ownership") for scanner in found) else []
     table = _table("Scanners", "Name", *owned, "Scan service", "State", "Announced as", *by_escl, "Subscription",
                    "Active jobs")
     for scanner in found:
         scan = "searching" if scanner["searched"] and not scanner["scan"] else scanner["scan"]
-        _row(table, scanner["name"], *(scanner["owner"] for _ in owned), scan, state_of(scanner, now),
+        _row(table, scanner["name"], *([scanner["owner"], _age(scanner.get("lease_age"))] if owned else ()), scan,
+             state_of(scanner, now),
              scanner["stand_in"] if scanner["announced"] else None, *(scanner["escl_url"] for _ in by_escl),
              scanner["subscription"], scanner["active_jobs"])
     return table
@@ -89,6 +90,11 @@ def state_of(scanner: dict[str, Any], now: datetime) -> str:
         return "not tried yet"
     details = ", ".join(filter(None, (scanner.get("state"), listed(scanner.get("conditions", ())))))
     return f"ok ({details})" if details else "ok"
+
+
+def _age(seconds: float | None) -> str | None:
+    """How long ago the lease of a scanner was renewed."""
+    return None if seconds is None else f"{seconds:g} s ago"
 
 
 def _clock(time_of: str, now: datetime, form: str = "%H:%M") -> str:

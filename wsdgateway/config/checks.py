@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import serverFromString
 
-from wsdgateway.bridge.discovery.adoption import Exclusion, read_exclusion
+from wsdgateway.bridge.discovery.adoption import NAME, Exclusion, read_exclusion
 from wsdgateway.config.endpoints import MAX_PORT, BadEndpoint, is_ssl, problem_of, read_ssl
 from wsdgateway.config.redisurl import is_redis, read_redis_url
 from wsdgateway.config.wrong import Wrong, shown
@@ -20,7 +20,6 @@ from wsdgateway.tls.files import PIN
 # Operations that a client may request of a scanner, as named by `[[allow]]` and the metrics.
 OPERATIONS = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), "Probe", "Resolve",
               OTHER.name)
-NAME = re.compile(r"[a-z0-9-]{1,63}")
 _LIKE_UUID = re.compile(r"\s*(urn:)?uuid:", re.IGNORECASE)
 
 
@@ -111,8 +110,9 @@ def without_password(value: Any) -> Any:
 
 def gateway_name(value: Any) -> str:
     """Checks the name by which the other gateways know this one. Raises `Wrong`."""
-    if not isinstance(value, str) or not value.strip() or len(value) > 64 or not value.isprintable():
-        raise Wrong("a text of at most 64 characters")
+    if (not isinstance(value, str) or not value or value != value.strip() or len(value) > 64
+            or not value.isprintable()):
+        raise Wrong("a text of at most 64 characters, without control characters, and without blanks at its ends")
     return value
 
 

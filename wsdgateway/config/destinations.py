@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wsdgateway.config.checks import NAME
+from wsdgateway.bridge.discovery.adoption import NAME
 from wsdgateway.config.esclports import Mistakes
 from wsdgateway.config.sections import Destination, Discovery
 from wsdgateway.config.wrong import Section

@@ -11,8 +11,8 @@ from typing import Any
 
 import attrs
 
+from wsdgateway.bridge.discovery.adoption import NAME
 from wsdgateway.config.certificates import check_tls
-from wsdgateway.config.checks import NAME
 from wsdgateway.config.cluster import check_cluster
 from wsdgateway.config.destinations import check_destinations
 from wsdgateway.config.endpoints import listening_place

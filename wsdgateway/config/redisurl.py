@@ -115,10 +115,19 @@ def _credentials(written: str) -> tuple[str | None, str | None]:
     return unquote(user) or None, unquote(password)
 
 
+def _has_labels(host: str) -> bool:
+    """True if the parts of a name are short enough for the name service, and none is empty."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
 def _place(written: str, default: int) -> tuple[str, int]:
     found = _HOST.fullmatch(written)
     port = default if found is None or found[2] is None else int(found[2])
-    if found is None or not 0 < port <= 65535:
+    if found is None or not 0 < port <= 65535 or not _has_labels(found[1]):
         raise Wrong(f"{FORMS}, with each HOST a name or an address and a port between 1 and 65535; an IPv6 address is "
                     "in brackets")
     return found[1].strip("[]"), port

@@ -155,7 +155,7 @@ def read_summaries(element: etree._Element, listed: str) -> tuple[JobStatus, ...
     found = []
     for summary in jobs.iterchildren(f"{{{WSCN}}}JobSummary", f"{{{WSCN}}}Job"):
         status = child(summary, "JobStatus")
-        read = _read_known(summary if status is None else status)
+        read = _read_known(summary) if status is None else read_job_status(status)
         if read is not None:
             found.append(read)
     return tuple(found)

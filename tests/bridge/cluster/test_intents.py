@@ -27,7 +27,10 @@ def test_a_record_is_read_as_it_was_written():
     assert (read.token, parts(read.reply)) == (17, parts(reply(b"<a>\n</a>")))
 
 
-@pytest.mark.parametrize("data", [b"", b"sent ", b"sent x", b"reply ", b"reply []\n", b"reply [1]\n", b"other"])
+@pytest.mark.parametrize("data", [b"", b"sent ", b"sent x", b"reply ", b"reply []\n", b"reply [1]\n", b"other",
+    b"reply 5\n", b"reply " + b"[" * 100000 + b"\n", b'reply ["1", 200, "", "", []]\n', b'reply [1, "x", "", "", []]\n',
+    b'reply [1, 20, "", "", []]\n', b"reply [1, 200, 5, 5, 5]\n", b'reply [1, 200, "", "", [5]]\n',
+    b'reply [1, 200, "", "DQo=", []]\n', b'reply [1, 200, "", "", [["eA==", "DQo="]]]\n'])
 def test_other_data_is_no_record(data):
     with pytest.raises(ValueError):
         read_record(data)

@@ -51,6 +51,18 @@ def test_anything_else_is_refused(value):
         read_passed(value)
 
 
+def test_half_of_a_surrogate_pair_is_no_text():
+    """It could not be written in UTF-8, on a page or as the label of a metric."""
+    for half in (b'"\\ud800"', b'"a\\uDFFF"'):
+        with pytest.raises(BadFields):
+            read_record(write_record(RECORD).replace(b'"GetJobElements"', half))
+        with pytest.raises(BadFields):
+            read_passed(write_passed(PASSED).replace(b'"front-desk"', half))
+        with pytest.raises(BadFields):
+            read_owner(b'["id",%b,"http://192.0.2.5:5360"]' % half)
+    assert read_record(write_record(Record("\N{GRINNING FACE}", "s"))).operation == "\N{GRINNING FACE}"
+
+
 @pytest.mark.parametrize("value", [
     b"", b"[]", b'["a","b"]', b'["a","b",7]', b'["a","b","ftp://x"]', b'["a","b","http://"]', b"[" * 5000])
 def test_an_owner_needs_an_http_url(value):

@@ -171,8 +171,9 @@ async def test_damaged_data_does_not_keep_a_scanner_from_being_served(pair, devi
     device_with_events.device.handle = lambda asked: asked.answer(status_response("7", "Completed", 1))
     head, answer = await ask(follower.port, PATH, get_job_elements("7"))
     assert head.status == 200 and b"Completed" in answer
-    assert any("What the gateways share cannot be read" in line and keys.INSTANCE in line for line in said)
-    assert any("its finished jobs cannot be read" in line for line in said)
+    assert follower.instance_id > 1
+    assert redis.command("GET", keys.INSTANCE) == str(follower.instance_id).encode()
+    assert any("Finished jobs are left out" in line for line in said)
 
 
 @pytest.mark.parametrize("first", ["one", "two"])
@@ -189,3 +190,12 @@ async def test_of_two_that_stop_together_one_ends_the_subscription(pair, virtual
     assert redis.command("HLEN", keys.held(NAME)) == 0
     assert redis.command("HLEN", keys.subscriptions(NAME)) == 1  # clients stay subscribed, as after any stop
     assert redis.command("EXISTS", keys.owner(NAME)) == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_data_of_a_newer_version_does_not_keep_a_scanner_from_being_served(pair, device_with_events, redis, said):
+    owner, follower = await pair(device_with_events.device.url)
+    redis.command("SET", keys.SCHEMA, "2.0")
+    await owner.stopService()
+    await until(lambda: serves(follower))
+    assert any("What the gateways share cannot be read" in line and "newer version" in line for line in said)

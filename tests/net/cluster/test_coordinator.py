@@ -4,8 +4,10 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from tests.net.cluster.gateways import LEASE, STOP_TIMEOUT, Cluster, Outcome
+from wsdgateway.admin.cluster import cannot_serve
 from wsdgateway.bridge.cluster.state import CannotMove
 from wsdgateway.bridge.cluster.values import Registration
+from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.ownerwaits import MAX_WAITING
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import Unreadable
@@ -258,8 +260,14 @@ def test_an_owner_that_may_not_be_alone_serves_again_with_the_server(cluster):
     cluster.advance(LEASE)
     assert not owner.owns()
     assert owner.coordinator.find("desk") is None
+    assert (owner.state().state, owner.state().owner, owner.state().lease_age) == ("following", None, None)
+    shown = CoordinatedState(owner.coordinator, "owner", "redis://h", wall=lambda: 0.0,
+                             boot_time=cluster.clock.seconds, version=lambda: None)
+    assert cannot_serve(shown).startswith("no scanner can be served: redis://h: ")
     owner.connection.state = "up"
     cluster.advance_until(lambda: owner.owns(), 3.0)
+    assert owner.state().state == "owning"
+    assert cannot_serve(shown) is None
 
 
 @pytest.mark.parametrize("data", ["kept", "older", "empty"])

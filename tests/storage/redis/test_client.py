@@ -68,7 +68,8 @@ async def test_an_exception_of_a_command_reaches_the_caller(redis_server, make_c
 async def test_a_stopped_server_costs_the_deadline_and_no_late_answer_is_mistaken(redis_server, make_client):
     from twisted.internet import reactor
 
-    client = make_client(redis_server.url, deadline=SHORT)
+    took = []
+    client = make_client(redis_server.url, deadline=SHORT, observe=took.append)
     store, ticks = client.connection("store"), client.connection("ticks")
     await store.run(lambda redis: redis.mset({"x": "x", "y": "y"}))
     await ticks.run(get)
@@ -79,6 +80,7 @@ async def test_a_stopped_server_costs_the_deadline_and_no_late_answer_is_mistake
     assert reactor.seconds() - started >= SHORT * 0.99
     assert [(success, result.type) for success, result in results] == [(False, NotNow)] * 3
     assert str(results[0][1].value) == f"{redis_server.url}: no answer within 2 s"
+    assert len(took) == 2
     redis_server.cont()
     assert await store.run(lambda redis: redis.get("y")) == b"y"
     assert await ticks.run(lambda redis: redis.get("y")) == b"y"

@@ -209,6 +209,7 @@ async def test_long_commands(redis_server, gateway, make_client):
         await run_fenced(store, "desk", token, "a", [(*longest, 1)])
 
 
+_OWNED_BY = "redis.call('SET', KEYS[2], redis.call('HGET', KEYS[1], 'number') .. ' 5 ' .. ARGV[1])"
 DAMAGE = {
     "a wish": [("HSET", keys.WISHES, "desk", "x")],
     "wishes of another type": [("DEL", keys.WISHES), ("SET", keys.WISHES, "x")],
@@ -218,10 +219,22 @@ DAMAGE = {
         ("SADD", keys.GATEWAYS, "z"),
         ("SET", keys.gateway("z"), '{"identifier":5,"name":"z","address":"","version":"","sections":["desk"]}')],
     "a registration that is a number": [("SADD", keys.GATEWAYS, "z"), ("SET", keys.gateway("z"), "5")],
+    "a registration with an address that is none": [
+        ("SADD", keys.GATEWAYS, "z"),
+        ("SET", keys.gateway("z"), '{"identifier":"z","name":"z","address":"192.0.2.5","version":""}')],
+    "a registration with a base that is none": [
+        ("SADD", keys.GATEWAYS, "z"),
+        ("SET", keys.gateway("z"), '{"identifier":"z","name":"z","address":"","version":"","bases":["x y"]}')],
+    "a registration that is no Unicode": [
+        ("SADD", keys.GATEWAYS, "z"),
+        ("SET", keys.gateway("z"), '{"identifier":"z","name":"\\ud800","address":"","version":""}')],
     "a registration of another type": [("SADD", keys.GATEWAYS, "z"), ("LPUSH", keys.gateway("z"), "5")],
     "registrations of another type": [("DEL", keys.GATEWAYS), ("SET", keys.GATEWAYS, "x")],
     "a name of another type": [("DEL", keys.name(B.name)), ("LPUSH", keys.name(B.name), "x")],
     "the owner": [("SET", keys.owner("desk"), "x")],
+    "an owner of two lines": [("EVAL", _OWNED_BY, 2, keys.ERA, keys.owner("desk"), "b\nx")],
+    "an owner with a blank": [("EVAL", _OWNED_BY, 2, keys.ERA, keys.owner("desk"), "b 1 2 3")],
+    "an owner without a name": [("EVAL", _OWNED_BY, 2, keys.ERA, keys.owner("desk"), "")],
     "the owner of another type": [("LPUSH", keys.owner("desk"), "x")],
     "the token": [("SET", keys.token("desk"), "x")],
     "a token beyond all numbers": [("SET", keys.token("desk"), "1e300")],

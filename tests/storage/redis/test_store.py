@@ -395,6 +395,21 @@ def not_text(server):
     server.command("HSET", keys.subscriptions(SCANNER), b"\xff", b"\xff")
 
 
+def at_no_time(server):
+    value = json.loads(server.command("HGET", keys.held(SCANNER), "b"))
+    server.command("HSET", keys.held(SCANNER), "b", json.dumps({**value, "expires_at": float("nan")}))
+
+
+def at_the_end_of_time(server):
+    value = json.loads(server.command("HGET", keys.subscriptions(SCANNER), "a"))
+    server.command("HSET", keys.subscriptions(SCANNER), "a", json.dumps({**value, "expires_at": 2**37 + 1}))
+
+
+def no_unicode(server):
+    value = json.loads(server.command("HGET", keys.subscriptions(SCANNER), "a"))
+    server.command("HSET", keys.subscriptions(SCANNER), "a", json.dumps({**value, "client": "\ud800"}))
+
+
 def newer(server):
     server.command("SET", keys.SCHEMA, "2.0")
 
@@ -406,7 +421,9 @@ def of_another_program(server):
 
 DAMAGES = {nonsense: "subs cannot be read", without_a_field: "held cannot be read: the field 'manager' is missing",
            of_another_type: "own-jobs cannot be read: WRONGTYPE", too_deep: "offer cannot be read",
-           not_text: "subs cannot be read", newer: "newer version of wsdgateway", of_another_program: "cannot be read"}
+           not_text: "subs cannot be read", at_no_time: "held cannot be read: nan must be a number",
+           at_the_end_of_time: "subs cannot be read: 137438953473 must be a time", no_unicode: "subs cannot be read",
+           newer: "newer version of wsdgateway", of_another_program: "cannot be read"}
 
 
 def dump(server):
@@ -461,6 +478,57 @@ async def test_damaged_shared_data_is_an_error_and_not_changed(gateways, redis_s
         with pytest.raises(Unreadable, match="cannot be read"):
             await attempt()
     assert dump(redis_server) == before
+
+
+@pytest.mark.parametrize("seconds", [-1e11, -1, 2**37 + 1, float("inf")])
+@pytest_twisted.ensureDeferred
+async def test_a_job_that_ended_at_no_date_is_left_out(gateways, redis_server, said, seconds):
+    store = gateways().store
+    value = {**attrs.asdict(job(1)), "finished": seconds}
+    redis_server.command("RPUSH", keys.done(SCANNER), json.dumps(value))
+    assert await store.finished(SCANNER) == []
+    assert len([line for line in said if "A finished job is left out" in line]) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_list_of_jobs_of_another_type_keeps_nothing_else_from_being_written(gateways, redis_server, said):
+    one = gateways("one")
+    await one.take(SCANNER)
+    redis_server.command("SET", keys.done(SCANNER), "x")
+    assert await one.store.finished(SCANNER) == []
+    await one.store.add(job(1))
+    await one.store.retry()
+    await one.store.save(subscription("new"))
+    assert redis_server.command("HKEYS", keys.subscriptions(SCANNER)) == [b"new"]
+    assert await one.store.finished(SCANNER) == [job(1)]
+    assert "done cannot be read" in one.store.warning()
+    assert len([line for line in said if "Finished jobs are left out" in line]) == 1
+    assert redis_server.command("GET", keys.done(SCANNER)) == b"x"
+
+
+@pytest.mark.parametrize("damage", [
+    ("HSET", keys.ADOPTED, "urn:uuid:1", '{"name": "../x", "number": 1}'),
+    ("HSET", keys.ADOPTED, "urn:uuid:1", '{"name": null, "number": 1}'),
+    ("HSET", keys.VERSIONS, SCANNER, '{"digest": "a", "version": 4294967296}'),
+    ("HSET", keys.VERSIONS, SCANNER, '{"digest": "a", "version": NaN}'),
+    ("HSET", keys.ESCL_PORTS, SCANNER, "65536"), ("HSET", keys.ESCL_PORTS, SCANNER, "0")])
+@pytest_twisted.ensureDeferred
+async def test_a_name_or_number_that_cannot_be_used_is_damage(gateways, redis_server, damage):
+    store = gateways().store
+    redis_server.command("SET", keys.SCHEMA, "1.0")
+    redis_server.command(*damage)
+    with pytest.raises(Unreadable, match="cannot be read"):
+        await store.adopted()
+
+
+@pytest.mark.parametrize("damage", [
+    ("SET", keys.INSTANCE, "x"), ("SET", keys.INSTANCE, "1e300"), ("SET", keys.INSTANCE, str(2**32 - 1)),
+    ("RPUSH", keys.INSTANCE, "1")])
+@pytest_twisted.ensureDeferred
+async def test_a_damaged_instance_id_counts_as_missing(gateways, redis_server, damage):
+    store = gateways().store
+    redis_server.command(*damage)
+    assert [await store.next_instance(50), await store.next_instance(50)] == [50, 51]
 
 
 @pytest_twisted.ensureDeferred

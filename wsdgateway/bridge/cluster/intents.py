@@ -8,6 +8,7 @@ there is a job, and the JobToken is lost with the answer. So the client that rep
 
 import hashlib
 import json
+import re
 from base64 import b64decode, b64encode
 
 import attrs
@@ -18,6 +19,8 @@ from wsdgateway.soap.faults import Fault, temporary_error
 
 KEPT_SECONDS = REMEMBERED_SECONDS
 _SENT, _REPLY = b"sent ", b"reply "
+_NO_RECORD = "not a record of a CreateScanJob"
+_UNSAFE = re.compile(rb"[\r\n\0]")  # in the head of the answer that is made of it
 _IN_DOUBT = temporary_error(
     "The gateway that was asked for this scan job has failed, so it may be running; start it again in a minute.")
 
@@ -55,10 +58,17 @@ def read_record(data: bytes) -> Record:
         return Record(int(data[len(_SENT):]))
     head, end, body = data.partition(b"\n")
     if not head.startswith(_REPLY) or not end:
-        raise ValueError("not a record of a CreateScanJob")
-    token, status, content_type, reason, fields = json.loads(head[len(_REPLY):])
-    return Record(token, Reply(status, b64decode(content_type), body, b64decode(reason), tuple(
-        (b64decode(name), b64decode(value)) for name, value in fields)))
+        raise ValueError(_NO_RECORD)
+    try:
+        token, status, content_type, reason, fields = json.loads(head[len(_REPLY):])
+        texts = [b64decode(content_type), b64decode(reason)]
+        headers = tuple([(b64decode(name), b64decode(value)) for name, value in fields])
+    except (TypeError, RecursionError):
+        raise ValueError(_NO_RECORD) from None
+    if type(token) is not int or type(status) is not int or not 100 <= status <= 599 or any(
+            _UNSAFE.search(text) for text in (*texts, *[text for field in headers for text in field])):
+        raise ValueError(_NO_RECORD)
+    return Record(token, Reply(status, texts[0], body, texts[1], headers))
 
 
 def decide(found: Record | None, token: int) -> Reply | Fault | None:

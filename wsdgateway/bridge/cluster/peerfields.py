@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from wsdgateway.bridge.cluster.values import Registration
+from wsdgateway.bridge.cluster.values import Registration, is_text
 from wsdgateway.http.messages import FRAMING, Headers, end_to_end
 from wsdgateway.http.urls import is_http
 
@@ -139,7 +139,7 @@ def _read(kind: type[T], value: bytes) -> T:
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, list) or len(values) != len(types) or not all(
-            type(one) in allowed and not (type(one) is str and len(one) > MAX_TEXT)
+            type(one) in allowed and not (type(one) is str and (len(one) > MAX_TEXT or not is_text(one)))
             for one, allowed in zip(values, types, strict=True)):
         raise BadFields(f"its field about the {kind.__name__.lower()} request must be a list of {len(types)} values "
                         "as this version writes them; run the same version on all gateways")
@@ -209,7 +209,7 @@ def read_owner(value: bytes) -> Registration:
         values = json.loads(value) if len(value) <= MAX_FIELD else None
     except (ValueError, RecursionError):
         values = None
-    if (not isinstance(values, list) or len(values) != 3 or not all(type(one) is str for one in values)
+    if (not isinstance(values, list) or len(values) != 3 or not all(map(is_text, values))
             or not (values[2] == "" or is_http(values[2]))):
         raise BadFields("the owner that it names must be an identifier, a name and an http URL")
     return Registration(values[0], values[1], values[2], "")

@@ -13,6 +13,17 @@ CLAIM = -1  # in place of a token: the gateway is about to serve a scanner witho
 MAX_BASES = 16
 
 
+def is_text(value: object) -> bool:
+    """True for a text that can be written in UTF-8; one that was read from JSON may have half of a surrogate pair."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @attrs.frozen
 class Registration:
     """A gateway as it is registered, for one run of its process.

@@ -20,6 +20,7 @@ from wsdgateway.soap.namespaces import WSCN
 
 MAX_NAME = 40
 MAX_NAMES = 10000  # more than the possible number of scanners
+NAME = re.compile(r"[a-z0-9-]{1,63}")  # of a scanner, which is part of its path
 
 _COMPUTER = "Computer"
 

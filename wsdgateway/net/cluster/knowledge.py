@@ -11,14 +11,15 @@ from wsdgateway.net.cluster.serverstate import ServerWatch
 
 _TOLD = {State.ENDING: State.LEAVING, State.WITHDRAWING: State.LEAVING, State.CLAIMING: State.TAKING,
          State.UNLEASED: State.TAKING}
+_SERVING = (State.OWNING, State.ALONE)  # while the lease holds
 
 
 @attrs.frozen
 class KnownOwnership:
     """The ownership of a scanner, as this gateway knows it.
 
-    `state` is its own state; "ending" and "withdrawing" are told as "leaving", "claiming" as "taking", and
-    "unleased" as "alone". `owner` is the name of the owner,
+    `state` is what it does itself; "ending" and "withdrawing" are told as "leaving", "claiming" as "taking", and
+    "unleased" as "alone"; an ownership whose lease has run out, as "following". `owner` is the name of the owner,
     None if there is none or it is unknown. `lease_age` is how long ago the lease was renewed, in seconds.
     """
 
@@ -110,7 +111,8 @@ class Knowledge:
             return KnownOwnership(machine.scanner, told, own_name, lease.token, max(0.0, age))
         if state is State.UNLEASED and lease.holds():
             return KnownOwnership(machine.scanner, State.ALONE.value, own_name, NO_TOKEN, None)
-        told = _TOLD.get(state, state).value
+        # An owner whose lease does not hold serves nothing, such as one that may not go on without the server.
+        told = State.FOLLOWING.value if state in _SERVING else _TOLD.get(state, state).value
         owner = self._foreign_owner(machine.scanner)
         if owner is None:
             return KnownOwnership(machine.scanner, told, self.owner_name(machine.scanner), NO_TOKEN, None)

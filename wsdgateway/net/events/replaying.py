@@ -27,14 +27,17 @@ class Replay:
 
     def learn(self, bridge: ScannerBridge, sink: EventSink, now: float) -> None:
         """Has the bridge learn from the events; `now` is in seconds."""
+        unread = 0
         for event in self._past.events:
             if not event.data:
                 bridge.rebooted()
                 continue
             found = examine(event.data, event.content_type)
             if not isinstance(found, Notification):
-                self.log.warn("{scanner}: event {event} that another gateway has left cannot be read: {reason}",
-                              scanner=bridge.name, event=str(event.identifier), reason=found.reason)
+                unread += 1
+                if unread == 1:
+                    self.log.warn("{scanner}: event {event} that another gateway has left cannot be read: {reason}",
+                                  scanner=bridge.name, event=str(event.identifier), reason=found.reason)
                 continue
             self._read[event.identifier] = found
             reached = bridge.replay(found, now, is_own=not event.receiver and not event.made, is_made=event.made)
@@ -42,6 +45,9 @@ class Replay:
                 self._reached.append((found.envelope.action, reached))
             if event.receiver:
                 sink.replayed(event.receiver, found.message_id)
+        if unread > 1:
+            self.log.warn("{scanner}: {count} more events that another gateway has left cannot be read",
+                          scanner=bridge.name, count=unread - 1)
         bridge.taken_over(now)
 
     def deliver(self, subscribers: Subscribers) -> None:

@@ -40,7 +40,7 @@ class _Job(Generic[T]):
 
 
 class RedisConnection:
-    """A thread with a connection to the server. `observe` is called with the seconds that each command took.
+    """A thread with a connection to the server. `observe` is called with the seconds that each answered command took.
 
     `deadline` is that of a command, in seconds.
     """
@@ -124,7 +124,8 @@ class RedisConnection:
         self._unanswered.discard(job)
         if job.timer.active():
             job.timer.cancel()
-        self._observe(self._reactor.seconds() - job.started)
+        if not (isinstance(result, Failure) and result.check(NotNow)):
+            self._observe(self._reactor.seconds() - job.started)
         job.answered.callback(result)
 
     def _work(self) -> None:

@@ -84,6 +84,8 @@ class FinishedJobs:
                 listed = self._read_jobs(scanner, replies[0])
             except NotNow as error:
                 self._owned.outage.begin(error)
+            except Unreadable as error:
+                self._complain(keys.done(scanner), "Finished jobs are left out: {error}", error)
         waiting = [] if data is None else await data.memory.finished(scanner)
         merging = merge_jobs(listed, waiting, () if data is None else data.superseded)
         marked = dict(merging.marked)
@@ -100,7 +102,10 @@ class FinishedJobs:
                     jobs.append(values.read_finished(scanner, value))
             except Unreadable as error:
                 jobs.append(None)
-                if name not in self._complained and len(self._complained) < MAX_COMPLAINED:
-                    self._complained.add(name)
-                    self.log.warn("A finished job is left out: {error}", error=str(error))
+                self._complain(name, "A finished job is left out: {error}", error)
         return jobs
+
+    def _complain(self, name: str, text: str, error: Unreadable) -> None:
+        if name not in self._complained and len(self._complained) < MAX_COMPLAINED:
+            self._complained.add(name)
+            self.log.warn(text, error=str(error))

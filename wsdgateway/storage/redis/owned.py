@@ -275,6 +275,8 @@ class OwnedScanners:
             await data.batches.write(data.rewriting(self.offset))
             data.list_held(held, era)
             await data.lock.run(self.merge_jobs, data)
+        except Unreadable as error:  # its finished jobs wait in memory; that must not keep others from being written
+            self._unreadable[data.scanner] = error
         except NotNow:
             data.state = State.UNWRITTEN
             raise

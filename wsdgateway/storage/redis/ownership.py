@@ -11,7 +11,17 @@ from typing import Any
 import attrs
 from redis.exceptions import ResponseError
 
-from wsdgateway.bridge.cluster.values import MAX_BASES, NO_TOKEN, Acquired, Owner, Refused, Registration, View
+from wsdgateway.bridge.cluster.values import (
+    MAX_BASES,
+    NO_TOKEN,
+    Acquired,
+    Owner,
+    Refused,
+    Registration,
+    View,
+    is_text,
+)
+from wsdgateway.http.urls import is_http
 from wsdgateway.storage.coordination import NameTaken
 from wsdgateway.storage.redis import keys
 from wsdgateway.storage.redis.luascript import LuaScript
@@ -117,8 +127,9 @@ def _read(text: bytes) -> Registration | None:
 
 def _makes_sense(one: Registration) -> bool:
     texts = (one.identifier, one.name, one.address, one.version, *one.unreachable)
-    return (all(isinstance(text, str) for text in texts) and isinstance(one.holds_address, bool)
+    return (all(map(is_text, texts)) and isinstance(one.holds_address, bool)
             and isinstance(one.lease, int | float)
+            and all(map(is_http, (*filter(None, [one.address]), *one.bases)))
             and _maps_to(str, one.sections) and _maps_to(int, one.alone))
 
 

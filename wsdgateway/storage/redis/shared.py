@@ -64,7 +64,8 @@ class SharedStore:
 
     async def draw_instance(self, now: int) -> int:
         """Like `next_instance`, but raises `NotNow` while the server is away."""
-        instance = await self._run(lambda redis: shareddata.next_instance(redis, now))
+        least = max(now, (self._memory.content.instance or 0) + 1)  # the server may have lost the last one
+        instance = await self._run(lambda redis: shareddata.next_instance(redis, least))
         self._memory.list_instead(attrs.evolve(self._memory.content, instance=instance))
         return instance
 

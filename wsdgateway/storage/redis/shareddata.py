@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import ResponseError
 
-from wsdgateway.bridge.discovery.adoption import Adopted
+from wsdgateway.bridge.discovery.adoption import NAME, Adopted
 from wsdgateway.storage.redis import keys, values
 from wsdgateway.storage.redis.contents import VERSION, check_schema, checked, explained
 from wsdgateway.storage.redis.fencing import Command
@@ -94,13 +94,31 @@ def content_of(where: str, replies: Iterable[Any]) -> Content:
     check_schema(where, schema)
     with explained(where, keys.ADOPTED):
         found = [(values.read(value), uuid.decode()) for uuid, value in adopted.items()]
-        scanners = tuple(Adopted(uuid, str(fields["name"])) for fields, uuid in sorted(
+        scanners = tuple(Adopted(uuid, _name(fields["name"])) for fields, uuid in sorted(
             found, key=lambda one: int(one[0]["number"])))
     with explained(where, keys.VERSIONS):
-        counted = tuple((endpoint.decode(), str(fields["digest"]), int(fields["version"])) for endpoint, fields in (
+        counted = tuple((endpoint.decode(), str(fields["digest"]), _count(fields["version"])) for endpoint, fields in (
             (endpoint, values.read(value)) for endpoint, value in versions.items()))
     with explained(where, keys.INSTANCE):
-        last = None if instance is None else int(instance)
+        last = None if instance is None else _count(int(instance))
     with explained(where, keys.ESCL_PORTS):
-        given = tuple((scanner.decode(), int(port)) for scanner, port in ports.items())
+        given = tuple((scanner.decode(), _port(int(port))) for scanner, port in ports.items())
     return Content(adopted=scanners, versions=counted, instance=last, escl_ports=given)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise ValueError(f"{value!r} must be the name of a scanner")
+    return value
+
+
+def _count(value: Any) -> int:
+    if not 0 <= int(value) < 2**32:
+        raise ValueError(f"{value!r} must be a number of 32 bits")
+    return int(value)
+
+
+def _port(value: int) -> int:
+    if not 0 < value < 65536:
+        raise ValueError(f"{value!r} must be a port")
+    return value

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from wsdgateway.bridge.cluster.values import is_text
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.subscriptions import Subscription, Token
 from wsdgateway.bridge.events.upstreamcommands import Held, Shown
@@ -24,6 +25,9 @@ from wsdgateway.storage.store import FinishedJob
 
 # Errors of a damaged value; json.loads raises RecursionError for one with a thousand brackets.
 BAD = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError)
+
+MAX_NUMBER = 2.0 ** 53  # larger ones are not exact
+MAX_TIME = 2.0 ** 37  # seconds since 1970: the year 6325, which a date can still have
 
 Fields = dict[str, Any]
 
@@ -41,9 +45,9 @@ def read(value: bytes) -> Fields:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
+    if not is_text(value):
         raise ValueError(f"{value!r} must be a text")
-    return value
+    return str(value)
 
 
 def _text_or_none(value: Any) -> str | None:
@@ -51,9 +55,16 @@ def _text_or_none(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{value!r} must be a number")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MAX_NUMBER:  # NaN is not
+        raise ValueError(f"{value!r} must be a number of at most {MAX_NUMBER:.0f}")
     return float(value)
+
+
+def _time(value: Any) -> float:
+    seconds = _number(value)
+    if not 0.0 <= seconds <= MAX_TIME:
+        raise ValueError(f"{value!r} must be a time in seconds since 1970, from 0 to {MAX_TIME:.0f}")
+    return seconds
 
 
 def _truth(value: Any) -> bool:
@@ -102,7 +113,7 @@ def read_subscription(scanner: str, identifier: str, value: bytes, offset: float
     return int(_number(fields["number"])), Subscription(
         identifier, scanner, _text(fields["client"]), _text(fields["manager"]), _read_sink(fields["notify_to"]),
         None if end_to is None else _read_sink(end_to), ActionFilter(None if wanted is None else _texts(wanted)),
-        _number(fields["expires_at"]) - offset, _truth(fields["panel"]),
+        _time(fields["expires_at"]) - offset, _truth(fields["panel"]),
         None if destinations is None else Destinations(_text(destinations["xml"]), tuple(
             (_text(context), _text(name)) for context, name in destinations["listed"])),
         tuple(Token(_text(token["context"]), _text(token["given"]), _text(token["current"]))
@@ -117,7 +128,7 @@ def write_held(one: Held, offset: float) -> bytes:
 def read_held(scanner: str, identifier: str, value: bytes, offset: float) -> Held:
     fields = read(value)
     return Held(scanner, identifier, _text(fields["address"]), _text(fields["notify_to"]),
-                _read_reference(fields["manager"]), _number(fields["expires_at"]) - offset,
+                _read_reference(fields["manager"]), _time(fields["expires_at"]) - offset,
                 tuple(Shown(_text(shown["context"]), _text(shown["name"]), _text_or_none(shown["token"]))
                       for shown in fields.get("shown", ())))  # earlier versions did not write it
 
@@ -132,7 +143,7 @@ def read_own_job(scanner: str, own_id: str, value: bytes) -> OwnJob:
     fields = read(value)
     answered = fields["answered"]
     return OwnJob(scanner, own_id, _text_or_none(fields.get("job_id", own_id)), _text_or_none(fields["created"]),
-                  None if answered is None else _number(answered), _text(fields.get("client", "")))
+                  None if answered is None else _time(answered), _text(fields.get("client", "")))
 
 
 def write_offer(offer: KeptOffer, number: int) -> bytes:
@@ -161,4 +172,4 @@ def read_finished(scanner: str, value: bytes) -> FinishedJob:
     return FinishedJob(
         scanner, _text(fields["job_id"]), _text(fields["state"]), _texts(fields["reasons"]),
         None if scans is None else int(_number(scans)), _text_or_none(fields["created"]),
-        _text_or_none(fields["completed"]), _number(fields["finished"]), _truth(fields["superseded"]))
+        _text_or_none(fields["completed"]), _time(fields["finished"]), _truth(fields["superseded"]))

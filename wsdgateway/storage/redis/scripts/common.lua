@@ -61,16 +61,28 @@ local function present_or_new_era(key, time, grace)
   return era, grace
 end
 
--- Token and identifier from the value of an owner; nil if there is none, or if it is of another era.
+-- Token and identifier from the value of an owner; nil if there is none, if it is of another era, or if no gateway has
+-- written it: identifiers have no blanks.
 local function owner_in(value, era)
   if not value then
     return nil
   end
-  local its_era, token, identifier = string.match(value, '^(%d+) (%d+) (.*)$')
+  local its_era, token, identifier = string.match(value, '^(%d+) (%d+) (%S+)$')
   if its_era ~= era or not is_number(token) then
     return nil
   end
   return token, identifier
+end
+
+-- The last InstanceId, 0 if there is none. Discovery messages have 32 bits for it, so a value without a next one counts as
+-- missing, like one that is no number: else no gateway could announce a scanner that it takes over.
+local function last_instance(key)
+  expect(key, 'string')
+  local last = redis.call('GET', key)
+  if is_number(last) and tonumber(last) < 4294967295 then
+    return tonumber(last)
+  end
+  return 0
 end
 
 -- Why a gateway must not write by this token: 'fenced' if its ownership has ended; 'era' if it may still be renewed,

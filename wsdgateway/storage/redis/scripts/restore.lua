@@ -22,7 +22,6 @@ for endpoint, one in pairs(known.versions) do
     redis.call('HSET', KEYS[3], endpoint, cjson.encode(one))
   end
 end
-local instance = tonumber(redis.call('GET', KEYS[4])) or 0
-if known.instance > instance then
+if known.instance > last_instance(KEYS[4]) then
   redis.call('SET', KEYS[4], string.format('%.0f', known.instance))
 end
