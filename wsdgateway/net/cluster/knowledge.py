@@ -110,7 +110,8 @@ class Knowledge:
             return KnownOwnership(machine.scanner, told, own_name, lease.token, max(0.0, age))
         if state is State.UNLEASED and lease.holds():
             return KnownOwnership(machine.scanner, State.ALONE.value, own_name, NO_TOKEN, None)
-        told = _TOLD.get(state, state).value
+        # An owner without a lease serves nobody: it may not go on alone, or has not noticed yet.
+        told = State.FOLLOWING.value if state in (State.OWNING, State.ALONE) else _TOLD.get(state, state).value
         owner = self._foreign_owner(machine.scanner)
         if owner is None:
             return KnownOwnership(machine.scanner, told, self.owner_name(machine.scanner), NO_TOKEN, None)

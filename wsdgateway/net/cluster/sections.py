@@ -23,5 +23,6 @@ class SectionComparison:
             for scanner, digest in own.sections.items() if other.sections.get(scanner, digest) != digest)
         for scanner, name in sorted(differing - self.differing):
             self.log.warn("{scanner}: its section in the configuration differs between the gateways {own} and {other}; "
-                          "that of the scanner's owner counts", scanner=scanner, own=own.name, other=name)
+                          "that of the scanner's owner counts. Make them equal", scanner=scanner, own=own.name,
+                          other=name)
         self.differing = differing
