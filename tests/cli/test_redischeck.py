@@ -60,9 +60,10 @@ def test_a_password(check, redis_servers, tmp_path):
     assert out[0].startswith(f"note: {server.url}: Redis ")
     _, out, _ = check(server.url.replace("://", "://:s3cret@"))
     assert out[0].startswith("note: redis://…@127.0.0.1")
-    for state, more in ((server.url.replace("://", "://:other-s3cret@"), ""), (server.url, "")):
-        _, out, _ = check(state, more)
-        assert "the password or user is wrong: correct gateway.state or gateway.password_file" in out[0]
+    for state, problem in ((server.url.replace("://", "://:other-s3cret@"), "the password or user is wrong: correct"),
+                           (server.url, "a password is required: give")):
+        _, out, _ = check(state)
+        assert problem in out[0]
         assert "s3cret" not in "".join(out)
 
 

@@ -198,7 +198,10 @@ def test_several_gateways(site, capsys):
     assert any(line.startswith("print-server-2 2 http://192.0.2.6:5360 1.2.4 ") for line in lines)
     site.answers["cluster"] = {**CLUSTER, "redis": {
         **CLUSTER["redis"], "reachable": False, "version": None, "era": None, "problem": "no answer within 1 s"}}
-    assert "Redis redis://…@h:6379/0 cannot be used: no answer within 1 s" in shown(site.url)
+    site.answers["scanners"][0]["ownership"] = "alone"
+    text = shown(site.url)
+    assert "Redis redis://…@h:6379/0 cannot be used: no answer within 1 s" in text
+    assert "front-desk  print-server-1, without Redis  http" in text
     assert main(["status", "--json", site.url]) == 0
     assert list(json.loads(capsys.readouterr().out)) == ["scanners", "jobs", "subscriptions", "spools", "cluster"]
 

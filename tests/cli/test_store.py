@@ -187,7 +187,7 @@ def test_a_file_with_an_older_schema_is_copied_and_not_changed(tmp_path, redis_s
 
 def test_the_password_is_in_a_file_and_masked(filled, redis_servers, tmp_path, capsys):
     server = redis_servers(requirepass="secret")
-    assert "the password or user is wrong" in refused(capsys, filled.name, server.url)
+    assert "a password is required: give a password file" in refused(capsys, filled.name, server.url)
     password = tmp_path / "password"
     password.write_text("secret\n")
     assert copied(filled.name, server.url, "--password-file", str(password)) == 0

@@ -67,6 +67,11 @@ def _shown(request: Any) -> tuple[str | None, bytes | None, bytes | None]:
     return _client(request), request.getHeader(b"authorization"), request.getCookie(COOKIE)
 
 
+def _is_browser(request: Any) -> bool:
+    """True if the client wants pages."""
+    return b"text/html" in (request.getHeader(b"accept") or b"")
+
+
 class AdminSite(Site):
     """The factory of the site. `instance` distinguishes this start of the gateway from others."""
 
@@ -152,7 +157,9 @@ class AdminSite(Site):
         if denied is None and not is_open:
             denied = self.access.check_client(*_shown(request))
         if denied is not None:
-            return self._deny(request, denied)
+            is_without = denied.login and not denied.wrong_token and not _is_browser(request)
+            return Made(TEXT, self._readyz_briefly) if is_without and request.path == b"/readyz" else self._deny(
+                request, denied)
         found: IResource = super().getResourceFor(request)
         return self._missing if request.postpath else found  # known addresses have nothing below them
 
@@ -170,7 +177,7 @@ class AdminSite(Site):
 
     def _deny(self, request: Any, denied: Denied) -> IResource:
         self._note(request, denied)
-        if denied.login and request.method == b"GET" and b"text/html" in (request.getHeader(b"accept") or b""):
+        if denied.login and request.method == b"GET" and _is_browser(request):
             async def lead(request: Any) -> bytes:
                 request.setResponseCode(303)
                 request.setHeader(b"location", f"/login?then={quote(_local(request.uri.decode('latin-1')))}".encode())
@@ -184,7 +191,7 @@ class AdminSite(Site):
         """An error: an HTML page for browsers, a line of text for other clients."""
         async def say(request: Any) -> bytes:
             request.setResponseCode(status, REASONS[status])
-            if b"text/html" not in (request.getHeader(b"accept") or b"") or status in (403, 421):
+            if not _is_browser(request) or status in (403, 421):
                 request.setHeader(b"content-type", TEXT)
                 return f"{reason}\n".encode()
             return await write_problem(request, self._overview, status, reason)
@@ -219,6 +226,13 @@ class AdminSite(Site):
         served = [] if problems else self._overview.readiness()
         warnings = [f"warning: {line}" for line in self._overview.warnings()]
         return "".join(f"{line}\n" for line in (*(problems or ["ready"]), *served, *warnings)).encode()
+
+    async def _readyz_briefly(self, request: Any) -> bytes:
+        """The answer without a token, for programs such as keepalived that look at the status alone."""
+        is_ready = not self._overview.problems()
+        if not is_ready:
+            request.setResponseCode(503)
+        return b"ready\n" if is_ready else b"not ready\n"
 
     async def _metrics(self, request: Any) -> bytes:
         return self._overview.metrics.render()

@@ -300,17 +300,18 @@ class ScannerBridge:
 
     # Takeovers.
 
-    def replay(self, notification: Notification, now: float, *, is_own: bool,
+    def replay(self, notification: Notification, now: float, *, at: float, is_own: bool,
                is_made: bool = False) -> set[Sink] | None:
         """Learn from an event that was announced to an earlier owner of the scanner, before `taken_over`.
 
         `is_own` is true for an event that came to the gateway's own subscription, `is_made` for one that the earlier
-        owner made. For that the sinks are returned that got it, to be filled by the caller.
+        owner made. For that the sinks are returned that got it, to be filled by the caller. `at` is when the event was
+        announced, by the clock of `now`.
         """
-        if is_own and not self.notified(notification, now):
+        if is_own and not self.notified(notification, at):
             return None
         if not is_own:
-            self.overheard(notification, now)
+            self.overheard(notification, at)
         if notification.status is None or self.table.get(notification.status.job_id) is None:
             return None
         if is_made and notification.event is not None:

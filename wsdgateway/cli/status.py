@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from wsdgateway.bridge.cluster.state import FOLLOWING, TAKING
+from wsdgateway.bridge.cluster.state import ALONE, FOLLOWING, TAKING
 from wsdgateway.cli.adminclient import AdminError, AdminSite, add_site, site_of
 from wsdgateway.cli.printing import printable, stdout_console
 from wsdgateway.durations import in_words
@@ -71,11 +71,17 @@ def _scanners(found: list[dict[str, Any]], now: datetime) -> Table:
                    "Active jobs")
     for scanner in found:
         scan = "searching" if scanner["searched"] and not scanner["scan"] else scanner["scan"]
-        _row(table, scanner["name"], *([scanner["owner"], _age(scanner.get("lease_age"))] if owned else ()), scan,
+        _row(table, scanner["name"], *([_owner(scanner), _age(scanner.get("lease_age"))] if owned else ()), scan,
              state_of(scanner, now),
              scanner["stand_in"] if scanner["announced"] else None, *(scanner["escl_url"] for _ in by_escl),
              scanner["subscription"], scanner["active_jobs"])
     return table
+
+
+def _owner(scanner: dict[str, Any]) -> str | None:
+    """The owner of a scanner, and whether it has gone on without Redis."""
+    alone = scanner.get("ownership") == ALONE
+    return f"{scanner['owner']}, without Redis" if alone else scanner["owner"]
 
 
 def state_of(scanner: dict[str, Any], now: datetime) -> str:

@@ -40,7 +40,7 @@ class TakeoverModel(JobTableModel):
             if event is RESTARTED:
                 self.bridge.rebooted()
             else:
-                self.bridge.replay(read_notification(event), self.now, is_own=True)
+                self.bridge.replay(read_notification(event), self.now, at=self.now, is_own=True)
         self.bridge.taken_over(self.now)
         self.flying.clear()
         self.waiting.clear()

@@ -32,8 +32,7 @@ async def test_requests_for_an_unknown_host_are_refused(gateway):
 async def test_with_a_token_every_address_but_health_requires_it(gateway):
     service = await gateway(None, **with_token())
     assert (await request(service.admin_port, b"/healthz"))[0] == 200
-    for path in (b"/", b"/metrics", b"/readyz", b"/api/scanners", b"/api/stream", b"/exchanges/1", b"/nothing",
-                 b"/logout"):
+    for path in (b"/", b"/metrics", b"/api/scanners", b"/api/stream", b"/exchanges/1", b"/nothing", b"/logout"):
         status, head, _ = await request(service.admin_port, path)
         assert status == 401 and b"WWW-Authenticate: Bearer" in head
         status, _, _ = await request(service.admin_port, path, headers=b"Authorization: Bearer wrong\r\n")
@@ -41,6 +40,18 @@ async def test_with_a_token_every_address_but_health_requires_it(gateway):
     status, _, body = await request(
         service.admin_port, b"/api/scanners", headers=b"Authorization: Bearer %s\r\n" % TOKEN.encode())
     assert (status, json.loads(body)) == (200, [])
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_the_token_readiness_is_told_but_not_the_reasons(gateway, monkeypatch):
+    service = await gateway(None, **with_token())
+    right = b"Authorization: Bearer %s\r\n" % TOKEN.encode()
+    assert (await request(service.admin_port, b"/readyz"))[::2] == (200, b"ready\n")
+    assert (await request(service.admin_port, b"/readyz", headers=b"Authorization: Bearer wrong\r\n"))[0] == 401
+    assert (await request(service.admin_port, b"/readyz", headers=b"Accept: text/html\r\n"))[0] == 303
+    monkeypatch.setattr(Overview, "problems", lambda self: ["cannot listen at tcp:5357"])
+    assert (await request(service.admin_port, b"/readyz"))[::2] == (503, b"not ready\n")
+    assert (await request(service.admin_port, b"/readyz", headers=right))[::2] == (503, b"cannot listen at tcp:5357\n")
 
 
 @pytest_twisted.ensureDeferred

@@ -162,6 +162,14 @@ async def test_an_http_address_of_a_server_with_tls(virtual, certified):
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_address_that_has_answered_before_is_not_said_to_use_tls(plays):
+    device = plays(CreateScanJob=[created_job()], RetrieveImage=[None])
+    ran = await scanned(device.url, "out.jpg")
+    assert str(ran.error).endswith(
+        ": the connection was closed before the answer; a gateway does so when it is stopped"), ran.error
+
+
+@pytest_twisted.ensureDeferred
 async def test_formats_are_tried_in_turn(plays):
     device = plays(CreateScanJob=[fault("wscn:ClientErrorFormatNotSupported"), created_job()], RetrieveImage=[PAGE])
     assert (await scanned(device.url, "out.jpg")).status == 0

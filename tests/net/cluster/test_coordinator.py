@@ -254,7 +254,7 @@ def test_without_the_server_the_owner_goes_on_alone_without_a_break(cluster, own
     assert lines(said, "Redis answers again after")
 
 
-def test_an_owner_that_may_not_be_alone_serves_again_with_the_server(cluster):
+def test_an_owner_that_may_not_be_alone_serves_again_with_the_server(cluster, said):
     owner = cluster.add("owner", alone=False)
     owner.connection.state = "silent"
     cluster.advance(LEASE)
@@ -264,6 +264,9 @@ def test_an_owner_that_may_not_be_alone_serves_again_with_the_server(cluster):
     shown = CoordinatedState(owner.coordinator, "owner", "redis://h", wall=lambda: 0.0,
                              boot_time=cluster.clock.seconds, version=lambda: None)
     assert cannot_serve(shown).startswith("no scanner can be served: redis://h: ")
+    cluster.advance(LEASE)
+    assert len(lines(said, "desk: its lease has run out while Redis cannot be reached; clients get temporary")) == 1
+    assert not lines(said, "going on alone")
     owner.connection.state = "up"
     cluster.advance_until(lambda: owner.owns(), 3.0)
     assert owner.state().state == "owning"

@@ -139,6 +139,11 @@ class Ownership:
             self.lease.go_on_alone(sent)
         return self._input("alone") if self.lease.is_alone else []
 
+    @property
+    def is_silenced(self) -> bool:
+        """True if this gateway may not go on alone, and its lease has run out while the server is away."""
+        return self.state is _O and self._away_since is not None and not self._may_be_alone and not self.lease.holds()
+
     def asks_others(self, now: float) -> bool:
         """True if the other gateways must be asked what they serve, because the server is away."""
         if self.state is _F:

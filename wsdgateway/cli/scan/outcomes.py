@@ -39,5 +39,6 @@ def no_scanner(url: str, reason: object) -> ScanError:
 
 
 def plain(text: object) -> str:
-    """A text from the network as one line, without control characters, cut after `MAX_SAID` characters."""
-    return printable(" ".join(str(text)[:MAX_SAID].split()))
+    """A text from the network as one line, without control characters. `…` ends one that is cut at `MAX_SAID`."""
+    whole = str(text)
+    return printable(" ".join(whole[:MAX_SAID].split())) + " …" * (len(whole) > MAX_SAID)

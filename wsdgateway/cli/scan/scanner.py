@@ -31,6 +31,7 @@ _WEB_SERVER = tuple(f"HTTP {status}" for status in (200, 301, 302, 303, 307, 308
 # With any other text the scanner is reachable but busy.
 _ADVICE = "Try again in a few seconds."  # of the gateway's faults; this program tries again itself
 _NOT_FOUND = "The scanner's address is not known yet"
+_OF_GATEWAYS = ("The gateway ", "The gateways ")  # faults about the gateways themselves begin so
 
 
 class ScannerRefusal(Exception):
@@ -59,7 +60,9 @@ class ScannerRefusal(Exception):
             return f"The gateway cannot reach the scanner: {why or self.code}"
         if reported:
             return f"The scanner is not ready: {plain(reported)}"
-        return reason if reason.startswith(GATEWAY_BUSY) else f"The scanner is busy: {reason or self.code}"
+        if reason.startswith((GATEWAY_BUSY, *_OF_GATEWAYS)):
+            return reason
+        return f"The scanner is busy: {reason or self.code}"
 
 
 @attrs.frozen

@@ -72,6 +72,7 @@ class Web:
 
     def __init__(self, judgement: Judgement) -> None:
         self._judgement = judgement
+        self._answering: set[str] = set()  # the hosts and ports that have answered
 
     def connect(self, url: str, timeout: float = CONNECT_TIMEOUT) -> HTTPConnection:
         """Open a connection; `timeout` in seconds bounds each step."""
@@ -107,9 +108,12 @@ class Web:
         try:
             connection.sock.settimeout(timeout)
             connection.request(method, address_of(url).target.decode(), body, {**headers, "Connection": "close"})
-            return connection.getresponse()
+            response = connection.getresponse()
         except (OSError, HTTPException, ValueError) as error:
-            raise _silent(url, error, silent if isinstance(error, OSError) else FAILED) from None
+            raise _silent(url, error, silent if isinstance(error, OSError) else FAILED,
+                          has_answered=urlsplit(url).netloc in self._answering) from None
+        self._answering.add(urlsplit(url).netloc)
+        return response
 
     def post(self, connection: HTTPConnection, url: str, message: bytes, timeout: float,
              silent: int = UNREACHABLE) -> HTTPResponse:
@@ -155,12 +159,15 @@ def _short(response: HTTPResponse, end: float) -> bytes:
     return bytes(answer)
 
 
-def _silent(url: str, error: Exception, status: int = UNREACHABLE) -> ScanError:
+def _silent(url: str, error: Exception, status: int = UNREACHABLE, *, has_answered: bool = False) -> ScanError:
     if isinstance(error, ssl.SSLError):
         return ScanError(f"{url}: no TLS connection ({plain(error.reason or error)}); if the scanner does not use TLS, "
                          "write http:// instead of https://", status)
     if isinstance(error, ConnectionRefusedError):
         return ScanError(f"{url} does not answer: {REFUSED.clause}; is it switched on, and is the port right?",
+                         status)
+    if isinstance(error, ConnectionResetError) and has_answered:  # also a RemoteDisconnected
+        return ScanError(f"{url}: the connection was closed before the answer; a gateway does so when it is stopped",
                          status)
     if isinstance(error, RemoteDisconnected) and url.startswith("http:"):
         return ScanError(f"{url} does not answer: it closes the connection without an answer; if it uses TLS, write "

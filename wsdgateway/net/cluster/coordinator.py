@@ -202,12 +202,13 @@ class Coordinator:
 
     @property
     def outage(self) -> str | None:
-        """Why no scanner can get an owner: the server cannot be reached; None if it can."""
-        state = self._server.state
-        if state.is_reachable is not False:
-            return None
-        return (f"The gateways share their scanners through a Redis server, which cannot be reached: {state.cause}. "
-                "Try again in a minute.")
+        """Why no scanner can get an owner: the server cannot be reached; None if it can.
+
+        Clients are told, so it says neither the server's address nor the cause, which are for administrators.
+        """
+        return None if self._server.state.is_reachable is not False else (
+            "The gateways share their scanners through a Redis server, which cannot be reached. Try again in a few "
+            "seconds.")
 
     @property
     def living(self) -> tuple[Registration, ...]:

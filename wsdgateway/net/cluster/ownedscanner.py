@@ -69,7 +69,7 @@ class OwnedScanner:
         self._steps: list[Begin | End] = []
         self._is_stepping = False
         self._alone_since: float | None = None
-        self._is_told_alone = self._is_unleased = False
+        self._is_told_alone = self._is_unleased = self._is_silenced = False
         self.is_served = False
 
     @property
@@ -242,11 +242,15 @@ class OwnedScanner:
 
     def _log_alone(self) -> None:
         """Log the begin and the end of the time without the server."""
+        was_silenced, self._is_silenced = self._is_silenced, self._machine.is_silenced
+        if self._is_silenced and not was_silenced:
+            self.log.warn("{scanner}: its lease has run out while Redis cannot be reached; clients get temporary "
+                          "errors until it answers, because of [cluster] alone = false", scanner=self._machine.scanner)
         is_alone, now = self._machine.state in (State.ALONE, State.UNLEASED), self._boot_time()
         if is_alone and self._alone_since is None:
             self._alone_since = now
             if self._machine.state is State.ALONE:
-                self.log.warn("{scanner}: the lease has run out while the server cannot be reached; going on alone",
+                self.log.warn("{scanner}: its lease has run out while Redis cannot be reached; going on alone",
                               scanner=self._machine.scanner)
         elif not is_alone and self._alone_since is not None:
             lasted, self._alone_since = now - self._alone_since, None

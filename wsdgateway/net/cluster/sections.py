@@ -28,7 +28,7 @@ class SectionComparison:
 
 def _differences(own: Registration, other: Registration) -> list[str]:
     found = [f"{scanner}: its section in the configuration differs between the gateways {own.name} and {other.name}; "
-             "that of the scanner's owner counts"
+             "that of the scanner's owner counts. Make them equal"
              for scanner, digest in sorted(own.sections.items()) if other.sections.get(scanner, digest) != digest]
     if own.lease and other.lease and own.lease != other.lease:
         found.append(f"[cluster] lease: must be the same at all gateways, but is {own.lease:g} at {own.name} and "

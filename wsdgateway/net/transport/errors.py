@@ -40,10 +40,10 @@ class Busy(Unavailable):
 
 
 class NotOwned(Unavailable):
-    """Another gateway owns the scanner by now. Nothing was sent."""
+    """This gateway does not own the scanner by now. Nothing was sent."""
 
     def __init__(self, peer: str) -> None:
-        super().__init__(peer, "another gateway owns it now")
+        super().__init__(peer, "this gateway does not own it now")
 
 
 class BadDevice(DeviceError):

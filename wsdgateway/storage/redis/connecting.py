@@ -22,6 +22,8 @@ MAX_MESSAGE = 300  # characters of an error's text
 SENTINEL_PART = 0.3  # of the deadline for one Sentinel, so that another one can be asked in time
 
 # Codes of error replies after which another server may be the master, or the connection is of no use.
+_REFUSED = r"Error -?\d+ connecting to (\S+)\. ([^;]*?)\."  # of redis-py
+_SCRIPT = re.compile(r"\.? script: [0-9a-f]+, on @user_script:\s?\d+\.?")  # at the end of errors in a script
 _OTHER_SERVER = re.compile(r"\b(?:READONLY|MASTERDOWN|NOREPLICAS|LOADING|UNBLOCKED)\b")
 
 
@@ -177,9 +179,15 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
     if isinstance(error, redis.TimeoutError):
         return no_answer(address, deadline)
     text = _first_sentence(str(error)) or type(error).__name__
-    text = re.sub(r"Error -?\d+ connecting to \S+\. ([^;]*?)\.(?=;|$)", r"\1", text)  # the server has been named
-    if isinstance(error, redis.AuthenticationError) or re.search(r"\b(?:NOAUTH|WRONGPASS)\b", text):
-        text = f"the password or user is wrong: correct gateway.state or gateway.password_file ({text})"
+    if address.master_name is not None:  # only the Sentinels have been named
+        text = re.sub(rf"\A{_REFUSED}\Z", r"the master \1: \2", text)
+    text = re.sub(rf"{_REFUSED}(?=;|$)", r"\2", text)  # the server has been named
+    text = _SCRIPT.sub("", text)
+    said = text.rstrip(".")
+    if re.search(r"\bNOAUTH\b|Authentication required", text):
+        text = f"a password is required: give a password file, or the password in the URL ({said})"
+    elif isinstance(error, redis.AuthenticationError) or "WRONGPASS" in text:
+        text = f"the password or user is wrong: correct the password file, or the URL ({said})"
     elif isinstance(error, redis.exceptions.NoPermissionError):
         text = f"the user lacks a right (ACL SETUSER): {text}"
     return NotNow(f"{address.text}: {text}")

@@ -1,0 +1,31 @@
+"""Tests of storage.redis.connecting: what people read of the errors of redis-py and of the server."""
+
+import pytest
+import redis
+
+from wsdgateway.storage.redis.address import parse
+from wsdgateway.storage.redis.connecting import not_now
+
+ONE = "redis://203.0.113.7:6379/0"
+SENTINELS = "redis+sentinel://203.0.113.5:26379,203.0.113.6:26379/gateways/0"
+SCRIPT = " script: 440684a112b1eb0e13a78d09debc3739eef74443, on @user_script:119."
+
+
+@pytest.mark.parametrize(("url", "error", "said"), [
+    (ONE, redis.ConnectionError("Error 111 connecting to 203.0.113.7:6379. Connection refused."), "Connection refused"),
+    (SENTINELS, redis.ConnectionError("Error 111 connecting to 203.0.113.7:6379. Connection refused."),
+     "the master 203.0.113.7:6379: Connection refused"),
+    (SENTINELS, redis.ConnectionError(
+        "no Sentinel names the master: 203.0.113.5:26379: Error 111 connecting to 203.0.113.5:26379. Connection "
+        "refused.; 203.0.113.6:26379: knows no master of that name"),
+     "no Sentinel names the master: 203.0.113.5:26379: Connection refused; 203.0.113.6:26379: knows no master of that "
+     "name"),
+    (ONE, redis.ResponseError(f"NOREPLICAS Not enough good replicas to write.{SCRIPT}"),
+     "NOREPLICAS Not enough good replicas to write"),
+    (ONE, redis.AuthenticationError("Authentication required."),
+     "a password is required: give a password file, or the password in the URL (Authentication required)"),
+    (ONE, redis.AuthenticationError("invalid username-password pair or user is disabled."),
+     "the password or user is wrong: correct the password file, or the URL (invalid username-password pair or user is "
+     "disabled)")])
+def test_an_error_names_the_server_and_what_to_do(url, error, said):
+    assert str(not_now(parse(url), error, 1.0)) == f"{url}: {said}"
