@@ -6,10 +6,12 @@
 - Each event that the scanner got 202 for reaches every subscription that lives to the end, at least once, with one
   MessageID over a takeover; a ScanAvailableEvent at most once. A subscription that is ended may miss what waits to be
   delivered. Not sent is a JobStatusEvent to those who got the same state or a later one from the gateway before, which
-  makes events of the scanner's answers. An event that an owner was told without Redis may be lost with it, or be made
-  once more by the next one. The end of a job that began before is told even then (`missed_ends`).
+  makes events of the scanner's answers. An event that Redis does not have may be lost if the owner is lost a moment
+  later, or be made once more by the next one. The end of a job that began before is told even then (`missed_ends`).
 - A subscription that was granted is known to every gateway until it is ended.
-- A CreateScanJob makes at most one job, however often it is sent, unless a gateway serves the scanner alone meanwhile.
+- A CreateScanJob makes at most one job, however often it is sent, unless Redis could not be told of it before its owner
+  was lost, or two gateways serve the scanner meanwhile.
+- Each image that a client has fetched is one that the scanner has sent of that job, and each is fetched once.
 - The scanner's `max_connections` and `max_rate` hold for all gateways together. CancelJob may use one connection more.
 
 Faults are allowed answers, and are counted.
@@ -27,8 +29,8 @@ PANEL, JOB_END = "ScanAvailableEvent", "JobEndStateEvent"
 URGENT = ("CancelJob", "Renew", "Unsubscribe")  # requests that may use one more connection than `max_connections`
 CLOSING_SECONDS = 0.5  # by which a connection may appear to be closed later than it was, on a loaded machine
 WAKING_SECONDS = 2.0  # for a gateway that was stopped to close its connections to the scanner
-LATE_WRITES = 3.0  # seconds after the outage in which a gateway writes what it could not write before
-LOST_WRITES = 2.0  # seconds before the outage whose writes may not have reached the replica that becomes the master
+TELLING_SECONDS = 5.0  # for an owner to deliver an event to all subscribers, on a loaded machine
+JOB_SECONDS = 60.0  # in which a job ends
 BUNCHED = 2.0  # requests that may arrive together although they were sent one after the other
 
 
@@ -40,6 +42,7 @@ def check(history):
     _check_creations(history, verdict)
     _check_subscriptions(history, verdict)
     _check_deliveries(history, verdict)
+    _check_images(history, verdict)
     if history.max_connections is not None:
         _check_connections(history, verdict)
     if history.max_rate is not None:
@@ -76,8 +79,9 @@ def _check_creations(history, verdict):
         if one.operation == "CreateScanJob" and one.is_good:
             answered[one.request].add(one.job_id)
     for request, jobs in made.items():
-        if len(jobs) > 1 and request in asked_alone:
-            verdict.counts["two jobs while a gateway was alone"] += 1
+        moments = sorted(begin for _, begin in jobs)
+        if len(jobs) > 1 and (request in asked_alone or _is_forgotten(history, moments[0], moments[0], moments[-1])):
+            verdict.counts["two jobs without Redis"] += 1
         elif len(jobs) > 1:
             verdict.violated("two jobs", f"CreateScanJob {request} made {len(jobs)}: {sorted(jobs)}")
     for request, ids in answered.items():
@@ -124,7 +128,7 @@ def _check_deliveries(history, verdict):
             is_due = subscription.granted < one.begin and subscription.ended == FOREVER and one.event != PANEL
             if not is_due or not subscription.wants(one.event) or at_sink[_key(one)] or _is_overtaken(one, made):
                 continue
-            if _without_redis(history, one.begin, one.end):
+            if _is_forgotten(history, one.begin, one.end, one.end + TELLING_SECONDS):
                 verdict.counts["events lost with an owner without Redis"] += 1
             else:
                 verdict.violated("event lost", f"{subscription.sink} did not get {_key(one)}, which was announced to "
@@ -134,7 +138,8 @@ def _check_deliveries(history, verdict):
                 verdict.violated("panel event twice", f"{subscription.sink} got {key[1]} {len(deliveries)} times")
             expected = max(1, times[key] + any(_key(one) == key for one in made))
             if len({one.message_id for one in deliveries}) > expected:
-                if any(_without_redis(history, one.at, one.at) for one in deliveries):
+                last = deliveries[-1].at
+                if any(_is_forgotten(history, one.at - TELLING_SECONDS, one.at, last) for one in deliveries):
                     verdict.counts["events made again after an owner was lost without Redis"] += 1
                 elif _has_one_owner(history, deliveries[0].at, deliveries[-1].at):
                     verdict.counts["events made again by the same owner"] += 1
@@ -161,8 +166,17 @@ def _has_one_owner(history, begin, end):
     return len({gateway for _, gateway in asked[first:]}) == 1
 
 
-def _without_redis(history, begin, end):
-    return any(outage.begin - LOST_WRITES < end and begin < outage.end + LATE_WRITES for outage in history.outages)
+def _is_forgotten(history, begin, end, lost):
+    """Whether Redis may lack what was told from `begin` to `end`, and a gateway was lost after that, by `lost`."""
+    return (any(outage.begin <= end and begin <= outage.end for outage in history.outages)
+            and any(loss.begin <= lost and begin <= loss.end for loss in history.losses))
+
+
+def lost_events(history):
+    """Returns the events that subscriptions miss, as evidence."""
+    verdict = Verdict()
+    _check_deliveries(history, verdict)
+    return [one for one in verdict.violations if one.startswith("event lost")]
 
 
 def missed_ends(history):
@@ -180,9 +194,22 @@ def missed_ends(history):
             told[one.sink].add(one.status.job_id)
     created = [(one.begin, one.job_id) for one in history.asked
                if one.operation == "CreateScanJob" and one.job_id in ended
-               and not _without_redis(history, one.begin, one.begin)]
+               and not _is_forgotten(history, one.begin, one.begin, one.begin + JOB_SECONDS)]
     return [(one.sink, job_id) for one in history.subscriptions for begin, job_id in created
             if one.wants(JOB_END) and one.granted < begin and one.ended == FOREVER and job_id not in told[one.sink]]
+
+
+# Images.
+
+
+def _check_images(history, verdict):
+    sent = Counter((one.job_id, one.image) for one in history.asked if one.image is not None)
+    got = Counter((one.job_id, one.image) for one in history.answers
+                  if one.operation == "RetrieveImage" and one.is_good)
+    for (job_id, image), times in got.items():
+        if times > sent[job_id, image]:
+            verdict.violated("image", f"{times} clients got {'no image' if image is None else 'the same image'} of job "
+                                      f"{job_id}, which the scanner sent {sent[job_id, image]} times")
 
 
 # Limits.

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import attrs
 
 from tests.cluster.history import NO_ANSWER, Status
-from tests.cluster.recorder import fault_in_answer, read_or_none
+from tests.cluster.recorder import fault_in_answer, image_in, read_or_none
 from tests.messages import SCAN, envelope, get_job_elements, job_request, manage, subscribe
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import CreatedJob, read_created, write_create, write_retrieve
@@ -116,7 +116,8 @@ class Client:
         """Fetches a page of a job. Returns the bytes of the answer, and what was recorded of it."""
         message = envelope(f"{SCAN}/RetrieveImage", write_retrieve(CreatedJob(job.job_id, job.job_token), "p"),
                            message_id=f"urn:uuid:{uuid.uuid4()}")
-        reply = self._ask(gateway, "RetrieveImage", message, job_id=job.job_id)
+        reply = self._ask(gateway, "RetrieveImage", message, lambda body: {"image": image_in(body)},
+                          job_id=job.job_id)
         return reply.body, reply.entry
 
     def subscribe(self, gateway, sinks, events=None, destinations=()):
