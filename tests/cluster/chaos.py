@@ -228,7 +228,9 @@ class Clients:
         return chance.choice(self.lab.gateways).name
 
     def _read(self, client, chance):
-        if self.jobs:
+        if chance.random() < 0.1:
+            client.list(self._any(chance), chance.choice(("GetActiveJobs", "GetJobHistory")))
+        elif self.jobs:
             client.read(self._any(chance), chance.choice(self.jobs[-RECENT:]))
         self.stop.wait(chance.uniform(0.0, 0.1))
 

@@ -45,9 +45,10 @@ class Status:
 class Answer:
     """A client's request and its answer. `gateway` is the one that the client reached.
 
-    `status` is set for a read, `job_id` is the job that was asked for, created or canceled. `fault` names the fault; it
-    is `NO_ANSWER` if there was no complete answer. `request` is the MessageID of a CreateScanJob. `sink` is that of the
-    subscription that was granted, renewed or ended. `image` is the digest of the image that was fetched.
+    `status` is set for a read, `statuses` for a list of jobs. `job_id` is the job that was asked for, created or
+    canceled. `fault` names the fault; it is `NO_ANSWER` if there was no complete answer. `request` is the MessageID of
+    a CreateScanJob. `sink` is that of the subscription that was granted, renewed or ended. `image` is the digest of the
+    image that was fetched.
     """
 
     begin: float
@@ -61,6 +62,7 @@ class Answer:
     client: str = ""
     sink: str | None = None
     image: str | None = None
+    statuses: tuple[Status, ...] = ()
 
     @property
     def is_good(self):

@@ -23,10 +23,13 @@ from tests.cluster.history import (
 from wsdgateway.scan.events import read_job_event
 from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import job_id_of, read_created
+from wsdgateway.scan.jobstatus import read_summaries
 from wsdgateway.scan.reading import text
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
+
+LISTS = {"GetActiveJobsResponse": "ActiveJobs", "GetJobHistoryResponse": "JobHistory"}
 
 
 def read_or_none(data):
@@ -41,6 +44,15 @@ def image_in(answer):
     """Returns the digest of the image in an answer to RetrieveImage, None without a complete one."""
     begin, end = answer.find(b"\xff\xd8"), answer.rfind(b"\r\n--")
     return hashlib.sha256(answer[begin:end]).hexdigest() if 0 <= begin < end else None
+
+
+def statuses_in(body):
+    """Returns the statuses of jobs in the Body of an answer: to GetJobElements, or a list of jobs."""
+    elements = read_response(body)
+    if elements is not None:
+        return () if elements.status is None else (Status.of(elements.status),)
+    listed = None if body is None else LISTS.get(body.tag.rpartition("}")[2])
+    return () if listed is None else tuple(map(Status.of, read_summaries(body, listed) or ()))
 
 
 def event_of(envelope):
@@ -133,14 +145,14 @@ class Recorder:
         answer = read_or_none(exchange.answer) if exchange.status == 200 else None
         body = None if answer is None else answer.body
         operation = envelope.action.rpartition("/")[2]
-        created, elements = read_created(body), read_response(body)
+        created = read_created(body)
         job_id = None if created is None else created.job_id
         image = None
         if operation == "RetrieveImage" and exchange.status == 200:
             job_id, image = job_id_of(envelope.body), image_in(exchange.answer)
         self._lists["asked"].append(Asked(
             exchange.begin, exchange.end, exchange.here, operation, envelope.message_id, job_id,
-            () if elements is None or elements.status is None else (Status.of(elements.status),), image))
+            statuses_in(body), image))
 
     def announced(self, exchange):
         """Records a notification of the scanner to a gateway."""

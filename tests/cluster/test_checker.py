@@ -62,6 +62,9 @@ GOOD = {
     "a read that began before the announcement ended": History(
         answers=(read(1, 3, "Pending"),),
         announcements=(announced(0.1, 0.2, "Pending"), announced(1.5, 2, "Processing"))),
+    "a list that agrees with what was announced": History(
+        answers=(Answer(3, 4, "b", "GetActiveJobs", statuses=(status("Processing", created=None),)),),
+        announcements=(announced(1, 2, "Processing"),)),
     "two reads that overlap": History(answers=(read(1, 3, "Processing"), read(2, 4, "Pending", gateway="b"))),
     "an announcement without 202": History(
         answers=(read(3, 4, "Pending"),),
@@ -157,6 +160,9 @@ BAD = {
                        announced(0.1, 0.2, "Processing")))),
     "final to active": ("final to active", History(answers=(
         read(1, 2, "Completed"), read(3, 4, "Processing", gateway="b")))),
+    "a list that is older than an announcement": ("older", History(
+        answers=(Answer(3, 4, "b", "GetActiveJobs", statuses=(status("Pending", created=None),)),),
+        announcements=(announced(0.5, 0.6, "Pending"), announced(1, 2, "Processing")))),
     "another end": ("final changed", History(answers=(read(1, 2, "Completed"), read(3, 4, "Aborted", gateway="b")))),
     "before CancelJob": ("before CancelJob", History(answers=(
         read(0.1, 0.2, "Processing"), cancel(1, 2), read(3, 4, "Processing", gateway="b")))),
