@@ -222,7 +222,7 @@ def _check_connections(history, verdict):
     # A request is in progress at the gateway for longer than here, and its connection is closed earlier.
     requests = [part for one in history.asked if one.end is not None
                 for part in _without(one.gateway, one.begin, one.end, history.pauses)]
-    urgent = [(one.begin, one.end + CLOSING_SECONDS) for one in history.answers if one.operation == "CancelJob"]
+    urgent = [(one.begin, one.end + CLOSING_SECONDS) for one in history.answers if one.operation in URGENT]
     urgent += [(one.begin, one.end + CLOSING_SECONDS) for one in history.asked
                if one.operation in URGENT and one.end is not None]
     for what, spans, slack in (("connections", connections, CLOSING_SECONDS), ("requests", requests, 0.0)):

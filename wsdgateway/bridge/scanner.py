@@ -292,29 +292,29 @@ class ScannerBridge:
 
     # Takeovers.
 
-    def replay(self, notification: Notification, now: float, *, is_own: bool,
-               is_made: bool = False) -> set[Sink] | None:
+    def replay(self, notification: Notification, now: float, *, is_own: bool, is_made: bool = False,
+               age: float = 0.0) -> set[Sink] | None:
         """Learn from an event that was announced to an earlier owner of the scanner, before `taken_over`.
 
         `is_own` is true for an event that came to the gateway's own subscription, `is_made` for one that the earlier
-        owner made. For that the sinks are returned that got it, to be filled by the caller.
+        owner made. For that the sinks are returned that got it, to be filled by the caller. `age` is in seconds.
         """
         if is_own and not self.notified(notification, now):
             return None
         if not is_own:
             self.overheard(notification, now)
-        if notification.status is None or self.table.get(notification.status.job_id) is None:
+        if notification.status is None:
             return None
         if is_made and notification.event is not None:
-            return self.synthesis.replayed(notification.event, notification.status, now)
-        self.synthesis.announced(notification.event, notification.status, now)
+            return self.synthesis.replayed(notification.event, notification.status, now - age)
+        self.synthesis.announced(notification.event, notification.status, now - age)
         return None
 
     def taken_over(self, now: float) -> None:
         """Record that this gateway owns the scanner from now on: the scanner is asked before anything is shown."""
         self._owner_saw_events, self.table.events_seen = self.table.events_seen, False
         self.table.taken_over(now)
-        self.synthesis.taken_over()
+        self.synthesis.taken_over(now)
         self._cache.invalidate(*Subject)
         self.forget_status()
 

@@ -18,6 +18,7 @@ from math import inf
 
 import attrs
 
+from wsdgateway.bridge.events.eventlog import MAX_AGE
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.jobs.job import NEVER, Job
 from wsdgateway.bridge.jobs.jobtable import JobTable
@@ -195,10 +196,11 @@ class Synthesis:
         made = job.made[event] = MadeEvent(event, status)
         return made.reached
 
-    def taken_over(self) -> None:
+    def taken_over(self, now: float) -> None:
         """Go on after the replay of the events of an earlier owner, which may have missed what came after them."""
         for job in self._jobs.values():
-            if job.status is not None and job.status.final and not job.is_end_told:
+            is_over = job.status is not None and job.status.final
+            if is_over and not job.is_end_told and now - job.sign < MAX_AGE:
                 job.owes_end = True
                 self._active[job.job_id] = job
         self.hurry()

@@ -37,7 +37,8 @@ class Replay:
                               scanner=bridge.name, event=str(event.identifier), reason=found.reason)
                 continue
             self._read[event.identifier] = found
-            reached = bridge.replay(found, now, is_own=not event.receiver and not event.made, is_made=event.made)
+            reached = bridge.replay(found, now, is_own=not event.receiver and not event.made, is_made=event.made,
+                                    age=max(0.0, self._past.time - event.at))
             if reached is not None and found.envelope.action is not None:
                 self._reached.append((found.envelope.action, reached))
             if event.receiver:
