@@ -141,7 +141,8 @@ class Failures:
 
     def empty_redis(self, gateway):
         """Restarts Redis without data."""
-        self.lab.redis.restart(keep=False)
+        with self.lab.recorder.outage(longer=RECONNECT_SECONDS, is_emptied=True):
+            self.lab.redis.restart(keep=False)
 
     def kill_master(self, gateway):
         """Kills the master, and starts it again after another one was chosen; the Sentinels make it a replica."""

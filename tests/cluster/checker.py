@@ -17,7 +17,6 @@
 Faults are allowed answers, and are counted.
 """
 
-from bisect import bisect_left
 from collections import Counter, defaultdict
 
 from tests.cluster.history import FINAL, FOREVER, PHASES
@@ -126,7 +125,9 @@ def _check_deliveries(history, verdict):
                 if one.status is not None and one.at < begins.get(_key(one), FOREVER)]
         for one in announced:
             is_due = subscription.granted < one.begin and subscription.ended == FOREVER and one.event != PANEL
-            if not is_due or not subscription.wants(one.event) or at_sink[_key(one)] or _is_overtaken(one, made):
+            if not is_due or not subscription.wants(one.event) or at_sink[_key(one)]:
+                continue
+            if _is_overtaken(history, one, made, (told for those in at_sink.values() for told in those)):
                 continue
             if _is_forgotten(history, one.begin, one.end, one.end + TELLING_SECONDS):
                 verdict.counts["events lost with an owner without Redis"] += 1
@@ -141,7 +142,7 @@ def _check_deliveries(history, verdict):
                 last = deliveries[-1].at
                 if any(_is_forgotten(history, one.at - TELLING_SECONDS, one.at, last) for one in deliveries):
                     verdict.counts["events made again after an owner was lost without Redis"] += 1
-                elif _has_one_owner(history, deliveries[0].at, deliveries[-1].at):
+                elif _is_made_again(history, key, begins.get(key, FOREVER)):
                     verdict.counts["events made again by the same owner"] += 1
                 else:
                     verdict.violated("MessageID", f"{subscription.sink} got {key} with {len(deliveries)} MessageIDs, "
@@ -149,26 +150,43 @@ def _check_deliveries(history, verdict):
             verdict.counts["events delivered again"] += max(0, len(deliveries) - expected)
 
 
-def _is_overtaken(announced, made):
-    """Whether the gateway had told the same state of the job, or a later one, by an event that it made itself."""
-    return announced.event == "JobStatusEvent" and any(
-        one.status.job_id == announced.status.job_id and one.event == announced.event
-        and one.status.rank >= announced.status.rank for one in made)
+def _is_overtaken(history, announced, made, deliveries):
+    """Whether the gateway had told the same state of the job, or a later one, by an event that it made itself.
 
-
-def _has_one_owner(history, begin, end):
-    """Whether the same gateway asked the scanner last before `begin`, and all the time until `end`.
-
-    It makes an event again if it is not certain that a JobId stands for the same job.
+    It may have had the answer before it handled the announcement, and have told it later.
     """
-    asked = sorted((one.begin, one.gateway) for one in history.asked if one.gateway is not None and one.begin <= end)
-    first = max(0, bisect_left(asked, (begin, "")) - 1)
-    return len({gateway for _, gateway in asked[first:]}) == 1
+    if announced.event != "JobStatusEvent":
+        return False
+    told = list(made)
+    if any(_tells_later(status, announced) for one in history.asked if one.begin < announced.end
+           for status in one.statuses):
+        told += deliveries
+    return any(one.event == announced.event and _tells_later(one.status, announced) for one in told)
+
+
+def _tells_later(status, announced):
+    return (status is not None and status.job_id == announced.status.job_id
+            and status.rank >= announced.status.rank)
+
+
+def _is_made_again(history, key, announced):
+    """Whether the owner that was told this event at that time asked the scanner, and got the same answer.
+
+    It makes the event again if it is not certain that a JobId stands for the same job. The next owner tells both.
+    """
+    _, job_id, state, scans, _ = key
+    asked = [one for one in history.asked if one.gateway is not None]
+    owner = max((one for one in asked if one.begin < announced), key=lambda one: one.begin, default=None)
+    return owner is not None and any(
+        one.gateway == owner.gateway and one.begin >= owner.begin and one.end is not None
+        and any((status.job_id, status.state, status.scans) == (job_id, state, scans) for status in one.statuses)
+        for one in asked)
 
 
 def _is_forgotten(history, begin, end, lost):
     """Whether Redis may lack what was told from `begin` to `end`, and a gateway was lost after that, by `lost`."""
-    return (any(outage.begin <= end and begin <= outage.end for outage in history.outages)
+    return (any(outage.begin <= (lost if outage.is_emptied else end) and begin <= outage.end
+                for outage in history.outages)
             and any(loss.begin <= lost and begin <= loss.end for loss in history.losses))
 
 

@@ -158,11 +158,12 @@ class Pause:
 class Outage:
     """A time of which Redis may not have what the owner of the scanner was told: events, and jobs that began.
 
-    The next owner does not know of them if there is a `Loss` then.
+    The next owner does not know of them if there is a `Loss` then. `is_emptied`: Redis has lost what came before, too.
     """
 
     begin: float
     end: float
+    is_emptied: bool = False
 
 
 @attrs.frozen

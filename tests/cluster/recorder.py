@@ -128,10 +128,10 @@ class Recorder:
         self._lists["losses"].append(Loss(gateway, begin, end))
 
     @contextlib.contextmanager
-    def outage(self, earlier=0.0, longer=0.0):
+    def outage(self, earlier=0.0, longer=0.0, *, is_emptied=False):
         """Records that Redis may lack what owners are told in the block, and some seconds before it and after it."""
         began = time.monotonic() - earlier
-        with self._lasting("outages", Outage(began, FOREVER)):
+        with self._lasting("outages", Outage(began, FOREVER, is_emptied)):
             place = len(self._lists["outages"]) - 1
             yield
         ended = self._lists["outages"][place]
