@@ -32,6 +32,7 @@ from tests.cluster.lab import Lab, until
 KILLS = 50
 SUBSCRIBERS = 4
 IDLE_SECONDS = 130.0
+WRITTEN_SECONDS = 2.0  # in which what has been told, and to whom, is written to Redis
 SCANS = 30
 SENT_AGAIN = 2
 UNCERTAIN = ("no answer", "ServerErrorTemporaryError")  # after which a client sends its CreateScanJob again
@@ -181,6 +182,7 @@ def idle(folder: Path, state: str, gateways: int) -> tuple[float, float, float]:
         until(lambda: lab.history().announcements[-1].event == "ScannerStatusSummaryEvent")
         for one in lab.gateways:  # whoever reads metrics has the scanner asked for its status once more
             one.metric("wsdgateway_requests_total")
+        time.sleep(WRITTEN_SECONDS)
         commands = Commands(lab.redis) if lab.redis else None
         began = time.monotonic()
         time.sleep(IDLE_SECONDS)

@@ -6,8 +6,8 @@ A seed determines the failures and what clients ask: gateways are killed, stoppe
 started again; the address at which the scanner notifies them moves; Redis is stopped and restarted, with its data and
 without; connections between a gateway and Redis, and between gateways, are cut or swallow what is sent. With
 "sentinel", the master of two replicas is killed, or stopped, and three Sentinels choose another one. Each client
-chooses any gateway for each request. Prints what happened; if a promise was broken it prints
-the evidence, and the exit status is 1.
+chooses any gateway for each request. Prints what happened; if a promise was broken it prints the evidence, and the exit
+status is 1.
 """
 
 import argparse
@@ -18,22 +18,31 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
+from collections import Counter
 from pathlib import Path
 
 import attrs
 
-from tests.cluster.checker import check, missed_ends
+from tests.cluster.checker import UNKNOWN, check, lost_events, missed_ends
 from tests.cluster.clients import Creation
 from tests.cluster.lab import Lab, until
 
-CLIENTS = 6
+CLIENTS = 7
 RECENT = 4  # jobs that clients read
 QUIET_SECONDS = (2.0, 6.0)  # between two failures
 SETTLING_SECONDS = 60.0  # for the gateways to work again after the last failure
 RETRY_SECONDS = 1.0
 GRACE_SECONDS = 15.0  # after a failover, in which an owner that had no lease any more writes nothing
 RECONNECT_SECONDS = 3.0  # for a gateway to notice that it reaches Redis again
+LOST_WRITES = 2.0  # seconds before a failover whose writes may not have reached the replica that becomes the master
+LOOK_SECONDS = 0.1  # between two looks at who owns the scanner
+TWO_OWNERS = 1.5  # seconds; a gateway without Redis asks the others each second what they serve
+PRESS_SECONDS = 5.0  # in which a press is told
+ONCE_MORE_SECONDS = 1.0  # in which it would be told twice, if a name were twice on the panel
 MOST_PAGES = 3
+LARGE = 300  # dots per inch of some pages
+PANEL = {"events": ("ScanAvailableEvent",), "destinations": (("chaos", "Scan to chaos"),)}
 
 
 def restart_if_ended(gateway):
@@ -117,7 +126,7 @@ class Failures:
 
     def kill_without_redis(self, gateway):
         """Kills a gateway while Redis is stopped."""
-        with self.lab.recorder.outage():
+        with self.lab.recorder.outage(longer=RECONNECT_SECONDS):
             self.lab.redis.stop()
             self._wait(0.0, 4.0)
             gateway.kill()
@@ -132,8 +141,8 @@ class Failures:
 
     def empty_redis(self, gateway):
         """Restarts Redis without data."""
-        self.lab.redis.restart(keep=False)
-
+        with self.lab.recorder.outage(longer=RECONNECT_SECONDS, is_emptied=True):
+            self.lab.redis.restart(keep=False)
 
     def kill_master(self, gateway):
         """Kills the master, and starts it again after another one was chosen; the Sentinels make it a replica."""
@@ -158,7 +167,7 @@ class Failures:
         """Waits after the block until another master is known, and a replica follows it."""
         replicated = self.lab.replicated
         former = replicated.current
-        with self.lab.recorder.outage(GRACE_SECONDS):
+        with self.lab.recorder.outage(LOST_WRITES, GRACE_SECONDS + RECONNECT_SECONDS):
             yield former
             until(lambda: replicated.current is not former, pause=0.2)
             until(lambda: replicated.current.command("INFO", "replication")["connected_slaves"] > 0, pause=0.2)
@@ -170,11 +179,25 @@ class Failures:
 
     def lose_redis(self, gateway):
         """Cuts the connections of one gateway to Redis, or swallows what is sent. It may go on alone meanwhile."""
-        recorder = self.lab.recorder
-        with recorder.outage(), recorder.pause(gateway.name, alone=True):
+        was_owner, over = gateway.is_owner, threading.Event()
+        watch = threading.Thread(target=self._watch_others, args=(gateway, over), daemon=True)
+        with self.lab.recorder.outage():
+            if was_owner:
+                watch.start()
             with self._lost(gateway.redis_link):
                 self._wait(0.5, 8.0)
             self.stop.wait(RECONNECT_SECONDS)
+        over.set()
+        if was_owner:
+            watch.join()
+
+    def _watch_others(self, gateway, over):
+        """Records when another gateway owns the scanner in place of one that does not know of that at once."""
+        while not over.wait(LOOK_SECONDS):
+            looked = time.monotonic()
+            if any(one.owns for one in self.lab.others(gateway)):
+                self.lab.recorder.replaced(gateway.name, looked - LOOK_SECONDS, time.monotonic() + TWO_OWNERS)
+                return
 
     def _lost(self, link):
         return link.cut() if self.chance.random() < 0.5 else link.swallowing()
@@ -182,18 +205,19 @@ class Failures:
 
 @attrs.define
 class Clients:
-    """Random clients. `jobs` are the latest ones, which all of them read."""
+    """Random clients. `jobs` are the latest ones, which all of them read; `panel` is the subscription of the panel."""
 
     lab: Lab
     stop: threading.Event
     jobs: list = attrs.field(factory=list)
     failures: list = attrs.field(factory=list)
     subscriptions: list = attrs.field(factory=list)
+    panel: tuple | None = None
 
     def run(self, number, chance):
         """Acts as one client until the run ends, at an address of its own."""
         client = self.lab.client(f"127.0.1.{number + 1}")
-        act = [self._scan, self._subscribe][number] if number < 2 else self._read
+        act = ([self._scan, self._subscribe, self._press] + [self._read] * CLIENTS)[number]
         try:
             while not self.stop.is_set():
                 act(client, chance)
@@ -205,13 +229,16 @@ class Clients:
         return chance.choice(self.lab.gateways).name
 
     def _read(self, client, chance):
-        if self.jobs:
+        if chance.random() < 0.1:
+            client.list(self._any(chance), chance.choice(("GetActiveJobs", "GetJobHistory")))
+        elif self.jobs:
             client.read(self._any(chance), chance.choice(self.jobs[-RECENT:]))
         self.stop.wait(chance.uniform(0.0, 0.1))
 
     def _scan(self, client, chance):
         """Creates a job, sends the request again where it broke off, and fetches the pages or cancels."""
-        creation = Creation.new(source=chance.choice(("Platen", "ADF")), pages=chance.randint(1, MOST_PAGES))
+        large = {"resolution": LARGE} if chance.random() < 0.2 else {}
+        creation = Creation.new(source=chance.choice(("Platen", "ADF")), pages=chance.randint(1, MOST_PAGES), **large)
         job, _ = client.create(self._any(chance), creation)
         for _ in range(3):
             if job is not None or self.stop.wait(chance.uniform(0.0, RETRY_SECONDS)):
@@ -248,6 +275,18 @@ class Clients:
             client.unsubscribe(self._any(chance), self.subscriptions.pop(chance.randrange(1, 5)))
 
 
+    def _press(self, client, chance):
+        """Presses the button of the scanner's panel; the client has a name there, and changes it at times."""
+        if self.panel is None:
+            self.panel, _ = client.subscribe(self._any(chance), self.lab.sinks, **PANEL)
+        elif chance.random() < 0.05:
+            if client.unsubscribe(self._any(chance), self.panel).fault in (None, UNKNOWN):
+                self.panel = None
+        else:
+            self.lab.control("press", "POST")
+        self.stop.wait(chance.uniform(0.2, 2.0))
+
+
 def settle(lab, clients):
     """Ends every failure, waits until the gateways work again, and reads the latest jobs at each of them."""
     for one in lab.gateways:
@@ -262,12 +301,24 @@ def settle(lab, clients):
     for one in lab.gateways:
         for job_id in (*clients.jobs[-RECENT:], last.job_id):
             until(lambda one=one, job_id=job_id: client.read(one.name, job_id).status, SETTLING_SECONDS, pause=0.2)
+    panel = clients.panel or until(lambda: client.subscribe(lab.gateways[0].name, lab.sinks, **PANEL)[0],
+                                   SETTLING_SECONDS, pause=0.5)
+    until(lambda: _events_of_press(lab, panel[0]) == 1, SETTLING_SECONDS)
     with contextlib.suppress(AssertionError):
-        until(lambda: not _undelivered(lab.history()), SETTLING_SECONDS / 2, pause=0.5)
+        until(lambda: not (missed_ends(lab.history()) or lost_events(lab.history())), SETTLING_SECONDS / 2, pause=0.5)
 
 
-def _undelivered(history):
-    return missed_ends(history) or [one for one in check(history).violations if one.startswith("event lost")]
+def _events_of_press(lab, sink):
+    """Presses the button of the panel. Returns how often a sink is told."""
+    def told():
+        return len(lab.sinks.received.get(sink, ()))
+
+    before = told()
+    lab.control("press", "POST")
+    with contextlib.suppress(AssertionError):
+        until(lambda: told() > before, PRESS_SECONDS)
+    time.sleep(ONCE_MORE_SECONDS)
+    return told() - before
 
 
 def run(folder, *, seconds, seed, gateways=3, state="redis", **more):
@@ -275,6 +326,7 @@ def run(folder, *, seconds, seed, gateways=3, state="redis", **more):
     lab = Lab(folder, gateways=gateways, state=state, **{"has_links": state in ("redis", "sentinel"), **more})
     stop = threading.Event()
     clients, failures = Clients(lab, stop), Failures(lab, random.Random(seed), stop)
+    stuck = None
     try:
         lab.start()
         threads = [threading.Thread(target=clients.run, args=(number, random.Random(f"{seed}-{number}")))
@@ -285,16 +337,23 @@ def run(folder, *, seconds, seed, gateways=3, state="redis", **more):
         timer.start()
         try:
             failures.run()
+        except AssertionError as error:
+            stuck = f"{failures.done[-1]}: {error}"
         finally:
             timer.cancel()
             stop.set()
             for one in threads:
                 one.join()
-        settle(lab, clients)
+        try:
+            settle(lab, clients)
+        except AssertionError as error:
+            stuck = stuck or f"after all failures: {error} at {traceback.extract_tb(error.__traceback__)}"
         history = lab.history()  # the end of everything at once is not judged
     finally:
         logs = lab.end()
     verdict = check(history)
+    if stuck is not None:
+        verdict.violated("stuck", stuck)
     for failure in clients.failures:
         verdict.violated("client", failure)
     missed = missed_ends(history)
@@ -324,6 +383,7 @@ def main():
             (folder / "history.pickle").write_bytes(pickle.dumps(history))
     for moment, kind, gateway in done:
         print(f"{moment:.3f} {kind} {gateway}")
+    print(", ".join(f"{number} {kind}" for kind, number in sorted(Counter(kind for _, kind, _ in done).items())))
     print(verdict)
     broken = verdict.violations
     print("a promise was broken" if broken else "everything was as promised")

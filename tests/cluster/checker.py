@@ -6,16 +6,17 @@
 - Each event that the scanner got 202 for reaches every subscription that lives to the end, at least once, with one
   MessageID over a takeover; a ScanAvailableEvent at most once. A subscription that is ended may miss what waits to be
   delivered. Not sent is a JobStatusEvent to those who got the same state or a later one from the gateway before, which
-  makes events of the scanner's answers. An event that an owner was told without Redis may be lost with it, or be made
-  once more by the next one. The end of a job that began before is told even then (`missed_ends`).
+  makes events of the scanner's answers. An event that Redis does not have may be lost if the owner is lost a moment
+  later, or be made once more by the next one. The end of a job that began before is told even then (`missed_ends`).
 - A subscription that was granted is known to every gateway until it is ended.
-- A CreateScanJob makes at most one job, however often it is sent, unless a gateway serves the scanner alone meanwhile.
+- A CreateScanJob makes at most one job, however often it is sent, unless Redis could not be told of it before its owner
+  was lost, or two gateways serve the scanner meanwhile.
+- Each image that a client has fetched is one that the scanner has sent of that job, and each is fetched once.
 - The scanner's `max_connections` and `max_rate` hold for all gateways together. CancelJob may use one connection more.
 
 Faults are allowed answers, and are counted.
 """
 
-from bisect import bisect_left
 from collections import Counter, defaultdict
 
 from tests.cluster.history import FINAL, FOREVER, PHASES
@@ -27,8 +28,8 @@ PANEL, JOB_END = "ScanAvailableEvent", "JobEndStateEvent"
 URGENT = ("CancelJob", "Renew", "Unsubscribe")  # requests that may use one more connection than `max_connections`
 CLOSING_SECONDS = 0.5  # by which a connection may appear to be closed later than it was, on a loaded machine
 WAKING_SECONDS = 2.0  # for a gateway that was stopped to close its connections to the scanner
-LATE_WRITES = 3.0  # seconds after the outage in which a gateway writes what it could not write before
-LOST_WRITES = 2.0  # seconds before the outage whose writes may not have reached the replica that becomes the master
+TELLING_SECONDS = 5.0  # for an owner to deliver an event to all subscribers, on a loaded machine
+JOB_SECONDS = 60.0  # in which a job ends
 BUNCHED = 2.0  # requests that may arrive together although they were sent one after the other
 
 
@@ -40,6 +41,7 @@ def check(history):
     _check_creations(history, verdict)
     _check_subscriptions(history, verdict)
     _check_deliveries(history, verdict)
+    _check_images(history, verdict)
     if history.max_connections is not None:
         _check_connections(history, verdict)
     if history.max_rate is not None:
@@ -76,8 +78,9 @@ def _check_creations(history, verdict):
         if one.operation == "CreateScanJob" and one.is_good:
             answered[one.request].add(one.job_id)
     for request, jobs in made.items():
-        if len(jobs) > 1 and request in asked_alone:
-            verdict.counts["two jobs while a gateway was alone"] += 1
+        moments = sorted(begin for _, begin in jobs)
+        if len(jobs) > 1 and (request in asked_alone or _is_forgotten(history, moments[0], moments[0], moments[-1])):
+            verdict.counts["two jobs without Redis"] += 1
         elif len(jobs) > 1:
             verdict.violated("two jobs", f"CreateScanJob {request} made {len(jobs)}: {sorted(jobs)}")
     for request, ids in answered.items():
@@ -122,9 +125,11 @@ def _check_deliveries(history, verdict):
                 if one.status is not None and one.at < begins.get(_key(one), FOREVER)]
         for one in announced:
             is_due = subscription.granted < one.begin and subscription.ended == FOREVER and one.event != PANEL
-            if not is_due or not subscription.wants(one.event) or at_sink[_key(one)] or _is_overtaken(one, made):
+            if not is_due or not subscription.wants(one.event) or at_sink[_key(one)]:
                 continue
-            if _without_redis(history, one.begin, one.end):
+            if _is_overtaken(history, one, made, (told for those in at_sink.values() for told in those)):
+                continue
+            if _is_forgotten(history, one.begin, one.end, one.end + TELLING_SECONDS):
                 verdict.counts["events lost with an owner without Redis"] += 1
             else:
                 verdict.violated("event lost", f"{subscription.sink} did not get {_key(one)}, which was announced to "
@@ -134,9 +139,10 @@ def _check_deliveries(history, verdict):
                 verdict.violated("panel event twice", f"{subscription.sink} got {key[1]} {len(deliveries)} times")
             expected = max(1, times[key] + any(_key(one) == key for one in made))
             if len({one.message_id for one in deliveries}) > expected:
-                if any(_without_redis(history, one.at, one.at) for one in deliveries):
+                last = deliveries[-1].at
+                if any(_is_forgotten(history, one.at - TELLING_SECONDS, one.at, last) for one in deliveries):
                     verdict.counts["events made again after an owner was lost without Redis"] += 1
-                elif _has_one_owner(history, deliveries[0].at, deliveries[-1].at):
+                elif _is_made_again(history, key, begins.get(key, FOREVER)):
                     verdict.counts["events made again by the same owner"] += 1
                 else:
                     verdict.violated("MessageID", f"{subscription.sink} got {key} with {len(deliveries)} MessageIDs, "
@@ -144,25 +150,51 @@ def _check_deliveries(history, verdict):
             verdict.counts["events delivered again"] += max(0, len(deliveries) - expected)
 
 
-def _is_overtaken(announced, made):
-    """Whether the gateway had told the same state of the job, or a later one, by an event that it made itself."""
-    return announced.event == "JobStatusEvent" and any(
-        one.status.job_id == announced.status.job_id and one.event == announced.event
-        and one.status.rank >= announced.status.rank for one in made)
+def _is_overtaken(history, announced, made, deliveries):
+    """Whether the gateway had told the same state of the job, or a later one, by an event that it made itself.
 
-
-def _has_one_owner(history, begin, end):
-    """Whether the same gateway asked the scanner last before `begin`, and all the time until `end`.
-
-    It makes an event again if it is not certain that a JobId stands for the same job.
+    It may have had the answer before it handled the announcement, and have told it later.
     """
-    asked = sorted((one.begin, one.gateway) for one in history.asked if one.gateway is not None and one.begin <= end)
-    first = max(0, bisect_left(asked, (begin, "")) - 1)
-    return len({gateway for _, gateway in asked[first:]}) == 1
+    if announced.event != "JobStatusEvent":
+        return False
+    told = list(made)
+    if any(_tells_later(status, announced) for one in history.asked if one.begin < announced.end
+           for status in one.statuses):
+        told += deliveries
+    return any(one.event == announced.event and _tells_later(one.status, announced) for one in told)
 
 
-def _without_redis(history, begin, end):
-    return any(outage.begin - LOST_WRITES < end and begin < outage.end + LATE_WRITES for outage in history.outages)
+def _tells_later(status, announced):
+    return (status is not None and status.job_id == announced.status.job_id
+            and status.rank >= announced.status.rank)
+
+
+def _is_made_again(history, key, announced):
+    """Whether the owner that was told this event at that time asked the scanner, and got the same answer.
+
+    It makes the event again if it is not certain that a JobId stands for the same job. The next owner tells both.
+    """
+    _, job_id, state, scans, _ = key
+    asked = [one for one in history.asked if one.gateway is not None]
+    owner = max((one for one in asked if one.begin < announced), key=lambda one: one.begin, default=None)
+    return owner is not None and any(
+        one.gateway == owner.gateway and one.begin >= owner.begin and one.end is not None
+        and any((status.job_id, status.state, status.scans) == (job_id, state, scans) for status in one.statuses)
+        for one in asked)
+
+
+def _is_forgotten(history, begin, end, lost):
+    """Whether Redis may lack what was told from `begin` to `end`, and a gateway was lost after that, by `lost`."""
+    return (any(outage.begin <= (lost if outage.is_emptied else end) and begin <= outage.end
+                for outage in history.outages)
+            and any(loss.begin <= lost and begin <= loss.end for loss in history.losses))
+
+
+def lost_events(history):
+    """Returns the events that subscriptions miss, as evidence."""
+    verdict = Verdict()
+    _check_deliveries(history, verdict)
+    return [one for one in verdict.violations if one.startswith("event lost")]
 
 
 def missed_ends(history):
@@ -180,9 +212,22 @@ def missed_ends(history):
             told[one.sink].add(one.status.job_id)
     created = [(one.begin, one.job_id) for one in history.asked
                if one.operation == "CreateScanJob" and one.job_id in ended
-               and not _without_redis(history, one.begin, one.begin)]
+               and not _is_forgotten(history, one.begin, one.begin, one.begin + JOB_SECONDS)]
     return [(one.sink, job_id) for one in history.subscriptions for begin, job_id in created
             if one.wants(JOB_END) and one.granted < begin and one.ended == FOREVER and job_id not in told[one.sink]]
+
+
+# Images.
+
+
+def _check_images(history, verdict):
+    sent = Counter((one.job_id, one.image) for one in history.asked if one.image is not None)
+    got = Counter((one.job_id, one.image) for one in history.answers
+                  if one.operation == "RetrieveImage" and one.is_good)
+    for (job_id, image), times in got.items():
+        if times > sent[job_id, image]:
+            verdict.violated("image", f"{times} clients got {'no image' if image is None else 'the same image'} of job "
+                                      f"{job_id}, which the scanner sent {sent[job_id, image]} times")
 
 
 # Limits.
@@ -195,7 +240,7 @@ def _check_connections(history, verdict):
     # A request is in progress at the gateway for longer than here, and its connection is closed earlier.
     requests = [part for one in history.asked if one.end is not None
                 for part in _without(one.gateway, one.begin, one.end, history.pauses)]
-    urgent = [(one.begin, one.end + CLOSING_SECONDS) for one in history.answers if one.operation == "CancelJob"]
+    urgent = [(one.begin, one.end + CLOSING_SECONDS) for one in history.answers if one.operation in URGENT]
     urgent += [(one.begin, one.end + CLOSING_SECONDS) for one in history.asked
                if one.operation in URGENT and one.end is not None]
     for what, spans, slack in (("connections", connections, CLOSING_SECONDS), ("requests", requests, 0.0)):

@@ -9,10 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import attrs
 
-from tests.cluster.history import NO_ANSWER, Status
-from tests.cluster.recorder import fault_in_answer, read_or_none
+from tests.cluster.history import NO_ANSWER
+from tests.cluster.recorder import fault_in_answer, image_in, read_or_none, statuses_in
 from tests.messages import SCAN, envelope, get_job_elements, job_request, manage, subscribe
-from wsdgateway.scan.jobelements import read_response
 from wsdgateway.scan.jobs import CreatedJob, read_created, write_create, write_retrieve
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSE
@@ -93,13 +92,18 @@ class Client:
 
     def read(self, gateway, job_id):
         """Reads the status of a job. Returns what was recorded of it."""
-        def statuses(body):
-            elements = read_response(read(body).body)
-            status = None if elements is None else elements.status
-            return {"fault": "no status"} if status is None else {"status": Status.of(status)}
+        def read_status(body):
+            found = statuses_in(read(body).body)
+            return {"status": found[0]} if found else {"fault": "no status"}
 
         message = get_job_elements(job_id, message_id=f"urn:uuid:{uuid.uuid4()}")
-        return self._ask(gateway, "GetJobElements", message, statuses, job_id=job_id).entry
+        return self._ask(gateway, "GetJobElements", message, read_status, job_id=job_id).entry
+
+    def list(self, gateway, operation):
+        """Reads the active jobs or the history of jobs. Returns what was recorded of it."""
+        message = envelope(f"{SCAN}/{operation}", f"<wscn:{operation}Request/>",
+                           message_id=f"urn:uuid:{uuid.uuid4()}")
+        return self._ask(gateway, operation, message, lambda body: {"statuses": statuses_in(read(body).body)}).entry
 
     def create(self, gateway, creation):
         """Sends a CreateScanJob. Returns the job, None if there is none, and what was recorded of it."""
@@ -116,7 +120,8 @@ class Client:
         """Fetches a page of a job. Returns the bytes of the answer, and what was recorded of it."""
         message = envelope(f"{SCAN}/RetrieveImage", write_retrieve(CreatedJob(job.job_id, job.job_token), "p"),
                            message_id=f"urn:uuid:{uuid.uuid4()}")
-        reply = self._ask(gateway, "RetrieveImage", message, job_id=job.job_id)
+        reply = self._ask(gateway, "RetrieveImage", message, lambda body: {"image": image_in(body)},
+                          job_id=job.job_id)
         return reply.body, reply.entry
 
     def subscribe(self, gateway, sinks, events=None, destinations=()):

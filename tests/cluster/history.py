@@ -45,9 +45,10 @@ class Status:
 class Answer:
     """A client's request and its answer. `gateway` is the one that the client reached.
 
-    `status` is set for a read, `job_id` is the job that was asked for, created or canceled. `fault` names the fault; it
-    is `NO_ANSWER` if there was no complete answer. `request` is the MessageID of a CreateScanJob. `sink` is that of the
-    subscription that was granted, renewed or ended.
+    `status` is set for a read, `statuses` for a list of jobs. `job_id` is the job that was asked for, created or
+    canceled. `fault` names the fault; it is `NO_ANSWER` if there was no complete answer. `request` is the MessageID of
+    a CreateScanJob. `sink` is that of the subscription that was granted, renewed or ended. `image` is the digest of the
+    image that was fetched.
     """
 
     begin: float
@@ -60,6 +61,8 @@ class Answer:
     request: str = ""
     client: str = ""
     sink: str | None = None
+    image: str | None = None
+    statuses: tuple[Status, ...] = ()
 
     @property
     def is_good(self):
@@ -89,7 +92,8 @@ class Announcement:
 class Asked:
     """A request that reached the scanner, and its answer; `end` is None if it gave none.
 
-    `job_id` is the job that a CreateScanJob made; `statuses` are those of jobs in the answer.
+    `job_id` is the job that a CreateScanJob made, or that an image was asked of; `statuses` are those of jobs in the
+    answer, `image` is the digest of the image in it.
     """
 
     begin: float
@@ -99,6 +103,7 @@ class Asked:
     request: str | None = None
     job_id: str | None = None
     statuses: tuple[Status, ...] = ()
+    image: str | None = None
 
 
 @attrs.frozen
@@ -138,9 +143,9 @@ class Delivery:
 
 @attrs.frozen
 class Pause:
-    """The time in which a gateway was stopped (SIGSTOP) or `alone`.
+    """The time in which a gateway was stopped (SIGSTOP), or went on `alone` beside another owner.
 
-    What a stopped one has open at the scanner is not counted. One that is alone is compared with itself only.
+    What it has open at the scanner is not counted. One that is alone is compared with itself only.
     """
 
     gateway: str
@@ -151,11 +156,21 @@ class Pause:
 
 @attrs.frozen
 class Outage:
-    """A time in which the owner of the scanner may have ended, or may have been replaced, without Redis.
+    """A time of which Redis may not have what the owner of the scanner was told: events, and jobs that began.
 
-    What it was told and could not write is unknown to the next owner: events, and jobs that began.
+    The next owner does not know of them if there is a `Loss` then. `is_emptied`: Redis has lost what came before, too.
     """
 
+    begin: float
+    end: float
+    is_emptied: bool = False
+
+
+@attrs.frozen
+class Loss:
+    """A time in which a gateway loses what only its memory has: it ends, is stopped, or is no longer the owner."""
+
+    gateway: str
     begin: float
     end: float
 
@@ -172,5 +187,6 @@ class History:
     deliveries: tuple[Delivery, ...] = ()
     pauses: tuple[Pause, ...] = ()
     outages: tuple[Outage, ...] = ()
+    losses: tuple[Loss, ...] = ()
     max_connections: int | None = None
     max_rate: float | None = None

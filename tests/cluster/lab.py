@@ -142,6 +142,16 @@ class Gateway(_Process):
         self.redis_link = Link(lab.redis.port) if lab.has_links and lab.redis is not None else None
         self.peer_link = Link(self.peer) if lab.has_links else None
 
+    def kill(self):
+        """Kills the process (SIGKILL)."""
+        with self._recorder.lost(self.name):
+            super().kill()
+
+    def terminate(self):
+        """Ends the process (SIGTERM), and waits for it."""
+        with self._recorder.lost(self.name):
+            super().terminate()
+
     def stop_links(self):
         """Closes the links."""
         for one in (self.redis_link, self.peer_link):
@@ -151,7 +161,7 @@ class Gateway(_Process):
     @contextlib.contextmanager
     def stopped(self):
         """Stops the process (SIGSTOP) for the block; its connections stay open."""
-        with self._recorder.pause(self.name):
+        with self._recorder.stopped(self.name):
             self.send(signal.SIGSTOP)
             try:
                 yield
@@ -169,6 +179,15 @@ class Gateway(_Process):
         """True if the gateway owns the scanner, alone or not; False while it does not answer."""
         try:
             return sum(self.metric("wsdgateway_cluster_scanners", state=state) for state in ("owning", "alone")) > 0
+        except OSError:
+            return False
+
+
+    @property
+    def owns(self):
+        """True if the gateway owns the scanner by a lease; False while it does not answer."""
+        try:
+            return any(line.endswith(": owned") for line in ask(self.admin, "/readyz").splitlines())
         except OSError:
             return False
 

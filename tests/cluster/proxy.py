@@ -17,7 +17,7 @@ from wsdgateway.http.responses import BadAnswer, Data, End, Head, ResponseReader
 
 PIECE = 65536
 MOST_BODY = 1 << 20  # bytes of a request
-KEPT_BODY = 1 << 16  # bytes of an answer that are kept: images are not
+KEPT_BODY = 1 << 20  # bytes of an answer that are kept: more than the image of a page
 CONNECT_SECONDS = 10.0
 LATE_SECONDS = 2.0  # for an answer that its receiver does not wait for any more: it may tell of a job
 

@@ -11,6 +11,15 @@ from tests.cluster.history import FOREVER, PHASES, TERMINATING
 READ = "GetJobElements"
 
 
+def _reads(history):
+    """The reads, one for each status in a list of jobs."""
+    for one in history.answers:
+        if one.operation == READ and one.status is not None:
+            yield one
+        for status in one.statuses:
+            yield attrs.evolve(one, status=status, statuses=())
+
+
 @attrs.frozen
 class _Shown:
     """A status that was announced or shown by `end`. `by` says how."""
@@ -91,7 +100,7 @@ def check_reads(history, verdict):
         if one.status is not None and not any(pause.begin < one.at < pause.end for pause in alone):
             shown[jobs.of(one.status.job_id, one.status.created, one.at)].append(
                 _Shown(one.at, one.status, f"delivered to {one.sink}"))
-    reads = [one for one in history.answers if one.operation == READ and one.status is not None]
+    reads = list(_reads(history))
     for one in reads:
         job = jobs.of(one.status.job_id, one.status.created, one.end)
         entry = _Shown(one.end, one.status, f"shown by {one.gateway}")
@@ -132,7 +141,7 @@ def _check_read(read, statuses, canceled, verdict):
 
 
 def _read(read):
-    return f"at {read.begin:.3f} {read.gateway} said of job {read.status.job_id}: {read.status}"
+    return f"{read.operation} at {read.begin:.3f}: {read.gateway} said of job {read.status.job_id}: {read.status}"
 
 
 def _told(history):

@@ -1,6 +1,7 @@
 """Collects the history of a run: reads what the proxies, the clients and their sinks saw."""
 
 import contextlib
+import hashlib
 import time
 
 import attrs
@@ -13,6 +14,7 @@ from tests.cluster.history import (
     Connection,
     Delivery,
     History,
+    Loss,
     Outage,
     Pause,
     Status,
@@ -20,11 +22,14 @@ from tests.cluster.history import (
 )
 from wsdgateway.scan.events import read_job_event
 from wsdgateway.scan.jobelements import read_response
-from wsdgateway.scan.jobs import read_created
+from wsdgateway.scan.jobs import job_id_of, read_created
+from wsdgateway.scan.jobstatus import read_summaries
 from wsdgateway.scan.reading import text
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
+
+LISTS = {"GetActiveJobsResponse": "ActiveJobs", "GetJobHistoryResponse": "JobHistory"}
 
 
 def read_or_none(data):
@@ -33,6 +38,21 @@ def read_or_none(data):
         return read(data)
     except Malformed:
         return None
+
+
+def image_in(answer):
+    """Returns the digest of the image in an answer to RetrieveImage, None without a complete one."""
+    begin, end = answer.find(b"\xff\xd8"), answer.rfind(b"\r\n--")
+    return hashlib.sha256(answer[begin:end]).hexdigest() if 0 <= begin < end else None
+
+
+def statuses_in(body):
+    """Returns the statuses of jobs in the Body of an answer: to GetJobElements, or a list of jobs."""
+    elements = read_response(body)
+    if elements is not None:
+        return () if elements.status is None else (Status.of(elements.status),)
+    listed = None if body is None else LISTS.get(body.tag.rpartition("}")[2])
+    return () if listed is None else tuple(map(Status.of, read_summaries(body, listed) or ()))
 
 
 def event_of(envelope):
@@ -49,7 +69,7 @@ class Recorder:
     def __init__(self):
         self._lists = {name: [] for name in (
             "answers", "announcements", "asked", "connections", "subscriptions", "deliveries", "pauses",
-            "outages")}
+            "outages", "losses")}
 
     def history(self, **limits):
         """Returns what was recorded so far."""
@@ -82,26 +102,40 @@ class Recorder:
         self._lists["connections"].append(Connection(opened, closed, gateway))
 
     @contextlib.contextmanager
-    def pause(self, gateway, *, alone=False):
-        """Records that a gateway is stopped, or alone, in the block."""
-        began = time.monotonic()
-        place = len(self._lists["pauses"])
-        self._lists["pauses"].append(Pause(gateway, began, FOREVER, alone))
+    def _lasting(self, name, entry):
+        """Adds an entry that begins by now, and ends after the block."""
+        entries = self._lists[name]
+        place = len(entries)
+        entries.append(entry)
         try:
             yield
         finally:
-            self._lists["pauses"][place] = Pause(gateway, began, time.monotonic(), alone)
+            entries[place] = attrs.evolve(entry, end=time.monotonic())
 
     @contextlib.contextmanager
-    def outage(self, longer=0.0):
-        """Records that the owner may be lost without Redis in the block, and for some seconds longer."""
-        began = time.monotonic()
-        place = len(self._lists["outages"])
-        self._lists["outages"].append(Outage(began, FOREVER))
-        try:
+    def stopped(self, gateway):
+        """Records that a gateway is stopped in the block."""
+        with self._lasting("pauses", Pause(gateway, time.monotonic(), FOREVER)), self.lost(gateway):
             yield
-        finally:
-            self._lists["outages"][place] = Outage(began, time.monotonic() + longer)
+
+    def lost(self, gateway):
+        """Records that a gateway loses its memory in the block."""
+        return self._lasting("losses", Loss(gateway, time.monotonic(), FOREVER))
+
+    def replaced(self, gateway, begin, end):
+        """Records that a gateway goes on alone in that time, while another one owns the scanner."""
+        self._lists["pauses"].append(Pause(gateway, begin, end, alone=True))
+        self._lists["losses"].append(Loss(gateway, begin, end))
+
+    @contextlib.contextmanager
+    def outage(self, earlier=0.0, longer=0.0, *, is_emptied=False):
+        """Records that Redis may lack what owners are told in the block, and some seconds before it and after it."""
+        began = time.monotonic() - earlier
+        with self._lasting("outages", Outage(began, FOREVER, is_emptied)):
+            place = len(self._lists["outages"]) - 1
+            yield
+        ended = self._lists["outages"][place]
+        self._lists["outages"][place] = attrs.evolve(ended, end=ended.end + longer)
 
     def asked(self, exchange):
         """Records an exchange of a gateway with the scanner."""
@@ -110,11 +144,15 @@ class Recorder:
             return
         answer = read_or_none(exchange.answer) if exchange.status == 200 else None
         body = None if answer is None else answer.body
-        created, elements = read_created(body), read_response(body)
+        operation = envelope.action.rpartition("/")[2]
+        created = read_created(body)
+        job_id = None if created is None else created.job_id
+        image = None
+        if operation == "RetrieveImage" and exchange.status == 200:
+            job_id, image = job_id_of(envelope.body), image_in(exchange.answer)
         self._lists["asked"].append(Asked(
-            exchange.begin, exchange.end, exchange.here, envelope.action.rpartition("/")[2], envelope.message_id,
-            None if created is None else created.job_id,
-            () if elements is None or elements.status is None else (Status.of(elements.status),)))
+            exchange.begin, exchange.end, exchange.here, operation, envelope.message_id, job_id,
+            statuses_in(body), image))
 
     def announced(self, exchange):
         """Records a notification of the scanner to a gateway."""

@@ -12,6 +12,7 @@ from tests.cluster.history import (
     Connection,
     Delivery,
     History,
+    Loss,
     Outage,
     Pause,
     Status,
@@ -61,6 +62,9 @@ GOOD = {
     "a read that began before the announcement ended": History(
         answers=(read(1, 3, "Pending"),),
         announcements=(announced(0.1, 0.2, "Pending"), announced(1.5, 2, "Processing"))),
+    "a list that agrees with what was announced": History(
+        answers=(Answer(3, 4, "b", "GetActiveJobs", statuses=(status("Processing", created=None),)),),
+        announcements=(announced(1, 2, "Processing"),)),
     "two reads that overlap": History(answers=(read(1, 3, "Processing"), read(2, 4, "Pending", gateway="b"))),
     "an announcement without 202": History(
         answers=(read(3, 4, "Pending"),),
@@ -110,14 +114,23 @@ GOOD = {
         subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),),
         deliveries=(delivered(1.9, "Pending"), delivered(2.2, "Pending", message_id="urn:2"))),
     "an event that an owner could not write before it ended": History(
-        subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),), outages=(Outage(1, 4),)),
+        subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),), outages=(Outage(1, 4),),
+        losses=(Loss("a", 3, 3.1),)),
     "an event that is made again, since the former owner could not write it": History(
         subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),), outages=(Outage(1, 4),),
+        losses=(Loss("a", 6, 6.1),),
         deliveries=(delivered(2.2, "Pending"), delivered(7.0, "Pending", message_id="urn:2"))),
     "an event that the same owner makes after the scanner's": History(
         subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),),
         asked=(created(1.5), Asked(6.9, 6.95, "a", "GetJobElements", statuses=(status("Pending"),))),
         deliveries=(delivered(2.2, "Pending"), delivered(7.0, "Pending", message_id="urn:2"))),
+    "an image that another gateway passes on": History(
+        answers=(Answer(1, 2, "a", "RetrieveImage", "1", image="page"),),
+        asked=(Asked(1.1, 1.9, "b", "RetrieveImage", job_id="1", image="page"),)),
+    "two jobs of one CreateScanJob that Redis was not told of before its owner was lost": History(
+        asked=(created(2), created(6, job_id="2", gateway="b")), outages=(Outage(1, 4),), losses=(Loss("a", 3, 3.1),),
+        answers=(Answer(1.9, 3.1, "a", "CreateScanJob", fault=NO_ANSWER, request="urn:create"),
+                 Answer(3.5, 6.2, "b", "CreateScanJob", "2", request="urn:create"))),
     "two jobs of one CreateScanJob, asked for while a gateway was alone": History(
         asked=(created(1), created(3, job_id="2", gateway="b")), pauses=(Pause("a", 2, 8, alone=True),),
         answers=tuple(Answer(number, number + 1, "a", "CreateScanJob", job_id, request="urn:create")
@@ -147,6 +160,9 @@ BAD = {
                        announced(0.1, 0.2, "Processing")))),
     "final to active": ("final to active", History(answers=(
         read(1, 2, "Completed"), read(3, 4, "Processing", gateway="b")))),
+    "a list that is older than an announcement": ("older", History(
+        answers=(Answer(3, 4, "b", "GetActiveJobs", statuses=(status("Pending", created=None),)),),
+        announcements=(announced(0.5, 0.6, "Pending"), announced(1, 2, "Processing")))),
     "another end": ("final changed", History(answers=(read(1, 2, "Completed"), read(3, 4, "Aborted", gateway="b")))),
     "before CancelJob": ("before CancelJob", History(answers=(
         read(0.1, 0.2, "Processing"), cancel(1, 2), read(3, 4, "Processing", gateway="b")))),
@@ -156,6 +172,9 @@ BAD = {
     "a state that the scanner never told": ("invented", History(
         answers=(read(3, 4, "Completed"),), announcements=(announced(1, 2, "Pending"),))),
     "two jobs of one CreateScanJob": ("two jobs", History(asked=(created(1), created(3, job_id="2", gateway="b")))),
+    "two jobs of one CreateScanJob, whose owner was lost with Redis there": ("two jobs", History(
+        asked=(created(5), created(9, job_id="2", gateway="b")), outages=(Outage(1, 4),),
+        losses=(Loss("a", 6, 6.1),))),
     "two answers to one CreateScanJob": ("two answers", History(answers=tuple(
         Answer(number, number + 1, "a", "CreateScanJob", str(number), request="urn:create") for number in (1, 3)))),
     "a job that was not made": ("invented", History(
@@ -174,7 +193,21 @@ BAD = {
         subscriptions=(Subscription("s", 1),), deliveries=(delivered(1.9, "Completed"),),
         announcements=(announced(2, 2.1, "Completed", event="JobEndStateEvent"),))),
     "an event that was lost long after an outage": ("event lost", History(
-        subscriptions=(Subscription("s", 1),), announcements=(announced(9, 9.1, "Pending"),), outages=(Outage(1, 4),))),
+        subscriptions=(Subscription("s", 1),), announcements=(announced(9, 9.1, "Pending"),), outages=(Outage(1, 4),),
+        losses=(Loss("a", 9.2, 9.3),))),
+    "an event that was lost in an outage, though no gateway was lost": ("event lost", History(
+        subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),), outages=(Outage(1, 4),))),
+    "an event that was lost long before its owner": ("event lost", History(
+        subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),),
+        outages=(Outage(1, 14),), losses=(Loss("a", 12, 12.1),))),
+    "an image that the scanner has not sent": ("image", History(
+        answers=(Answer(1, 2, "a", "RetrieveImage", "1", image="half"),),
+        asked=(Asked(1.1, 1.9, "a", "RetrieveImage", job_id="1", image="whole"),))),
+    "an image that the scanner has sent once, and two clients got": ("image", History(
+        answers=(Answer(1, 2, "a", "RetrieveImage", "1", image="page"),
+                 Answer(3, 4, "b", "RetrieveImage", "1", image="page")),
+        asked=(Asked(1.1, 1.9, "a", "RetrieveImage", job_id="1", image="page"),))),
+    "an answer without an image": ("image", History(answers=(Answer(1, 2, "a", "RetrieveImage", "1"),))),
     "a lost subscription": ("subscription lost", History(
         answers=(renewed(3, 4, "InvalidMessage"),), subscriptions=(Subscription("s", 1),))),
     "a press that comes twice": ("panel event twice", History(
@@ -239,5 +272,7 @@ def test_an_end_that_a_subscription_missed():
     assert missed_ends(history) == [("s", "1")]
     end = Delivery(4.0, "s", "JobEndStateEvent", "urn:9", Status("1", "Completed", 1))
     assert missed_ends(attrs.evolve(history, deliveries=(end,))) == []
-    assert missed_ends(attrs.evolve(history, outages=(Outage(1.5, 4.0),))) == []
-    assert missed_ends(attrs.evolve(history, outages=(Outage(12.0, 14.0),))) == [("s", "1")]
+    lost = attrs.evolve(history, losses=(Loss("a", 2.5, 2.6),))
+    assert missed_ends(attrs.evolve(lost, outages=(Outage(1.5, 4.0),))) == []
+    assert missed_ends(attrs.evolve(lost, outages=(Outage(12.0, 14.0),))) == [("s", "1")]
+    assert missed_ends(attrs.evolve(history, outages=(Outage(1.5, 4.0),))) == [("s", "1")]

@@ -247,13 +247,15 @@ def test_a_gateway_whose_name_is_taken_does_not_start(two):
 
 
 @pytest.mark.parametrize(("state", "seed"), [("redis", 1), ("sentinel", 5)])
-def test_thirty_seconds_of_chaos(tmp_path, state, seed):
+def test_a_minute_of_chaos(tmp_path, state, seed):
     skip_without_redis()
-    verdict, done, _ = chaos.run(tmp_path, seconds=30.0, seed=seed, gateways=3, state=state)
+    verdict, done, history = chaos.run(tmp_path, seconds=60.0, seed=seed, gateways=3, state=state)
     assert not verdict.violations, f"{done}\n{verdict}"
-    assert verdict.counts["GetJobElements"] > 100
-    assert verdict.counts["deliveries"] > 10
-    assert len(done) > 2
+    assert verdict.counts["GetJobElements"] > 200
+    assert verdict.counts["deliveries"] > 20
+    assert any(one.event == "ScanAvailableEvent" for one in history.deliveries)
+    assert any(one.image for one in history.answers)
+    assert len(done) > 3
 
 
 def test_one_gateway_with_its_own_store(tmp_path):

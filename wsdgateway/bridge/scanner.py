@@ -312,18 +312,18 @@ class ScannerBridge:
             return None
         if not is_own:
             self.overheard(notification, at)
-        if notification.status is None or self.table.get(notification.status.job_id) is None:
+        if notification.status is None:
             return None
         if is_made and notification.event is not None:
-            return self.synthesis.replayed(notification.event, notification.status, now)
-        self.synthesis.announced(notification.event, notification.status, now)
+            return self.synthesis.replayed(notification.event, notification.status, at)
+        self.synthesis.announced(notification.event, notification.status, at)
         return None
 
     def taken_over(self, now: float) -> None:
         """Record that this gateway owns the scanner from now on: the scanner is asked before anything is shown."""
         self._owner_saw_events, self.table.events_seen = self.table.events_seen, False
         self.table.taken_over(now)
-        self.synthesis.taken_over()
+        self.synthesis.taken_over(now)
         self._cache.invalidate(*Subject)
         self.forget_status()
 

@@ -160,6 +160,27 @@ def test_an_ownership_that_is_regained_goes_on_with_its_new_token():
     assert events.add(b"<d/>", KIND).identifier == at(9, 3)
 
 
+def test_an_event_that_is_delivered_after_its_owner_regained_the_scanner_is_not_owed():
+    events = log(one=Cursor(at(6, 9), at(6, 9)), two=Cursor(at(6, 9), at(6, 9)))
+    first, press, last = (events.add(data, KIND).identifier for data in (b"<a/>", b"<b/>", b"<c/>"))
+    events.regained(9)
+    events.given("one", first)
+    assert written(events).cursors["one"] == Cursor(at(9, 1), at(6, 9))
+    events.regained(12)  # the events had been written, and keep their identifiers
+    assert events.begins("one", press)
+    events.given("two", last)
+    assert written(events).cursors == {"one": Cursor(at(9, 1), at(9, 2)), "two": Cursor(at(9, 3), at(6, 9))}
+
+
+def test_an_event_that_gets_another_identifier_twice_is_not_owed_either():
+    events = log(one=Cursor(at(6, 9), at(6, 9)))
+    first = events.add(b"<a/>", KIND).identifier
+    events.regained(9)
+    events.regained(12)
+    events.given("one", first)
+    assert written(events).cursors["one"].given == at(12, 1)
+
+
 # What a new owner delivers.
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from wsdgateway.bridge.events.eventlog import MAX_AGE as MAX_OWED
 from wsdgateway.bridge.events.jobquestions import CALM, MAX_FAILURES, RECENT, SLACK, STALE
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.synthesis import Synthesis
@@ -179,7 +180,7 @@ def test_after_a_takeover_an_end_that_the_earlier_owner_did_not_hear_of_is_made_
     scanner.sends(STATUS, "Completed", 1, job_id="2")
     scanner.sends(END, "Completed", 1, job_id="2")
     assert scanner.next is None
-    scanner.synthesis.taken_over()
+    scanner.synthesis.taken_over(scanner.now)
     scanner.now += POLL
     assert scanner.next == ("1", 0.0)
     assert scanner.answers("Completed", 1, job_id="2") == []
@@ -191,8 +192,16 @@ def test_after_a_takeover_an_end_that_the_earlier_owner_did_not_hear_of_is_made_
 
 def test_after_a_takeover_an_end_that_the_scanner_still_announces_is_not_made(scanner):
     scanner.sends(STATUS, "Completed", 2)
-    scanner.synthesis.taken_over()
+    scanner.synthesis.taken_over(scanner.now)
     assert scanner.sends(END, "Completed", 2)
+    assert scanner.next is None
+    assert scanner.answers("Completed", 2) == []
+
+
+def test_after_a_takeover_an_end_that_the_scanner_told_long_ago_is_not_made(scanner):
+    scanner.sends(STATUS, "Completed", 2)
+    scanner.now += MAX_OWED
+    scanner.synthesis.taken_over(scanner.now)
     assert scanner.next is None
     assert scanner.answers("Completed", 2) == []
 

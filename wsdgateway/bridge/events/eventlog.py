@@ -107,6 +107,7 @@ class EventLog:
         self._changed: dict[str, None] = {}
         self._running: Write | None = None
         self._written = EventID(token, 0)
+        self._renamed: dict[EventID, EventID] = {}  # events under delivery know the identifiers that they had before
         self.is_silent = False
 
     @property
@@ -158,6 +159,9 @@ class EventLog:
             self._events[place] = attrs.evolve(event, identifier=self._last)
         for subscription, cursor in self._cursors.items():
             self._set(subscription, Cursor(_renamed(cursor.given, renamed), _renamed(cursor.panel, renamed)))
+        latest = dict(renamed)
+        known = {old: latest.get(new, new) for old, new in self._renamed.items()} | latest
+        self._renamed = dict(list(known.items())[-MAX_EVENTS:])
 
     # Cursors.
 
@@ -180,7 +184,7 @@ class EventLog:
 
     def given(self, subscription: str, event: EventID) -> None:
         """Records that a subscription was given an event, or will not be given it."""
-        cursor = self._cursors.get(subscription)
+        cursor, event = self._cursors.get(subscription), self._renamed.get(event, event)
         if cursor is not None and event > cursor.given:
             self._set(subscription, attrs.evolve(cursor, given=event))
 
@@ -194,7 +198,7 @@ class EventLog:
 
     def begins(self, subscription: str, event: EventID) -> bool:
         """Records that a panel event is about to be sent. Returns True if that is to be written before."""
-        cursor = self._cursors.get(subscription)
+        cursor, event = self._cursors.get(subscription), self._renamed.get(event, event)
         if cursor is None or event <= cursor.panel:
             return False
         self._set(subscription, attrs.evolve(cursor, panel=event))

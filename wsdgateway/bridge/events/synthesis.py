@@ -9,6 +9,7 @@ to those who got the same from the gateway. The job table judges which status is
 from collections.abc import Iterable
 from math import inf
 
+from wsdgateway.bridge.events.eventlog import MAX_AGE
 from wsdgateway.bridge.events.jobquestions import STALE, JobQuestions
 from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.toldjobs import MadeEvent, ToldJob, ToldJobs
@@ -145,10 +146,11 @@ class Synthesis:
         made = job.made[event] = MadeEvent(event, status)
         return made.reached
 
-    def taken_over(self) -> None:
+    def taken_over(self, now: float) -> None:
         """Go on after the replay of the events of an earlier owner, which may have missed what came after them."""
         for job in self._jobs.known.values():
-            if job.status is not None and job.status.final and not job.is_end_told:
+            is_over = job.status is not None and job.status.final
+            if is_over and not job.is_end_told and now - job.sign < MAX_AGE:
                 job.owes_end = True
                 self._jobs.active[job.job_id] = job
         self.questions.hurry()
