@@ -41,9 +41,9 @@ class Creation:
     message: bytes
 
     @classmethod
-    def new(cls, **wanted):
-        """Returns one with a new MessageID."""
-        message_id = f"urn:uuid:{uuid.uuid4()}"
+    def new(cls, message_id=None, **wanted):
+        """Returns one with a new MessageID, or with the one that is given."""
+        message_id = message_id or f"urn:uuid:{uuid.uuid4()}"
         return cls(message_id, envelope(
             f"{SCAN}/CreateScanJob", write_create(ticket(**wanted)), message_id=message_id))
 

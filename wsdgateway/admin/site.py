@@ -93,7 +93,7 @@ class AdminSite(Site):
         self._sampling = LoopingCall(self._sample)
         self._sampling.clock = reactor
         self._missing = self._problem(404, "There is no page at this address; the overview is at /.")
-        super().__init__(self._tree(), requestFactory=BoundedRequest, timeout=None)
+        super().__init__(self._tree(), requestFactory=BoundedRequest, timeout=None, reactor=reactor)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Make a connection that is subject to the limits of the site."""

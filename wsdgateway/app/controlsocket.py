@@ -63,7 +63,7 @@ class ControlSocket:
         root, api = Folder(missing), Folder(missing)
         root.putChild(b"api", api)
         api.putChild(b"reload", reload_resource(self._reload))
-        site = ControlSite(root, requestFactory=_Request)
+        site = ControlSite(root, requestFactory=_Request, reactor=self._reactor)
         site.timeOut = IDLE_SECONDS
         try:
             self._path.unlink(missing_ok=True)  # left by a gateway that was killed

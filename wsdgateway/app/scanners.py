@@ -70,7 +70,7 @@ class BridgedScanners:
         self._followed: dict[str, Routed] = {}
         self._dismissed: list[BridgedScanner] = []
         self._ending: set[Deferred[None]] = set()
-        self._leaving: set[Deferred[None]] = set()
+        self._leaving: dict[Deferred[None], None] = {}
         self._started = False
         self._past_jobs: Callable[[str], Deferred[list[JobStatus]]] | None = None
 
@@ -213,13 +213,13 @@ class BridgedScanners:
         await scanner.stop()
 
     async def _leave(self, leaving: Deferred[None]) -> None:
-        self._leaving.add(leaving)
+        self._leaving[leaving] = None
         try:
             await leaving
         except CancelledError:
             pass  # the gateway is stopping
         finally:
-            self._leaving.discard(leaving)
+            del self._leaving[leaving]
 
     def stop_waiting(self) -> None:
         """Stop waiting for the exchanges and events of scanners that are being removed."""

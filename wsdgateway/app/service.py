@@ -1,7 +1,5 @@
 """The gateway as a Twisted service: builds its parts from a configuration, and starts, reloads and stops them."""
 
-import random
-import secrets
 import time
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
@@ -19,6 +17,7 @@ from wsdgateway.app.afterscan import open_after_scan
 from wsdgateway.app.appsequences import Instances
 from wsdgateway.app.assignedports import AssignedPorts
 from wsdgateway.app.batched import Batched
+from wsdgateway.app.chance import Chance
 from wsdgateway.app.cluster import Cluster, ClusterParts
 from wsdgateway.app.controlsocket import ControlSocket
 from wsdgateway.app.destinations import Destinations
@@ -80,7 +79,7 @@ class GatewayService(MultiService):
 
     `configure_log` is called with the section `[gateway]` of each configuration that is reloaded, `on_failure` when the
     gateway stops by itself, because it cannot start. `environment` has the variables with which systemd starts a
-    service; those that are for one process only are removed.
+    service; those that are for one process only are removed. `chance` has its random numbers.
     """
 
     logger = Logger()
@@ -89,7 +88,7 @@ class GatewayService(MultiService):
                  wall: Callable[[], float] = time.time,
                  configure_log: Callable[[Gateway], None] = lambda section: None,
                  on_failure: Callable[[], None] = lambda: None,
-                 environment: MutableMapping[str, str] | None = None) -> None:
+                 environment: MutableMapping[str, str] | None = None, chance: Chance | None = None) -> None:
         super().__init__()
         self._on_failure = on_failure
         self.reactor = reactor
@@ -105,7 +104,8 @@ class GatewayService(MultiService):
         self.store: IStore = shared.store if shared is not None else open_store(
             reactor, config.gateway.state, config.folder, history=config.cache.history, wall=wall,
             restore=lambda content: self._stored_state.add(content), on_return=self._read_jobs)
-        self.message_ids = MessageIds()
+        chance = Chance() if chance is None else chance
+        self.message_ids = MessageIds(chance.token)
         new_id = self.message_ids.new_id
         instances = self._instances = Instances(self.store, lambda: self.wall()) if shared is None else Instances(
             self.store, lambda: self.wall(), shared=shared.store.draw_instance,
@@ -126,7 +126,7 @@ class GatewayService(MultiService):
         self._files = open_files()
         writes = WriteScheduler(reactor)
         sockets = SocketSet(reactor, writes)
-        self._slices = TimeSlices(reactor, time.thread_time)
+        self._slices = TimeSlices(reactor, chance.cpu_seconds)
         self.deliveries = Deliveries(reactor, self._files // 2, self._slices)
         self.sink_policy = SinkPolicy(
             reactor, config.events.client_networks, lambda: self._ports.own_addresses())
@@ -144,7 +144,7 @@ class GatewayService(MultiService):
             self.router.mount(path, discovery.resource)
         self.discovery = DiscoveryService(
             reactor, config, seconds=seconds, parameters=MessageParameters(
-                new_id, random.random, config.discovery.announce_rate), sequences=instances.sequences,
+                new_id, chance.fraction, config.discovery.announce_rate), sequences=instances.sequences,
             is_own=self.message_ids.is_own, on_message=self.recording.discovery, accounting=accounting,
             metrics=self.metrics, store=self.store, allows=lambda *asked: self._permission.allows(*asked),
             base_on=lambda link, client: self._ports.base_on(link, client), bridged=self.bridged,
@@ -157,7 +157,7 @@ class GatewayService(MultiService):
             reactor, seconds, wall, new_id, self.metrics, log, self.store, self._permission, self._quotas,
             self.sink_policy, self.deliveries, directed, self._presence_changed, self.discovery.resolve,
             lambda device, zone: self._ports.events_base(device, zone), self._finished,
-            lambda *given: self.store.supersede(*given), self._slices, random.random, secrets.token_bytes,
+            lambda *given: self.store.supersede(*given), self._slices, chance.fraction, chance.token,
             escl=self.escl, sockets=sockets, writes=writes, repeats=self.repeats)
         self.bridged.destinations = self.destinations.shared
         self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery, self.escl,

@@ -23,7 +23,7 @@ class ReplayedScanner(Listener):
                  on_try: Callable[[], None] = lambda: None) -> None:
         self._recording = recording
         self.replay = Replay(reactor, recording, speed=speed, wall=wall, new_id=new_id, say=say)
-        super().__init__(reactor, endpoint, QuietSite(self.replay), on_try)
+        super().__init__(reactor, endpoint, QuietSite(self.replay, reactor=reactor), on_try)
 
     def urls(self) -> dict[str, str]:
         """The URLs of the `scan` service and the `device`, once it listens."""

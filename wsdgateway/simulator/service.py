@@ -127,7 +127,7 @@ class VirtualScanner(Service):
         self.target = VirtualTarget(settings, wall=wall, new_id=new_id, listener=self._address)
         self.soap = SoapResource(reactor, self.device, self.troubles, wall=wall, new_id=new_id, target=self.target)
         self.control = Control(self.soap, self.troubles, self._reboot_soon)
-        self._site = _Connections(QuietSite(_Root(self.soap, self.control)), settings.connections)
+        self._site = _Connections(QuietSite(_Root(self.soap, self.control), reactor=reactor), settings.connections)
         self._factory: IProtocolFactory = self._site
         if settings.certificate:
             self._factory = TLSMemoryBIOFactory(CurrentIdentity(IdentityFiles(

@@ -119,7 +119,8 @@ class Client:
                   job_id=job_id)
 
     def new_creation(self):
-        return Creation.new()
+        """Returns a CreateScanJob to be sent, perhaps several times."""
+        return Creation.new(self._message_id())
 
     def create(self, gateway, creation, then=lambda answer, body: None):
         """Sends a CreateScanJob."""

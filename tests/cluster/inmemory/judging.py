@@ -13,10 +13,10 @@ from tests.cluster.history import FOREVER, History
 from tests.cluster.inmemory.world import MAX_CONNECTIONS
 
 AROUND = 3.0  # seconds before and after a failure for which what it may break is not judged
-REWRITTEN = 12.0  # seconds until a server that lost its data has it back from the owner
+REWRITTEN = 12.0  # seconds after its return until a server that lost its data has it back from the owner
 UNDER_WAY = 12.0  # seconds until what was sent before an Unsubscribe has arrived, or failed
 JOB_EVENTS = ("JobStatusEvent", "JobEndStateEvent")
-BESIDE = ("CancelJob", "Renew", "Unsubscribe")  # urgent requests may use one more connection
+BESIDE = "Unsubscribe"  # what is left at the scanner is ended on a connection of its own
 ANSWERED, CALM = 5.0, 10.0  # seconds for requests to be answered once everything is calm
 
 
@@ -45,7 +45,7 @@ def _checked(world):
         announcements=tuple(one if is_single(one) else attrs.evolve(one, end=None) for one in lists["announcements"]),
         asked=tuple(filter(is_judged, lists["asked"])), connections=(), deliveries=()))
     limits = check(History(
-        asked=tuple(one for one in lists["asked"] if is_single(one) and one.operation not in BESIDE),
+        asked=tuple(one for one in lists["asked"] if is_single(one) and one.operation != BESIDE),
         pauses=tuple(lists["pauses"]), max_connections=MAX_CONNECTIONS))
     found = [one for one in verdict.violations if not one.startswith("event lost")]  # see `_events`
     return [*found, *(one for one in limits.violations if one.startswith("max_connections"))]
@@ -55,7 +55,8 @@ def is_forfeit(world, moment):
     """Whether what was granted or made then may be lost: no server had it when its gateway failed."""
     troubles = [at for kind, moments in world.failures.items() if kind != "redis" for at in moments]
     return world.without_redis.touches(moment, moment, AROUND) or world.several.touches(moment, moment, AROUND) or any(
-        moment < emptied + AROUND and any(emptied - REWRITTEN < at < emptied + REWRITTEN for at in troubles)
+        moment < emptied + AROUND and (emptied in world.forgotten or any(
+            emptied - REWRITTEN < at < world.without_redis.end_of(emptied) + REWRITTEN for at in troubles))
         for emptied in world.emptied)
 
 
@@ -71,7 +72,8 @@ def _events(world):
         at_sink = received[subscription.sink]
         if subscription.ended == FOREVER and not is_forfeit(world, subscription.granted):
             yield from (f"event lost: {subscription.sink} did not get {one}" for one in world.lists["announcements"]
-                        if _is_due(world, subscription, one) and not any(_is_about(got, one) for got in at_sink))
+                        if _is_due(world, subscription, one) and not any(_is_about(got, one) for got in at_sink)
+                        and not _is_overtaken(world, one, at_sink))
         yield from _repeated(subscription, at_sink, sent)
         end = ended.get(subscription.sink, FOREVER)
         yield from (f"after its end: {subscription.sink}, ended at {end:.3f}, got {one}" for one in at_sink
@@ -99,7 +101,8 @@ def _is_due(world, subscription, one):
 def _is_in_memory(world, begin, end):
     """Whether what was answered then may have been in the memory of one gateway only."""
     return world.without_redis.touches(begin, end, AROUND) or world.several.touches(begin, end, AROUND) or any(
-        begin - REWRITTEN < moment < end + REWRITTEN for moment in world.emptied)
+        begin - REWRITTEN < world.without_redis.end_of(moment) and moment < end + REWRITTEN
+        for moment in world.emptied)
 
 
 def _is_about(delivery, announcement):
@@ -108,6 +111,16 @@ def _is_about(delivery, announcement):
     one, other = delivery.status, announcement.status
     return delivery.event == announcement.event and one is not None and (
         one.job_id, one.state, one.scans) == (other.job_id, other.state, other.scans)
+
+
+def _is_overtaken(world, announcement, at_sink):
+    """Whether the gateway had told the same state of the job, or a later one, by an event that it made of an answer."""
+    told = announcement.status
+    return announcement.event == "JobStatusEvent" and any(
+        got.event == announcement.event and got.identifier is None and got.status.job_id == told.job_id
+        and got.status.rank >= told.rank for got in at_sink) and any(
+        status.job_id == told.job_id and status.rank >= told.rank for one in world.lists["asked"]
+        for status in one.statuses if one.end is not None and one.end <= announcement.end)
 
 
 def judge_calm(world):

@@ -6,6 +6,7 @@ when it is healed, as TCP does it; a killed host resets its connections. Nothing
 
 import heapq
 import itertools
+import zlib
 from collections import deque
 
 import attrs
@@ -30,10 +31,13 @@ FIRST_PORT = 40000
 
 
 class Network:
-    """The network and the time. `random` draws the latencies. `holders` has the host of each address that moves."""
+    """The network and the time. `random` draws the latencies. `holders` has the host of each address that moves.
+
+    `digest` is a checksum of everything that was delivered, with its time: two runs with the same one were the same.
+    """
 
     def __init__(self, random):
-        self.random, self.now = random, 0.0
+        self.random, self.now, self.digest = random, 0.0, 0
         self.hosts, self.holders, self.cuts = {}, {}, set()
         self._events, self._order = [], itertools.count()
         self._ports = itertools.count(FIRST_PORT)
@@ -51,6 +55,10 @@ class Network:
             act()
             self.on_event()
         self.now = until
+
+    def note(self, *what):
+        """Adds something that has happened to the digest."""
+        self.digest = zlib.crc32(repr((self.now, *what)).encode(), self.digest)
 
     def latency(self):
         return self.random.uniform(*LATENCY)
@@ -73,6 +81,14 @@ class Network:
     def heal(self):
         """Mends every cut."""
         self.cuts.clear()
+        self._look()
+
+    def mend(self, cuts):
+        """Mends these cuts."""
+        self.cuts -= cuts
+        self._look()
+
+    def _look(self):
         for host in list(self.hosts.values()):
             host.look()
 
@@ -87,7 +103,8 @@ class Host:
     def __init__(self, network, ip):
         self.network, self.ip = network, ip
         self.is_alive, self.stopped_until = True, 0.0
-        self.connections, self._listening = set(), {}
+        self.connections, self._listening = {}, {}
+        self._backlog = []  # connections that the system has accepted, and the process has not
         network.hosts[ip] = self
 
     @property
@@ -105,14 +122,29 @@ class Host:
         self.connections.clear()
 
     def pause(self, seconds):
-        """Stops the process (SIGSTOP) for some seconds."""
+        """Stops the process (SIGSTOP) for some seconds. Then it reads before its timers, or runs its timers first."""
         self.stopped_until = max(self.stopped_until, self.network.now + seconds)
-        self.network.at(self.stopped_until, self.look)
+        if self.network.random.random() < 0.5:
+            self.network.at(self.stopped_until, self.look)
+        else:
+            self.network.at(self.stopped_until, lambda: self.network.at(self.network.now, self.look))
 
     def look(self):
-        """Has each connection deliver what it may deliver now."""
+        """Accepts connections, and has each one deliver what it may deliver now."""
+        if self.is_stopped or not self.is_alive:
+            return
+        backlog, self._backlog = self._backlog, []
+        for listening, transport in backlog:
+            self.accept(listening, transport)
         for connection in list(self.connections):
             connection.deliver()
+
+    def accept(self, listening, transport):
+        """Begins a connection to a port; a stopped process does so later, though the other side may send already."""
+        if self.is_stopped:
+            self._backlog.append((listening, transport))
+        elif transport.connected:
+            transport.begin(listening.factory.buildProtocol(transport.getPeer()))
 
     # The reactor.
 
@@ -248,7 +280,7 @@ class Connecting:
         if self._state != "connecting" or not self._host.is_alive or not network.is_used(self._ip):
             return
         other = network.host_at(self._ip)
-        if self._host.is_stopped or (other is not None and (other.is_stopped or network.is_cut(self._host, other))):
+        if self._host.is_stopped or (other is not None and network.is_cut(self._host, other)):
             network.at(network.now + RESEND_SECONDS, self._arrive)
             return
         listening = None if other is None else other.listening_at(self._port)
@@ -265,7 +297,7 @@ class Connecting:
         near = self._transport = Transport(self._host, here, there, self._lost)
         far = Transport(other, there, here)
         near.other, far.other = far, near
-        far.begin(listening.factory.buildProtocol(here))
+        other.accept(listening, far)
         near.begin(self._factory.buildProtocol(there))
 
     def _lost(self, reason):
@@ -295,7 +327,7 @@ class Transport:
         self._is_ended = self._is_paused = False
         self._inbox = deque()  # (time, what, data)
         self._free_at = 0.0
-        host.connections.add(self)
+        host.connections[self] = None
 
     def begin(self, protocol):
         self.protocol = protocol
@@ -369,7 +401,7 @@ class Transport:
     def _end(self, error):
         if self.connected:
             self.connected = False
-            self.host.connections.discard(self)
+            self.host.connections.pop(self, None)
             reason = Failure(error)
             if self.protocol is not None:
                 self.protocol.connectionLost(reason)
@@ -385,6 +417,7 @@ class Transport:
     def _may_deliver(self):
         network = self.host.network
         return (self._inbox and self._inbox[0][0] <= network.now and self.connected and not self.host.is_stopped
+                and self.protocol is not None
                 and not network.is_cut(self.host, self.other.host)
                 and (not self._is_paused or self.disconnecting or self._inbox[0][1] == "reset"))
 
@@ -392,6 +425,7 @@ class Transport:
         """Delivers what has arrived."""
         while self._may_deliver():
             _, what, data = self._inbox.popleft()
+            self.host.network.note(self._here, self._there, what, data)
             if what == "reset":
                 self._end(ConnectionLost())
             elif self.disconnecting:

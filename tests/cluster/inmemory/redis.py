@@ -249,11 +249,12 @@ class _Pipeline:
 class _Wire:
     """The way from a host to the server: what takes place there, and its answer, or `NotNow` after the deadline.
 
-    `reach` returns whether a message arrives now. Commands are carried out in order.
+    `reach` returns whether a message arrives now, `latency` the seconds that it takes. Commands are carried out in
+    order.
     """
 
-    def __init__(self, host, reach):
-        self._host, self._reach, self._free_at = host, reach, 0.0
+    def __init__(self, host, reach, latency):
+        self._host, self._reach, self._latency, self._free_at = host, reach, latency, 0.0
 
     def run(self, command):
         host, network, answer = self._host, self._host.network, Deferred()
@@ -270,14 +271,14 @@ class _Wire:
                 act, outcome = answer.callback, command()
             except StoreError as error:
                 act, outcome = answer.errback, error
-            network.at(network.now + network.latency(), lambda: return_(act, outcome))
+            network.at(network.now + self._latency(), lambda: return_(act, outcome))
 
         def return_(act, outcome):
             if self._reach():
                 host.callLater(0, fire, act, outcome)
 
         timer = host.callLater(DEADLINE, lambda: answer.errback(NotNow("no answer")))
-        self._free_at = max(self._free_at, network.now + network.latency())
+        self._free_at = max(self._free_at, network.now + self._latency())
         network.at(self._free_at, arrive)
         return answer
 
@@ -285,13 +286,13 @@ class _Wire:
 class MemoryClient:
     """The `RedisClient` of one gateway."""
 
-    def __init__(self, host, server, reach):
+    def __init__(self, host, server, reach, latency):
         self.address = parse(URL, None)
-        self._host, self._redis, self._reach = host, MemoryRedis(server), reach
+        self._redis, self._new_wire = MemoryRedis(server), lambda: _Wire(host, reach, latency)
         self._connections = {}
 
     def connection(self, name):
-        return self._connections.setdefault(name, _Connection(self._redis, _Wire(self._host, self._reach)))
+        return self._connections.setdefault(name, _Connection(self._redis, self._new_wire()))
 
 
 @attrs.frozen
@@ -308,9 +309,9 @@ class _Connection:
 class Coordination(ClusterConnection):
     """The connection for the coordination. Commands that do not reach the server are lost."""
 
-    def __init__(self, server, host, identifier, reach):
+    def __init__(self, server, host, identifier, reach, latency):
         super().__init__(server, host, identifier)
-        self._host, self._reach, self._wire = host, reach, _Wire(host, reach)
+        self._host, self._reach, self._wire = host, reach, _Wire(host, reach, latency)
         self._secret = f"secret of {identifier}".encode()  # as the real one, it writes back what it knows
 
     def _send(self, command, *arguments):
@@ -332,11 +333,12 @@ class Coordination(ClusterConnection):
         self.server.bells.append(ring)
 
 
-def shared_server(host, server, identifier, reach, wall):
-    """Returns the server as a gateway on that host uses it; `reach` returns whether its messages arrive now."""
+def shared_server(host, server, identifier, reach, latency, wall):
+    """Returns the server as a gateway on that host uses it; `reach` and `latency` are as in `_Wire`."""
     leases = Leases(host.seconds)
-    client = MemoryClient(host, server, reach)
+    client = MemoryClient(host, server, reach, latency)
     return SharedServer(
         identifier, leases, URL, ("192.0.2.9", 6379), host.seconds,
-        RedisStore(host, client, leases, identifier, HISTORY, wall), Coordination(server, host, identifier, reach),
-        RedisEvents(client, identifier), lambda lease: succeed(_Facts()), lambda: succeed(None))
+        RedisStore(host, client, leases, identifier, HISTORY, wall),
+        Coordination(server, host, identifier, reach, latency), RedisEvents(client, identifier),
+        lambda lease: succeed(_Facts()), lambda: succeed(None))

@@ -1,7 +1,8 @@
 """A scanner on a network in memory: jobs, subscriptions and notifications, which the model controls.
 
-It answers each request after a random time, its answer being that of a random moment in between. It sends the events
-of a subscription one after the other, and repeats one that was not answered.
+It answers each request after a random time, its answer being that of a random moment in between. Its events may be
+late, so its answers may be newer; they keep their order. It sends the events of a subscription one after the other, and
+repeats one that was not answered.
 """
 
 from collections import deque
@@ -84,6 +85,7 @@ class Scanner:
     def __init__(self, network, lists, names):
         self.network, self._lists, self._names = network, lists, names
         self.jobs, self.held, self._count = {}, {}, 0
+        self._told_until = 0.0
         self.host = None
         self.start()
 
@@ -103,11 +105,11 @@ class Scanner:
         """The jobs that have not ended."""
         return [job for job in self.jobs.values() if job.state not in FINAL]
 
-    def change(self, job, state):
-        """Changes a job, and tells it."""
+    def change(self, job, state, late=0.0):
+        """Changes a job, and tells it, perhaps some seconds late."""
         job.scans += state == "Processing" == job.state
         job.state = state
-        self._tell_change(job)
+        self._tell_change(job, late)
 
     def press(self, identifier, place):
         """Presses the button of a destination, if there is one."""
@@ -128,20 +130,24 @@ class Scanner:
     def _message_id(self):
         return f"urn:uuid:00000000-0000-4000-9000-{self._next():012}"
 
-    def _tell_change(self, job):
+    def _tell_change(self, job, late=0.0):
         self._tell_marked("JobStatusEvent", job.status, status_event(
-            job.job_id, job.state, job.scans, created=job.created, message_id=self._message_id()))
+            job.job_id, job.state, job.scans, created=job.created, message_id=self._message_id()), late)
         if job.state in FINAL:
             self._tell_marked("JobEndStateEvent", Status(job.job_id, job.state, job.scans, None, ("None",)), end_event(
-                job.job_id, job.state, job.scans, message_id=self._message_id()))
+                job.job_id, job.state, job.scans, message_id=self._message_id()), late)
 
-    def _tell_marked(self, name, status, message):
+    def _tell_marked(self, name, status, message, late):
         """Tells an event with a mark, which an event that the gateway makes does not have."""
         mark, end = f"e{self._next()}", f"</wscn:{name}>".encode()
         self._tell(Event(name, message.replace(end, f'<m:Mark xmlns:m="urn:mark">{mark}</m:Mark>'.encode() + end),
-                         mark, status))
+                         mark, status), late=late)
 
-    def _tell(self, event, receivers=None):
+    def _tell(self, event, receivers=None, late=0.0):
+        self._told_until = max(self._told_until, self.network.now + late)
+        self.host.callLater(self._told_until - self.network.now, self._tell_now, event, receivers)
+
+    def _tell_now(self, event, receivers):
         for held in list(self.held.values()) if receivers is None else receivers:
             if f"{SCAN}/{event.name}" in held.actions:
                 held.waiting.append(event)

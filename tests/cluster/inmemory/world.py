@@ -1,8 +1,10 @@
 """Whole gateways in one process, with a scanner, clients and a Redis server on a network in memory.
 
-The gateways are `GatewayService`s as in the program; nothing waits for real time.
+The gateways are `GatewayService`s as in the program; nothing waits for real time. A run is determined by its seed, also
+in another process: random numbers, secrets and the CPU time are those of `Gateway`.
 """
 
+import itertools
 import random
 from collections import defaultdict
 from unittest.mock import patch
@@ -14,6 +16,7 @@ from tests.cluster.inmemory.clients import Client
 from tests.cluster.inmemory.network import Host, Network
 from tests.cluster.inmemory.redis import URL, MemoryServer, shared_server
 from tests.cluster.inmemory.scanner import IP, Scanner
+from wsdgateway.app.chance import Chance
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
 
@@ -21,6 +24,8 @@ NAME, EPOCH = "desk", 1.8e9
 SHARED_IP = "192.0.2.100"
 CLIENT_PORT, PEER_PORT = 5357, 5358
 MAX_CONNECTIONS = 2
+STEP_SECONDS = 0.0003  # of CPU time that a step of a background task takes: some of them fill a slice
+SLOW_SECONDS = 0.04  # that a message to or from a slow Redis takes at most: an event is still written before its 202
 STOPPING, SETTLING = 30.0, 45.0  # seconds for a gateway to end, and after the last failure until everything must work
 
 
@@ -37,6 +42,10 @@ class Spans:
         elif not is_so and self.since is not None:
             self.spans.append((self.since, now))
             self.since = None
+
+    def end_of(self, moment):
+        """The end of the time that contains a moment; the moment if it was not so then."""
+        return next((until for since, until in self.spans if since <= moment <= until), moment)
 
     def touches(self, begin, end, around=0.0):
         """Whether it was so in that time, or so many seconds before or after."""
@@ -66,8 +75,11 @@ class Gateway:
         world, host = self.world, Host(self.world.network, self.ip)
         self.host, self.is_ending = host, False
         self.starts += 1
-        shared = shared_server(host, world.server, f"{self.name}-{self.starts}",
-                               lambda: world.reaches_redis(host), world.wall)
+        identifier, steps = f"{self.name}-{self.starts}", itertools.count()
+        shared = shared_server(host, world.server, identifier,
+                               lambda: world.reaches_redis(host), world.redis_latency, world.wall)
+        drawn = random.Random(f"{identifier} of {world.seed}")
+        chance = Chance(drawn.random, drawn.randbytes, lambda: next(steps) * STEP_SECONDS)
 
         def opened(*_, on_return, **more):
             shared.store.set_on_return(on_return)
@@ -75,7 +87,7 @@ class Gateway:
 
         with patch("wsdgateway.app.service.open_shared_server", opened), \
                 patch("wsdgateway.app.service.SocketSet", lambda reactor, writes: reactor):
-            self.service = GatewayService(host, self._config(), seconds=host.seconds, wall=world.wall)
+            self.service = GatewayService(host, self._config(), seconds=host.seconds, wall=world.wall, chance=chance)
         world.kept.append(self.service)
         self.service.privilegedStartService()
         self.service.startService()
@@ -108,18 +120,19 @@ class World:
 
     With `is_shared` the scanner notifies an address that moves between the gateways. `several` are the times in which
     more than one gateway served the scanner, because one went on alone; `without_redis` those in which a gateway could
-    not reach Redis. `failures` has the moments of each kind, `emptied` those at which Redis lost its data.
+    not reach Redis, or was still alone. `failures` has the moments of each kind, `emptied` those at which Redis lost
+    its data, `forgotten` those of them at which no gateway owned the scanner.
     """
 
     def __init__(self, seed, *, is_shared=True, gateways=3):
-        self.random, self.is_shared = random.Random(seed), is_shared
+        self.seed, self.random, self.is_shared = seed, random.Random(seed), is_shared
         self.network = Network(self.random)
         self.server = MemoryServer(self.wall)
-        self.redis_up_from, self.redis_cuts = 0.0, set()
+        self.redis_up_from, self.redis_slow_until, self.redis_cuts = 0.0, 0.0, set()
         self.lists = {name: [] for name in (
             "answers", "announcements", "asked", "connections", "subscriptions", "deliveries", "pauses")}
         self.kept = []  # objects of a killed process must not act when they are collected
-        self.violations, self.emptied, self.granted = [], [], []
+        self.violations, self.emptied, self.forgotten, self.granted = [], [], [], []
         self.several, self.without_redis = Spans(), Spans()
         self.failures = defaultdict(list)
         names = {f"192.0.2.{number}": f"gw{number}" for number in range(1, gateways + 1)}
@@ -138,6 +151,11 @@ class World:
     def reaches_redis(self, host):
         return self.network.now >= self.redis_up_from and host.ip not in self.redis_cuts and host.is_alive
 
+    def redis_latency(self):
+        """The seconds that a message to or from Redis takes."""
+        slow = self.random.uniform(0.0, SLOW_SECONDS) if self.network.now < self.redis_slow_until else 0.0
+        return self.network.latency() + slow
+
     def owner_or(self, number):
         """The number of the owner, or this number if there is none."""
         return next((place for place, one in enumerate(self.gateways) if one.is_alive and one.lease.holds()), number)
@@ -146,7 +164,8 @@ class World:
         now = self.network.now
         holding = [one for one in self.gateways if one.is_alive and one.lease.holds()]
         self.several.see(now, len(holding) > 1)
-        self.without_redis.see(now, now < self.redis_up_from or bool(self.redis_cuts))
+        self.without_redis.see(now, now < self.redis_up_from or bool(self.redis_cuts) or any(
+            one.is_alive and one.lease.is_alone for one in self.gateways))
         if len(holding) > 1 and sum(one.lease.is_valid for one in holding) > 1:
             self.violations.append(f"two owners at {now:.3f}")
 
@@ -185,6 +204,7 @@ class World:
     def cut_from_redis(self, number):
         self._failed("cut")
         self.redis_cuts.add(self.gateways[number].ip)
+        self._look()
 
     def cut_from_peers(self, number):
         one = self.gateways[number]
@@ -203,6 +223,19 @@ class World:
         self.server.restart(data)
         if data == "empty":
             self.emptied.append(self.network.now)
+            if not any(one.is_alive and one.lease.holds() for one in self.gateways):
+                self.forgotten.append(self.network.now)
+        self._look()
+
+    def slow_redis(self, seconds):
+        """Redis answers slowly for some seconds."""
+        self.redis_slow_until = max(self.redis_slow_until, self.network.now + seconds)
+
+    def cut_from_clients(self, seconds):
+        """No gateway reaches a client or an event sink for some seconds."""
+        cuts = {frozenset((client.ip, one.ip)) for client in self.clients for one in self.gateways}
+        self.network.cuts |= cuts
+        self.network.at(self.network.now + seconds, lambda: self.network.mend(cuts))
 
     # The end.
 

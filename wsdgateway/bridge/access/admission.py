@@ -69,12 +69,12 @@ class OpenConnections(Generic[C]):
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas
-        self._all: set[C] = set()
+        self._all: dict[C, None] = {}
         self._of: dict[str, dict[C, None]] = {}  # each client's connections, oldest first
         self._idle: dict[C, None] = {}  # the one that has waited longest is first
 
     def __iter__(self) -> Iterator[C]:
-        return iter(self._all.copy())
+        return iter(tuple(self._all))
 
     def __len__(self) -> int:
         return len(self._all)
@@ -96,7 +96,7 @@ class OpenConnections(Generic[C]):
         """
         client = connection.client
         own = self._of.setdefault(client_of(client), {})
-        self._all.add(connection)
+        self._all[connection] = None
         own[connection] = None
         if connection.secure and not self._quotas.admits_handshake(client, now):
             return ArrivalDecision(Admission.HUNG_UP_ON, TOO_OFTEN)
@@ -136,7 +136,7 @@ class OpenConnections(Generic[C]):
 
     def left(self, connection: C) -> None:
         """Forget a closed connection."""
-        self._all.discard(connection)
+        self._all.pop(connection, None)
         self._idle.pop(connection, None)
         client = client_of(connection.client)
         own = self._of[client]

@@ -55,7 +55,7 @@ class PeerLink:
         self.post = writes or WriteScheduler(reactor)
         self._trust = trust
         self._peers: dict[str, PeerConnections] = {}
-        self._calls: set[Call] = set()
+        self._calls: dict[Call, None] = {}  # as they began
         self._timer: IDelayedCall | None = None
         self._stopped = False
         self.limit(answer_seconds, stall_seconds)
@@ -80,7 +80,7 @@ class PeerLink:
         if self._stopped:
             call.request.fail(Unavailable(address.host, STOPPING))
             return call
-        self._calls.add(call)
+        self._calls[call] = None
         call.answered.addBoth(self._over, call)
         if self._timer is None:
             self._timer = self.reactor.callLater(LOOK_SECONDS, self._look)
@@ -102,7 +102,7 @@ class PeerLink:
         self._end(call, DISCONNECTED, ABANDONED)
 
     def _over(self, result: Any, call: Call) -> Any:
-        self._calls.discard(call)
+        self._calls.pop(call, None)
         call.over()
         return result
 

@@ -67,7 +67,7 @@ class ScanDestinations:
         self._store = store
         self._secret = secret
         self._held: dict[str, DeviceSubscription] = {}
-        self._beginning: set[DeviceSubscription] = set()
+        self._beginning: dict[DeviceSubscription, None] = {}
         self._stopped = False
         self._subscribes, self._renewals = SerialQueue(reactor), SerialQueue(reactor)
         self._ending: list[Unsubscribing] = []
@@ -161,11 +161,11 @@ class ScanDestinations:
     async def register(self, subscription: Subscription) -> Registered | Reply:
         """Puts a client's names on the panel, or returns the scanner's refusal. Raises `DeviceError`."""
         made = self._make(subscription)
-        self._beginning.add(made)
+        self._beginning[made] = None
         try:
             granted, reply = await made.begin()
         finally:
-            self._beginning.discard(made)
+            self._beginning.pop(made, None)
         if granted is None:
             return self._refusal(reply)
         if not made.listening:

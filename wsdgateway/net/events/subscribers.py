@@ -61,7 +61,7 @@ class Subscribers:
         self._events = events
         self._timer: IDelayedCall | None = None
         self._running = True
-        self._leaving: set[Deferred[None]] = set()
+        self._leaving: dict[Deferred[None], None] = {}
         self._early = EarlyEvents()
         self.on_change: Callable[[], None] = lambda: None
         self.notifier = make_notifier(self._gave_up)
@@ -158,8 +158,8 @@ class Subscribers:
         self._early.take(identifier)
         leaving = self._panel.drop(identifier)
         if leaving is not None:
-            self._leaving.add(leaving)
-            leaving.addBoth(lambda _: self._leaving.discard(leaving))
+            self._leaving[leaving] = None
+            leaving.addBoth(lambda _: self._leaving.pop(leaving))
 
     def end(self, subscription: Subscription, status: str, reason: str) -> None:
         """Ends a subscription early, and sends the reason to its EndTo. `status` is a URI defined by WS-Eventing."""

@@ -28,7 +28,7 @@ class SubscriptionEnds:
         self._scanner = scanner
         self._send = send
         self._settled = settled
-        self._telling: set[Deferred[None]] = set()
+        self._telling: dict[Deferred[None], None] = {}
         self._stopped = False
         self.untried = 0
 
@@ -40,11 +40,11 @@ class SubscriptionEnds:
             return
         self.untried += 1
         telling: Deferred[None] = Deferred.fromCoroutine(self._tell(sink, message))
-        self._telling.add(telling)
+        self._telling[telling] = None
         telling.addErrback(lambda failure: None if failure.check(CancelledError) else failure)
         telling.addErrback(lambda failure: self.log.failure(
             "{scanner}: sending SubscriptionEnd failed", failure, scanner=self._scanner))
-        telling.addBoth(lambda _: self._telling.discard(telling))
+        telling.addBoth(lambda _: self._telling.pop(telling))
 
     async def _tell(self, sink: Sink, message: bytes) -> None:
         try:

@@ -58,7 +58,7 @@ class Unsubscribing:
         self.identifier = identifier
         self._outstanding = client.make_outstanding() if outstanding is None else outstanding
         self._pause = 0.0
-        self._waiting: set[IDelayedCall] = set()
+        self._waiting: list[IDelayedCall] = []
         self._given_up = False
 
     @property
@@ -115,8 +115,8 @@ class Unsubscribing:
         self.log.warn("{scanner}: Unsubscribe failed: {error}", scanner=client.scanner, error=refusal)
         if not self._given_up and client.seconds() < ending.expires_at:
             self._pause = min(self._pause * 2, LONGEST_RETRY) if self._pause else FIRST_RETRY
-            self._waiting = {timer for timer in self._waiting if timer.active()}
-            self._waiting.add(client.reactor.callLater(self._pause, self.begin, ending))
+            self._waiting = [timer for timer in self._waiting if timer.active()]
+            self._waiting.append(client.reactor.callLater(self._pause, self.begin, ending))
 
     def hurry(self) -> None:
         """Sends waiting requests immediately, because the scanner can be reached again."""

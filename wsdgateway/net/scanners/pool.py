@@ -26,9 +26,9 @@ class ConnectionPool:
     """The connections to one device. Its length is the number of places taken up."""
 
     def __init__(self, reactor: Any) -> None:
-        self._open: set[DeviceConnection] = set()  # in use, or idle
+        self._open: dict[DeviceConnection, None] = {}  # in use, or idle; as they were made
         self._idle = IdleConnections(reactor, self.close)
-        self._closing: set[DeviceConnection] = set()
+        self._closing: dict[DeviceConnection, None] = {}
         self._lingering = Deadlines(reactor, LINGER_SECONDS)
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class ConnectionPool:
 
     def add(self, connection: DeviceConnection) -> None:
         """Adds a new connection, which is in use."""
-        self._open.add(connection)
+        self._open[connection] = None
 
     def take(self, address: Address) -> DeviceConnection | None:
         """Returns the most recently used idle connection to that address, now in use; None if there is none."""
@@ -73,16 +73,16 @@ class ConnectionPool:
 
     def close(self, connection: DeviceConnection) -> None:
         """Closes a connection; its place is free once it is lost."""
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         if not connection.lost:
-            self._closing.add(connection)
+            self._closing[connection] = None
             connection.transport.loseConnection()
             self._lingering.begin(connection.abort)
 
     def gone(self, connection: DeviceConnection) -> None:
         """Removes a lost connection."""
-        self._open.discard(connection)
-        self._closing.discard(connection)
+        self._open.pop(connection, None)
+        self._closing.pop(connection, None)
         self._idle.discard(connection)
 
     def close_idle(self) -> None:

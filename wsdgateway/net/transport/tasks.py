@@ -15,7 +15,7 @@ class Tasks:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._running: set[Deferred[Any]] = set()
+        self._running: dict[Deferred[Any], None] = {}  # as they began
         self._waiting: list[Deferred[None]] = []
 
     @property
@@ -26,12 +26,12 @@ class Tasks:
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run a coroutine to its end."""
         running = Deferred.fromCoroutine(coroutine)
-        self._running.add(running)
+        self._running[running] = None
         running.addErrback(self._failed)
         running.addBoth(lambda _: self._ended(running))
 
     def _ended(self, running: Deferred[Any]) -> None:
-        self._running.discard(running)
+        self._running.pop(running, None)
         if not self._running:
             waiting, self._waiting = self._waiting, []
             for idle in waiting:
@@ -50,6 +50,6 @@ class Tasks:
             self.log.failure("{what}", failure, what=self._what)
 
     def cancel(self) -> None:
-        """Cancel all running coroutines."""
+        """Cancel all running coroutines, in the order in which they began."""
         for running in list(self._running):
             running.cancel()
