@@ -20,7 +20,7 @@ def taken_over(stored, *more, age=0.0):
     told = [status_event("1", state, scans, created=EARLY, message_id=f"urn:uuid:{state}")
             for state, scans in (("Pending", 0), ("Completed", 1))]
     for event in (*told, *more):
-        bridge.scanner.replay(read_notification(event), bridge.now, is_own=True, age=age)
+        bridge.scanner.replay(read_notification(event), bridge.now, at=bridge.now - age, is_own=True)
     bridge.scanner.taken_over(bridge.now)
     return bridge
 

@@ -56,14 +56,14 @@ class Namespaces:
             raise AssertionError(f"{command} in {place}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def start(self, place, name, *command):
+    def start(self, place, name, *command, **environment):
         """Starts a process in a namespace; its output is appended to `NAME.log`, which is `process.log`."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
             # `ip netns exec` becomes the command, so a signal to the process reaches it.
             process = subprocess.Popen(["ip", "netns", "exec", self._names[place], *command], cwd=self.folder,
                                        stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                                       env={**os.environ, "PYTHONPATH": ROOT})
+                                       env={**os.environ, "PYTHONPATH": ROOT, **environment})
         process.log = log
         self._processes.append(process)
         return process
@@ -73,6 +73,13 @@ class Namespaces:
         number = list(self.hosts).index(host)
         for link in links or self.hosts[host]:
             self.run(SWITCH, "ip", "link", "set", f"{number}-{link}", "up" if is_in else "down")
+
+    def silence(self, host, *links, is_silent):
+        """Has the switches pass on nothing to or from a host, whose cables stay in; on all links if none is named."""
+        number = list(self.hosts).index(host)
+        for link in links or self.hosts[host]:
+            place = ["nomaster"] if is_silent else ["master", link]
+            self.run(SWITCH, "ip", "link", "set", f"{number}-{link}", *place)
 
     def block(self, host, peer, *, is_blocked, port=None):
         """Drops what a host and the address of a peer send each other, all of it or to or from one TCP port."""

@@ -6,7 +6,8 @@
                                      redis-3, 203.0.113.7
 
 The programs run with the files of `config/cluster`, changed as their comments say. With `sentinel=False` there is one
-Redis server, on redis-3.
+Redis server, on redis-3. `clocks` maps servers to the seconds by which the system clock of their gateway is ahead.
+`scanner` is the command of another scanner than the virtual one as it is, `pages` the seconds that a page takes.
 """
 
 import http.client
@@ -14,16 +15,12 @@ import json
 import signal
 import sys
 import threading
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import attrs
-
 from tests.cluster.lab import until
 from tests.cluster.namespaces import ROOT, SWITCH, Namespaces
-from tests.cluster.recorder import fault_in_answer
-from tests.messages import get_job_elements
+from tests.cluster.reads import ANSWER_SECONDS, asked, post, read_and_read
 
 CLIENT, SCANNER, THIRD = "client", "scanner", "redis-3"
 SERVERS = {"print-server-1": "5", "print-server-2": "6"}  # the last number of their addresses
@@ -35,33 +32,19 @@ HOSTS = {**{name: {CLIENTS_LINK: f"192.0.2.{end}", SCANNERS_LINK: f"198.51.100.{
          CLIENT: {CLIENTS_LINK: "192.0.2.77"}}
 SHARED, SHARED_AT_SCANNERS = "192.0.2.10", "198.51.100.10"
 PORT, ADMIN, PEER, REDIS, SENTINEL = 5357, 8357, 5360, 6379, 26379
-PATH = "/front-desk/scan"
 CONFIG = Path(ROOT, "config", "cluster")
 PASSWORD = "A-LONG-PASSWORD"
-ANSWER_SECONDS = 10.0
-READ_SECONDS = 0.1  # from the begin of one read to that of the next, whether it was answered or not
-GOOD, FAULT, REFUSED, SILENT = "good", "fault", "refused", "silent"
-
-
-@attrs.frozen
-class Read:
-    """One read of a job's status, with a connection of its own: begin, end, and what came of it.
-
-    `answer` is the body of a fault.
-    """
-
-    begin: float
-    end: float
-    outcome: str
-    answer: bytes = b""
+SETTLING_SECONDS = 180.0  # on a loaded machine
+FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
 
 
 class PrintServers(Namespaces):
     """The hosts, their programs, and a virtual scanner."""
 
-    def __init__(self, folder, *, sentinel=True, changes=()):
+    def __init__(self, folder, *, sentinel=True, changes=(), clocks=(), scanner=(), pages=0.5):
         super().__init__(folder, HOSTS)
-        self._sentinel, self._changes = sentinel, changes
+        self._sentinel, self._changes, self._clocks = sentinel, changes, dict(clocks)
+        self._scanner, self._pages = scanner or _twistd("wsdscanner", "scanner.toml"), pages
         self._running = {}
 
     def begin(self):
@@ -69,8 +52,8 @@ class PrintServers(Namespaces):
         self.build()
         (self.folder / "scanner.toml").write_text(
             f'[scanner]\nendpoint = "tcp:80:interface={HOSTS[SCANNER][SCANNERS_LINK]}"\nstamp = "the same"\n'
-            "job_timeout = 3600.0\n")
-        self._running[SCANNER, "scanner"] = self.start(SCANNER, "scanner", *_twistd("wsdscanner", "scanner.toml"))
+            f"job_timeout = 3600.0\npage_seconds = {self._pages}\n")
+        self._running[SCANNER, "scanner"] = self.start(SCANNER, "scanner", *self._scanner)
         for host in reversed(REDIS_HOSTS):
             self._configure(host)
         for host in reversed(REDIS_HOSTS):
@@ -130,7 +113,8 @@ class PrintServers(Namespaces):
             "keepalived": ("keepalived", "--dont-fork", "--log-console", "--vrrp", "--use-file",
                            f"{folder}/keepalived.conf", "--pid", f"{folder}/keepalived.pid", "--vrrp_pid",
                            f"{folder}/vrrp.pid")}[name]
-        self._running[host, name] = self.start(host, f"{host}-{name}", *command)
+        clock = fake_clock(self._clocks[host]) if name == "gateway" and host in self._clocks else {}
+        self._running[host, name] = self.start(host, f"{host}-{name}", *command, **clock)
 
     def signal(self, host, name, how):
         """Sends a signal to a program of a host. Waits for its end if it is SIGKILL."""
@@ -158,7 +142,7 @@ class PrintServers(Namespaces):
         self.plug(host, is_in=True)
         self.boot(host)
 
-    def settle(self, seconds=90.0):
+    def settle(self, seconds=SETTLING_SECONDS):
         """Waits until one gateway owns the scanner and the other one follows. Has the owner where the addresses are."""
         until(lambda: all(map(self.redis_answers, SERVERS)) and self.holder and self.owner and self.follower, seconds,
               pause=0.1)
@@ -241,14 +225,22 @@ class PrintServers(Namespaces):
 
     def post(self, address, message, seconds=ANSWER_SECONDS):
         """Sends a client's message to an address. Returns HTTP status and body; raises OSError."""
-        return self.inside(CLIENT, lambda: _post(address, message, seconds))
+        return self.inside(CLIENT, lambda: post(address, PORT, message, seconds))
+
+    def asked(self, address, message, seconds=ANSWER_SECONDS):
+        """Sends a client's message to an address. Returns what came of it, a `tests.cluster.reads.Read`."""
+        return self.inside(CLIENT, lambda: asked(address, PORT, message, seconds))
 
     @contextmanager
     def reading(self, job_id, *addresses):
         """Clients that read a job's status ten times a second, at each of the addresses. Gives the reads of each."""
         stop, reads = threading.Event(), {address: [] for address in addresses}
-        threads = [threading.Thread(target=self._read_and_read, args=(job_id, address, stop, reads[address]))
-                   for address in addresses]
+
+        def read(address):
+            self.enter(CLIENT)  # and so are the threads that this one starts
+            read_and_read(address, PORT, job_id, stop, reads[address])
+
+        threads = [threading.Thread(target=read, args=(address,)) for address in addresses]
         for thread in threads:
             thread.start()
         try:
@@ -258,39 +250,11 @@ class PrintServers(Namespaces):
             for thread in threads:
                 thread.join()
 
-    def _read_and_read(self, job_id, address, stop, reads):
-        self.enter(CLIENT)  # and so are the threads that this one starts
-        message, started, next_one = get_job_elements(job_id), [], time.monotonic()
-        while not stop.wait(max(0.0, next_one - time.monotonic())):
-            next_one += READ_SECONDS
-            started = [one for one in started if one.is_alive()]
-            started.append(threading.Thread(target=_read_once, args=(address, message, reads)))
-            started[-1].start()
-        for one in started:
-            one.join()
 
-
-def _read_once(address, message, reads):
-    begin, answer = time.monotonic(), b""
-    try:
-        status, body = _post(address, message, ANSWER_SECONDS)
-        outcome = GOOD if fault_in_answer(status, body) is None else FAULT
-        answer = b"" if outcome == GOOD else body
-    except TimeoutError:
-        outcome = SILENT
-    except (OSError, http.client.HTTPException):
-        outcome = REFUSED
-    reads.append(Read(begin, time.monotonic(), outcome, answer))
-
-
-def _post(address, message, seconds):
-    connection = http.client.HTTPConnection(address, PORT, timeout=seconds)
-    try:
-        connection.request("POST", PATH, message, {"Content-Type": "application/soap+xml", "Connection": "close"})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
+def fake_clock(seconds):
+    """Returns the environment of a process whose system clock is that far ahead. The boot clock stays as it is."""
+    return {"LD_PRELOAD": str(next(Path("/").glob(FAKETIME))), "FAKETIME": f"{seconds:+d}s",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
 
 
 def _twistd(plugin, file):

@@ -8,7 +8,8 @@ import pytest
 from tests.cluster.clients import Creation
 from tests.cluster.lab import until
 from tests.cluster.namespaces import ROOT
-from tests.cluster.printservers import CLIENT, CLIENTS_LINK, GOOD, HOSTS, SERVERS, SHARED, THIRD, PrintServers
+from tests.cluster.printservers import CLIENT, CLIENTS_LINK, HOSTS, SERVERS, SHARED, THIRD, PrintServers
+from tests.cluster.reads import GOOD
 from tests.cluster.recorder import fault_in_answer
 from tests.e2e.subnets import need
 from tests.messages import get_job_elements, job_request, manage, subscribe

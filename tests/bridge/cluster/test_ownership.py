@@ -5,7 +5,14 @@ import pytest
 from wsdgateway.bridge.cluster.candidates import GIVE_UP_REACHING, STEP
 from wsdgateway.bridge.cluster.commands import Acquire, Begin, Check, End, Regained, Release, Try, Why
 from wsdgateway.bridge.cluster.lease import Lease
-from wsdgateway.bridge.cluster.ownership import ALONE_AFTER, ALONE_STEP, BEGIN_AGAIN, RETURN_SECONDS, Ownership
+from wsdgateway.bridge.cluster.ownership import (
+    ALONE_AFTER,
+    ALONE_STEP,
+    BEGIN_AGAIN,
+    RETURN_SECONDS,
+    WORTHWHILE,
+    Ownership,
+)
 from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Acquired, Owner, Refused, Registration, View
 
 LEASE = 4.0
@@ -40,8 +47,8 @@ class Gateway:
     def unanswered(self, sent=None):
         return self.machine.unanswered(self.now if sent is None else sent)
 
-    def asked(self, *serving, place=0, sent=None):
-        return self.machine.asked(serving, place, self.now if sent is None else sent, self.now)
+    def asked(self, *serving, place=0, sent=None, **more):
+        return self.machine.asked(serving, place, self.now if sent is None else sent, self.now, **more)
 
     def deserted(self):
         """Claim the scanner, because nothing can be reached."""
@@ -460,6 +467,61 @@ def test_without_a_lease_a_gateway_goes_on_through_the_grace_unless_an_owner_doe
     assert gateway.later(2.0).lease.holds()
     rival = Registration("other", "rival", "", "1", {"desk": "1"}, alone={"desk": 5})
     assert gateway.answered(grace=2.0, gateways=(ME, rival)) == [End(Why.LOST)]
+
+
+def in_the_grace(gateway, outage=7.0, grace=15.0, waited=RETURN_SECONDS):
+    """The server was away, and has lost who owns the scanner."""
+    gateway.answered(Owner(4, "other", LEASE))
+    gateway.unanswered()
+    gateway.later(outage).answered(grace=grace)
+    return gateway.later(waited)
+
+
+def test_in_the_grace_after_an_outage_a_scanner_is_claimed_and_served_without_a_lease(gateway):
+    in_the_grace(gateway)
+    assert gateway.machine.asks_others(gateway.now)
+    assert (gateway.asked(), gateway.state) == ([], "claiming")
+    assert gateway.later(1.0).answered(grace=12.0) == []
+    assert not gateway.lease.holds()
+    assert gateway.asked() == [Begin(alone=True)]
+    for left in range(11, 0, -1):
+        assert gateway.later(1.0).lease.holds()
+        assert gateway.answered(grace=float(left)) == []
+    assert gateway.later(1.0).answered() == [End(Why.LOST)]
+
+
+@pytest.mark.parametrize(("outage", "grace", "waited", "all_heard"), [
+    (7.0, 15.0, RETURN_SECONDS, False),  # that one may own the scanner, and say so in its next tick
+    (6.9, 15.0, RETURN_SECONDS, True),  # the scanner has had no owner for too short a time
+    (20.0, 15.0, RETURN_SECONDS - 0.1, True),  # a former owner that is alone may not have noticed the server yet
+    (7.0, WORTHWHILE + RETURN_SECONDS - 0.1, RETURN_SECONDS, True),
+])
+def test_in_the_grace_a_scanner_is_not_claimed(gateway, outage, grace, waited, all_heard):
+    in_the_grace(gateway, outage, grace, waited).asked(all_heard=all_heard)
+    assert gateway.state == "following"
+
+
+def test_in_the_grace_nothing_is_claimed_beside_one_that_serves(gateway):
+    in_the_grace(gateway).asked((4, "other"))
+    assert gateway.state == "following"
+    gateway.asked()
+    rival = Registration("other", "rival", "", "1", {"desk": "1"}, alone={"desk": 4})
+    gateway.later(1.0).answered(grace=12.0, gateways=(ME, rival))
+    assert gateway.state == "following"
+
+
+def test_after_the_grace_a_claim_is_forgotten(gateway):
+    in_the_grace(gateway).asked()
+    assert gateway.state == "claiming"
+    assert gateway.later(15.0).answered() == [Acquire(4, False)]
+
+
+def test_an_owner_in_the_grace_ends_the_wait_for_one(gateway):
+    in_the_grace(gateway).answered(Owner(5, "other", LEASE), grace=13.0)
+    gateway.answered(grace=13.0)
+    assert not gateway.machine.asks_others(gateway.now)
+    gateway.asked()
+    assert gateway.state == "following"
 
 
 def test_without_a_lease_any_owner_demotes(gateway):

@@ -630,12 +630,71 @@ def test_a_follower_that_reaches_neither_server_nor_owner_serves_alone(silence, 
     assert follower.coordinator.find("desk").name == "follower"
     silence.advance(30.0)
     assert follower.owns()
-    assert lines(said, "desk: neither Redis nor a gateway that serves the scanner can be reached; serving it alone")
+    assert lines(said, "desk: Redis gives the scanner to nobody, and no gateway that serves it can be reached")
     follower.connection.state = "up"
     assert silence.advance_until(lambda: follower.state().state == "owning") < 6.0
     assert follower.history == ["begin desk alone", "end desk: lost", *TOOK]
     assert follower.restricted == []
     assert lines(said, "desk: no longer alone, after")
+
+
+@pytest.fixture
+def failover():
+    """Another server becomes the master after 7 seconds, in which none answers; it lacks the last 5 seconds."""
+    cluster = Cluster(grace=15.0)
+
+    def happen(*dead):
+        for gateway in dead:
+            gateway.kill()
+        for gateway in cluster.gateways:
+            gateway.connection.state = "silent"
+        cluster.advance(7.0)
+        cluster.server.failover(5.0)
+        for gateway in cluster.gateways:
+            gateway.connection.state = "up" if gateway.is_running else "silent"
+
+    cluster.happen = happen
+    yield cluster
+    assert cluster.overlaps == []
+
+
+def test_in_the_grace_of_a_failover_the_scanner_of_an_owner_that_is_gone_is_served_alone(failover):
+    owner = failover.add("owner")
+    failover.advance_until(owner.owns)
+    follower = failover.add("follower")
+    failover.happen(owner)
+    assert failover.advance_until(follower.owns) < 13.0 - 7.0
+    assert (follower.history, follower.state().state) == (["begin desk alone"], "alone")
+    failover.advance(8.0)
+    assert follower.owns()
+    failover.advance_until(lambda: follower.state().state == "owning")
+    assert follower.history == ["begin desk alone", "end desk: lost", *TOOK]
+
+
+def test_in_the_grace_of_a_failover_an_owner_that_reaches_the_server_keeps_its_scanner(failover):
+    owner = failover.add("owner")
+    failover.advance_until(owner.owns)
+    follower = failover.add("follower")
+    follower.unreached.append(owner)
+    failover.happen()
+    for _ in range(30):
+        failover.advance(1.0)
+        assert owner.owns()
+    assert (owner.state().state, follower.history) == ("owning", [])
+
+
+def test_in_the_grace_of_a_failover_requests_go_to_the_gateway_that_serves_alone(failover):
+    owner = failover.add("owner")
+    failover.advance_until(owner.owns)
+    others = failover.add("one"), failover.add("another")
+    failover.happen(owner)
+    failover.advance_until(lambda: any(one.owns() for one in others))
+    failover.advance(2.0)
+    [serving], [passing] = ([one for one in others if one.owns() is owns] for owns in (True, False))
+    for _ in range(200):
+        failover.advance(0.02)
+        assert passing.coordinator.find("desk").name == serving.name
+    assert passing.history == []
 
 
 def test_a_follower_that_may_not_be_alone_waits_for_the_server(cluster, owner):

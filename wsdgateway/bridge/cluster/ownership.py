@@ -18,8 +18,9 @@ server answers and returns commands (`bridge.cluster.commands`)::
     taking ─── stop ───► withdrawing ─── refused, beaten, outdated ───► stopped
     owning, alone, unleased ─── begin_failed ───► following
 
-A follower that reaches neither the server nor a gateway that serves the scanner serves it without a lease. It first
-tells the others that it is about to, and begins if none of them has a better right at the next question::
+A follower that reaches no gateway that serves the scanner, and that the server cannot make the owner, because it is
+away or in the grace after a restart, serves the scanner without a lease. It first tells the others that it is about to,
+and begins if none of them has a better right at the next question::
 
                deserted            unrivalled
     following ──────────► claiming ──────────► unleased ─── taken, free, lapsed, newer, beaten, stop ───► ending
@@ -40,10 +41,13 @@ it any more. After `stop`, both lead to `stopped` in place of `following`.
   that is over, and then asks first. Its registration says so, and of two that are alone the one with the older
   ownership gives up.
 - `fenced` demotes nobody: an owner that the server has forgotten is fenced, too. The tick that follows decides.
-- While the server is away, the gateways ask each other what they serve (`asked`). Of two that serve one scanner, that
-  with the older ownership gives up; one without a lease gives up before one with a former lease. In `unleased`, only
-  such a question that was asked just now lets the gateway serve on.
-- In `unleased` memory has nothing from the server, so the scanner is taken like any other once the server is back.
+- While the server is away, and in the grace, the gateways ask each other what they serve (`asked`). Of two that serve
+  one scanner, that with the older ownership gives up; one without a lease gives up before one with a former lease. In
+  `unleased`, only such a question, or a tick in the grace, that was sent just now lets the gateway serve on.
+- In the grace a scanner is claimed only if each registered gateway has answered that it does not serve it: one that
+  reaches the server, but not this gateway, may own it by a lease that still runs, and say so in its next tick.
+- In `unleased` memory has nothing from the server, so the scanner is taken like any other once the server is back, and
+  the grace is over.
 """
 
 import enum
@@ -54,11 +58,12 @@ from wsdgateway.bridge.cluster.commands import Acquire, Begin, Check, Command, E
 from wsdgateway.bridge.cluster.lease import Lease
 from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Acquired, Refused, View
 
-ALONE_AFTER = 9.0  # seconds without the server after which a gateway claims a scanner that it does not own
+ALONE_AFTER = 9.0  # seconds without the server, or a grace after that, until a gateway claims what it does not own
 ALONE_STEP = 2.0  # seconds between one such gateway and the next
 LONG_OUTAGE = 0.5  # of a lease, from the first failed tick on: an owner may be alone by then
 RETURN_SECONDS = 2.0  # in which a former owner that has gone on alone notices that the server is back
 BEGIN_AGAIN = 5.0  # seconds between attempts to own a scanner whose data could not be read
+WORTHWHILE = 5.0  # seconds of a grace that must be left, else a scanner is taken at its end, without another break
 _NEVER = float("inf")
 
 
@@ -96,7 +101,8 @@ class Ownership:
         self._newest = NO_TOKEN  # of all that this gateway has seen, so that tokens grow if the server loses its data
         self._free_since: float | None = None
         self._away_since: float | None = None  # the sending of the first tick that failed since one was answered
-        self._not_before = self._returned_at = float("-inf")
+        self._deserted_since: float | None = None  # as before, and the server has made nobody the owner since
+        self._not_before = self._returned_at = self._grace_until = float("-inf")
         self.try_at = _NEVER
         self._settled_at = float("-inf")
         self._is_asking = False
@@ -108,9 +114,11 @@ class Ownership:
         """Handle the answer to a tick. Until `trusted_from` the server's clock is not to be trusted."""
         if self._away_since is not None and now - self._away_since > LONG_OUTAGE * self._seconds:
             self._returned_at = now
-        self._away_since = None
+        self._away_since, self._grace_until = None, now + view.grace
         if self.scanner in view.owners:
             self._newest = max(self._newest, view.owners[self.scanner].token)
+        if self.scanner in view.owners or view.grace <= 0.0:
+            self._deserted_since = None
         if sent < self._settled_at:
             return []
         event = self._seen(view, now, trusted_from)
@@ -133,6 +141,8 @@ class Ownership:
         self._forget_plan()
         if self._away_since is None:
             self._away_since = sent
+        if self._deserted_since is None:
+            self._deserted_since = sent
         if sent < self._settled_at or self.state not in (_O, _A, _L):
             return []
         if self._may_be_alone:
@@ -145,22 +155,26 @@ class Ownership:
         return self.state is _O and self._away_since is not None and not self._may_be_alone and not self.lease.holds()
 
     def asks_others(self, now: float) -> bool:
-        """True if the other gateways must be asked what they serve, because the server is away."""
+        """True if the other gateways must be asked what they serve, because the server gives the scanner to nobody."""
         if self.state is _F:
-            return self._may_be_alone and self._away_since is not None and now - self._away_since >= ALONE_AFTER
+            return self._may_be_alone and self._deserted_since is not None \
+                and now - self._deserted_since >= ALONE_AFTER
         return self.state in (_A, _C, _U)
 
-    def asked(self, serving: Collection[tuple[int, str]], place: int, sent: float, now: float) -> list[Command]:
-        """Handle what other gateways have answered that were asked at `sent`, while the server is away.
+    def asked(self, serving: Collection[tuple[int, str]], place: int, sent: float, now: float, *,
+              all_heard: bool = True) -> list[Command]:
+        """Handle what other gateways have answered that were asked at `sent`, while the server is away or in the grace.
 
         `serving` are those that serve the scanner, or are about to: the token of each, as `alone_token`, and its
-        identifier. `place` is that of this gateway among those that have answered, from 0 on.
+        identifier. `place` is that of this gateway among those that have answered, from 0 on. `all_heard` is true if
+        each gateway that is registered has answered; it counts in the grace only.
         """
-        if sent < self._settled_at or self._away_since is None:
+        if sent < self._settled_at or self._deserted_since is None:
             return []
         if self.state is _F:
-            waited = now - self._away_since
-            if serving or waited < ALONE_AFTER + place * ALONE_STEP or now < self._not_before:
+            waited = now - self._deserted_since
+            if serving or waited < ALONE_AFTER + place * ALONE_STEP or now < self._not_before \
+                    or not (self._away_since is not None or (all_heard and self._is_long_grace(now))):
                 return []
             self._settle(now)  # the answers to an earlier question do not count
             return self._input("deserted")
@@ -243,7 +257,7 @@ class Ownership:
     def _seen(self, view: View, now: float, trusted_from: float) -> str:
         """The event that a view is, as seen from the present state."""
         owner, is_mine = view.owners.get(self.scanner), self.state in (_O, _A, _L)
-        if self.state is _U and owner is None:
+        if self.state in (_C, _U) and owner is None:
             return self._seen_unleased(view, now, trusted_from)
         if is_mine and self.scanner in view.renewed:
             return "renewed"
@@ -262,9 +276,18 @@ class Ownership:
         return "grace"
 
     def _seen_unleased(self, view: View, now: float, trusted_from: float) -> str:
+        if self.state is _C:
+            return "beaten" if self._is_beaten_alone(view) else "idle" if view.grace > 0.0 else "free"
         if not self.lease.holds() or self._is_beaten_alone(view):
             return "lapsed"
         return "grace" if view.grace > 0.0 or now < trusted_from else "free"
+
+    def _is_long_grace(self, now: float) -> bool:
+        """True if it is worth while to serve without a lease until the grace is over.
+
+        A former owner that has gone on alone must have noticed that the server is back, and have registered.
+        """
+        return now - self._returned_at >= RETURN_SECONDS and self._grace_until - now >= WORTHWHILE
 
     def _is_beaten_alone(self, view: View) -> bool:
         """True if another gateway that goes on alone has had the scanner after this one."""

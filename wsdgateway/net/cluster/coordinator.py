@@ -329,24 +329,27 @@ class Coordinator:
         self._tasks.run(self._ask_others())
 
     async def _ask_others(self) -> None:
-        """Ask the other gateways what they serve, if that must be known because the server is away."""
+        """Ask the other gateways what they serve, if that must be known because the server gives nothing."""
         asking = [owned for owned in self._scanners.values() if owned.machine.asks_others(self._boot_time())]
         if not asking or self._is_asking or self._phase != "running":
             return
         self._is_asking = True
         sent = self._boot_time()
         try:
-            answers = await self._inquiry.ask(self._known.others(), self.serving())
+            answers = await self._inquiry.ask(self._known.asked(), self.serving())
         finally:
             self._is_asking = False
-        if self._server.state.is_reachable is not False or self._phase != "running":
+        if not self._known.gives_nothing or self._phase != "running":
             return
         self._known.told(answers)
         now, reached = self._boot_time(), [self._registration(), *(answer.gateway for answer in answers)]
+        heard = {gateway.identifier for gateway in reached}
+        all_heard = all(gateway.identifier in heard for gateway in self._known.others())
         for owned in asking:
             name = owned.machine.scanner
             serving = [(answer.tokens[name], answer.gateway.identifier) for answer in answers if name in answer.tokens]
-            owned.carry_out(owned.machine.asked(serving, place_of(reached, name, self._identifier), sent, now))
+            owned.carry_out(owned.machine.asked(serving, place_of(reached, name, self._identifier), sent, now,
+                                                all_heard=all_heard))
         self._changed()
 
     def _handle_view(self, view: View, own: Registration, sent: float) -> None:
@@ -364,6 +367,8 @@ class Coordinator:
         self._tick_at(min([sent + self._period, *(now + change for change in changes)]))
         for owned in list(self._scanners.values()):
             owned.carry_out(owned.machine.answered(view, sent, now, self._clock.trusted_from))
+        if self._known.gives_nothing:
+            self._tasks.run(self._ask_others())
         if is_news:
             self._composition.changed()
 

@@ -36,9 +36,9 @@ class Knowledge:
     def __init__(self, me: str, lease: float, boot_time: Callable[[], float], server: ServerWatch) -> None:
         self._me, self._lease, self._boot_time, self._server = me, lease, boot_time, server
         self._received = float("-inf")
-        # By scanner. In the grace after a restart of the server, the former owners: nobody else owns a scanner then.
+        # By scanner. In the grace after a restart of the server, those that go on alone, or the former owners.
         self._owners: dict[str, Registration] = {}
-        # By scanner, while the server is away: the gateways that have said that they serve it.
+        # By scanner, while the server is away or in the grace: the gateways that have said that they serve it.
         self._told: dict[str, Registration] = {}
         self.view: View | None = None
 
@@ -49,11 +49,11 @@ class Knowledge:
         gateways = {gateway.identifier: gateway for gateway in view.gateways}
         owners = {scanner: gateways[owner.identifier] for scanner, owner in view.owners.items()
                   if owner.identifier in gateways}
-        self._owners = {**self._owners, **owners} if view.grace > 0.0 else owners
+        self._owners = {**self._owners, **_alone(view), **owners} if view.grace > 0.0 else owners
         return former is None or (former.gateways, _tokens(former)) != (view.gateways, _tokens(view))
 
     def told(self, answers: Sequence[Serving]) -> None:
-        """Note what other gateways have said that they serve, while the server is away."""
+        """Note what other gateways have said that they serve, while the server is away or in the grace."""
         best: dict[str, tuple[int, str, Registration]] = {}
         for answer in answers:
             for scanner, token in answer.tokens.items():
@@ -70,6 +70,12 @@ class Knowledge:
     def others(self) -> list[Registration]:
         """The registered gateways without this one."""
         return [gateway for gateway in self.gateways if gateway.identifier != self._me]
+
+    def asked(self) -> list[Registration]:
+        """The gateways that can tell whether they serve a scanner: the others, in the grace also the former owners."""
+        former = self._owners.values() if self._is_grace() else ()
+        found = {gateway.identifier: gateway for gateway in (*former, *self.others())}
+        return [gateway for identifier, gateway in found.items() if identifier != self._me]
 
     @property
     def living(self) -> tuple[Registration, ...]:
@@ -91,6 +97,11 @@ class Knowledge:
 
     def _is_grace(self) -> bool:
         return self._boot_time() < self.grace_until
+
+    @property
+    def gives_nothing(self) -> bool:
+        """True if the server cannot make a gateway the owner: it is away, or in the grace after a restart."""
+        return self._server.state.is_reachable is False or self._is_grace()
 
     @property
     def grace_until(self) -> float:
@@ -125,6 +136,13 @@ class Knowledge:
             return None
         has_expired = self._boot_time() > self._received + owner.remaining
         return None if has_expired and self._server.state.is_reachable else owner
+
+
+def _alone(view: View) -> dict[str, Registration]:
+    """By scanner, the registered gateway that goes on alone with it; of several, that with the best right."""
+    found = sorted(((token, gateway.identifier, scanner, gateway) for gateway in view.gateways
+                    for scanner, token in gateway.alone.items()), key=lambda one: one[:3])
+    return {scanner: gateway for _, _, scanner, gateway in found}
 
 
 def _tokens(view: View) -> dict[str, int]:

@@ -215,8 +215,8 @@ class OwnedScanner:
         if isinstance(step, Begin):
             self._is_unleased = step.alone
         if isinstance(step, Begin) and step.alone:
-            self.log.warn("{scanner}: neither Redis nor a gateway that serves the scanner can be reached; serving it "
-                          "alone", scanner=machine.scanner)
+            self.log.warn("{scanner}: Redis gives the scanner to nobody, and no gateway that serves it can be reached; "
+                          "serving it alone", scanner=machine.scanner)
         elif isinstance(step, Begin):
             self._composition.took_over(machine.scanner)
             self.log.info("{scanner}: this gateway owns the scanner from now on (token {token})",
