@@ -1,4 +1,4 @@
-"""The state of the cluster as this gateway knows it: the answer to its last tick, and the age of that answer."""
+"""What this gateway knows of the cluster: the answer to its last tick, and how old that is."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,9 +15,9 @@ _TOLD = {State.ENDING: State.LEAVING, State.WITHDRAWING: State.LEAVING, State.CL
 
 @attrs.frozen
 class KnownOwnership:
-    """The ownership of a scanner, as this gateway knows it.
+    """What this gateway knows of the ownership of a scanner.
 
-    `state` is its own state; "ending" and "withdrawing" are told as "leaving", "claiming" as "taking", and
+    `state` is what it does itself; "ending" and "withdrawing" are told as "leaving", "claiming" as "taking", and
     "unleased" as "alone". `owner` is the name of the owner,
     None if there is none or it is unknown. `lease_age` is how long ago the lease was renewed, in seconds.
     """
@@ -102,7 +102,7 @@ class Knowledge:
         return None if gateway is None else gateway.name
 
     def ownership(self, machine: Ownership, own_name: str) -> KnownOwnership:
-        """The ownership of a scanner, as it is known. `own_name` is the name of this gateway."""
+        """What is known of the ownership of a scanner. `own_name` is the name of this gateway."""
         state, lease, now = machine.state, machine.lease, self._boot_time()
         if state in (State.OWNING, State.ALONE, State.LEAVING) and lease.holds():
             told = State.ALONE.value if state is State.OWNING and lease.is_alone else state.value
