@@ -80,7 +80,7 @@ def full_speed(rounds: int, seconds: int) -> list[Line]:
 def paced(rounds: int, seconds: int) -> list[Line]:
     """Status reads at a fixed rate: the processor time for each."""
     def microseconds(port: int, pid: int) -> float:
-        return processor_time_per_read(port, pid, Load(seconds, rate=RATE))
+        return processor_time_per_read(port, Load(seconds, rate=RATE), pid)
 
     found, _ = _measure(f"exchange log at {RATE}/s", rounds, microseconds)
     return _lines(f"status reads, {RATE:,}/s", "µs of processor time", found, None)

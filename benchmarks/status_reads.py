@@ -131,13 +131,13 @@ def _two_gateways() -> Iterator[dict[str, tuple[int, int]]]:
             yield {"gateway": (first, one.pid), "gateway again": (second, two.pid)}
 
 
-def processor_time_per_read(port: int, pid: int, load: Load) -> float:
-    """Makes a load on a gateway. Returns the microseconds of its processor time for each status read."""
-    before = processor_time(pid)
+def processor_time_per_read(port: int, load: Load, *pids: int) -> float:
+    """Makes a load on a gateway. Returns the microseconds of processor time of these processes for each status read."""
+    before = sum(map(processor_time, pids))
     result = client.run(port, load)
     if result.answered != result.sent:
         raise SystemExit(f"{result.answered} of {result.sent} status reads were answered")
-    return (processor_time(pid) - before) / result.answered * 1e6
+    return (sum(map(processor_time, pids)) - before) / result.answered * 1e6
 
 
 def _processor_time(work: str, peer: str, rounds: int, seconds: int, *, usual: Load, special: Load) -> list[Line]:
@@ -147,7 +147,8 @@ def _processor_time(work: str, peer: str, rounds: int, seconds: int, *, usual: L
             loads = {"special": ("gateway", special), "usual": ("gateway", usual),
                      "special again": ("gateway again", special)}
             return {name: lambda server=gateways[server], load=load: processor_time_per_read(
-                        *server, replace(load, seconds=seconds)) for name, (server, load) in loads.items()}
+                        server[0], replace(load, seconds=seconds), server[1])
+                    for name, (server, load) in loads.items()}
 
         interleaved(f"{work} (warming up)", 1, programs(WARM_UP_SECONDS))
         found = interleaved(work, rounds, programs(seconds))
