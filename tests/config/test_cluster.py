@@ -151,6 +151,8 @@ def test_the_endpoint_with_tls(tmp_path):
     ({"endpoint": "ssl:5360:privateKey=none.pem"}, "endpoint = \"ssl:5360:privateKey=none.pem\": must be "),
     ({"endpoint": "ssl:5360", "certificate": "x"}, "must be left out, because an ssl: endpoint names its files itself"),
     ({"endpoint": ENDPOINT, "address": "https://192.0.2.5:5360"}, "must be an http address, because endpoint has"),
+    ({"endpoint": ENDPOINT, "address": "http://\u00fcx:5360"}, "must be an address such as http://192.0.2.5:5357"),
+    ({"endpoint": ENDPOINT, "address": "http://a..b"}, "must be an address such as http://192.0.2.5:5357"),
     ({"endpoint": "tcp:5357"}, "endpoint = \"tcp:5357\": must be unique: [[listen]] 1 has the same port and interface"),
     ({"endpoint": "tcp:8357:interface=127.0.0.1"}, "must be unique: [admin] has the same port and interface")])
 def test_a_mistake_is_named(tmp_path, cluster, said):

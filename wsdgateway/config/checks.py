@@ -14,6 +14,7 @@ from wsdgateway.config.endpoints import MAX_PORT, BadEndpoint, is_ssl, problem_o
 from wsdgateway.config.redisurl import is_redis, read_redis_url
 from wsdgateway.config.wrong import Wrong, shown
 from wsdgateway.discovery.identity import identity_of, is_uuid
+from wsdgateway.http.urls import is_http
 from wsdgateway.scan.operations import EVENTING_OPERATIONS, GET_METADATA, OTHER, SCAN_OPERATIONS
 from wsdgateway.tls.files import PIN
 
@@ -46,7 +47,7 @@ def http_url(value: Any, *, bare: bool = False) -> str:
     try:
         parts = urlsplit(value)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        valid = valid and "@" not in parts.netloc and not parts.fragment
+        valid = valid and "@" not in parts.netloc and not parts.fragment and is_http(value)
         (parts.hostname or "").encode("idna")
     except ValueError:
         valid = False

@@ -51,6 +51,16 @@ async def test_a_registration_that_makes_no_sense_is_left_out(redis_server, gate
     assert [one.identifier for one in view.gateways] == ["a"]
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_gateway_at_an_address_that_is_no_url_is_known_and_cannot_be_reached(redis_server, gateway):
+    a = gateway()
+    odd = Registration("b", "b", "192.0.2.5:5360", "1", bases=("http://192.0.2.5:5357", "x y", "ftp://h"))
+    await gateway().tick(odd, LEASE, {}, ())
+    view = await a.tick(A, LEASE, {}, ())
+    assert [(one.identifier, one.address, one.bases) for one in view.gateways] == [
+        ("a", "", ()), ("b", "", ("http://192.0.2.5:5357",))]
+
+
 @pytest.mark.parametrize("keep", [True, False])
 @pytest_twisted.ensureDeferred
 async def test_after_a_restart_only_the_owner_gets_the_scanner_back(redis_server, gateway, keep):
@@ -219,12 +229,14 @@ DAMAGE = {
         ("SADD", keys.GATEWAYS, "z"),
         ("SET", keys.gateway("z"), '{"identifier":5,"name":"z","address":"","version":"","sections":["desk"]}')],
     "a registration that is a number": [("SADD", keys.GATEWAYS, "z"), ("SET", keys.gateway("z"), "5")],
-    "a registration with an address that is none": [
+    "a registration without an address": [
+        ("SADD", keys.GATEWAYS, "z"), ("SET", keys.gateway("z"), '{"identifier":"z","name":"z","version":""}')],
+    "a registration with an address that is a number": [
         ("SADD", keys.GATEWAYS, "z"),
-        ("SET", keys.gateway("z"), '{"identifier":"z","name":"z","address":"192.0.2.5","version":""}')],
-    "a registration with a base that is none": [
+        ("SET", keys.gateway("z"), '{"identifier":"z","name":"z","address":5,"version":""}')],
+    "a registration with a base that is a number": [
         ("SADD", keys.GATEWAYS, "z"),
-        ("SET", keys.gateway("z"), '{"identifier":"z","name":"z","address":"","version":"","bases":["x y"]}')],
+        ("SET", keys.gateway("z"), '{"identifier":"z","name":"z","address":"","version":"","bases":[5]}')],
     "a registration that is no Unicode": [
         ("SADD", keys.GATEWAYS, "z"),
         ("SET", keys.gateway("z"), '{"identifier":"z","name":"\\ud800","address":"","version":""}')],

@@ -118,18 +118,23 @@ def _read(text: bytes) -> Registration | None:
     try:
         made = json.loads(text)
         known = {field.name: made[field.name] for field in attrs.fields(Registration) if field.name in made}
-        registration = Registration(**{**known, "unreachable": frozenset(known.get("unreachable", ())),
-                                       "bases": tuple(map(str, known.get("bases", ())))[:MAX_BASES]})
-    except (ValueError, TypeError, RecursionError):
+        registration = Registration(**{
+            **known, "unreachable": frozenset(known.get("unreachable", ())),
+            "address": _url(known["address"]), "bases": tuple(filter(_url, known.get("bases", ())))[:MAX_BASES]})
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return registration if _makes_sense(registration) else None
 
 
+def _url(value: Any) -> Any:
+    """The value; nothing in place of a text that is no URL, since nobody can be reached there."""
+    return "" if is_text(value) and not is_http(value) else value
+
+
 def _makes_sense(one: Registration) -> bool:
-    texts = (one.identifier, one.name, one.address, one.version, *one.unreachable)
+    texts = (one.identifier, one.name, one.address, one.version, *one.unreachable, *one.bases)
     return (all(map(is_text, texts)) and isinstance(one.holds_address, bool)
             and isinstance(one.lease, int | float)
-            and all(map(is_http, (*filter(None, [one.address]), *one.bases)))
             and _maps_to(str, one.sections) and _maps_to(int, one.alone))
 
 
