@@ -141,21 +141,27 @@ def test_a_stop_without_the_server_ends_what_it_was_never_known_to_list(strays, 
     assert scanner.ended == [MADE.held]
 
 
-def test_a_stop_waits_for_a_silent_scanner_for_a_limited_time(strays, clock, scanner):
+@pytest.mark.parametrize("is_away", [False, True])
+def test_a_stop_waits_for_a_silent_scanner_for_a_limited_time(strays, server, clock, scanner, is_away):
+    server.is_away = is_away  # if not, the first attempt is under way when the stop begins
     scanner.tried = Deferred()
-    leave(strays, scanner, [MADE])
-    server_answers = run(strays.stop())
-    assert server_answers.called  # the first attempt was made before the stop, and is given up
-    again = Strays(clock, away := Server(), clock.seconds)
-    away.is_away = True
-    other = Orphans()
-    other.tried = Deferred()
-    leave(again, other)
-    stopped = run(again.stop())
+    leave(strays, scanner)
+    stopped = run(strays.stop())
     clock.advance(END_SECONDS - 0.1)
-    assert not stopped.called
+    assert not stopped.called and scanner.client.stopped == 0
     clock.advance(0.2)
-    assert stopped.called and other.endings[0].gave_up
+    assert stopped.called and scanner.endings[0].gave_up and scanner.client.stopped == 1
+
+
+def test_a_stop_without_the_server_asks_it_once(strays, server):
+    server.is_away = True
+    scanners = [Orphans() for _ in range(10)]
+    for scanner in scanners:
+        leave(strays, scanner)
+    server.asked = 0
+    run(strays.stop())
+    assert server.asked == 1
+    assert [scanner.ended for scanner in scanners] == [[MADE.held]] * 10
 
 
 def test_only_so_many_are_kept(strays, server, scanner):

@@ -34,12 +34,16 @@ class Listing(Protocol):
 
 @attrs.define(eq=False)
 class _Left:
-    """What a scanner was left with: `unknown` until the server has been asked, then being ended in `endings`."""
+    """What a scanner was left with: `unknown` until the server has been asked, then being ended in `endings`.
+
+    Each of `tried` fires after a first attempt.
+    """
 
     scanner: str
     unknown: list[LeftBehind]
     orphans: Orphans
     endings: list[Unsubscribing]
+    tried: list[Deferred[None]] = attrs.field(factory=list)
 
 
 class Strays:
@@ -83,14 +87,13 @@ class Strays:
             elif all(ending.is_done for ending in one.endings):
                 await self._forget(one)
 
-    def _end(self, one: _Left, held: Iterable[Held]) -> list[Deferred[None]]:
-        """Begin to end subscriptions; each Deferred fires after the first attempt."""
+    def _end(self, one: _Left, held: Iterable[Held]) -> None:
         one.unknown = []
         for stray in held:
             self.log.info("{scanner}: ending a subscription at the scanner that the next owner does not know",
                           scanner=one.scanner)
             one.orphans.restore([stray])
-        return one.orphans.end_all()
+        one.tried += one.orphans.end_all()
 
     async def _forget(self, one: _Left) -> None:
         if one in self._left:
@@ -99,21 +102,22 @@ class Strays:
                 await one.orphans.client.stop()
 
     async def stop(self) -> None:
-        """Make a last attempt, and stop.
+        """Make a last attempt to end each, and stop.
 
-        While the server is away, those are ended that it is not known to have listed: their entries end with this
-        process.
+        While the server is away, those are ended that it is not known to have listed: nobody knows them after the end
+        of this process.
         """
         await self._tasks.idle()
-        endings: list[Deferred[None]] = []
+        is_away = False
         for one in self._left:
-            if one.unknown:
+            unlisted = [left.held for left in one.unknown if left.era is None]
+            if one.unknown and not is_away:
                 try:
                     unlisted = await self._store.unlisted(one.scanner, one.unknown)
                 except NotNow:
-                    unlisted = [left.held for left in one.unknown if left.era is None]
-                endings += self._end(one, unlisted)
-        await within(self._reactor, END_SECONDS, endings)
+                    is_away = True  # one deadline is enough
+            self._end(one, unlisted)
+        await within(self._reactor, END_SECONDS, [tried for one in self._left for tried in one.tried])
         for one in list(self._left):
             for ending in one.endings:
                 ending.give_up()
