@@ -32,6 +32,7 @@ CALM = 30.0  # a job that has not changed for a time is asked for after this fra
 # limits the pause: some scanners report ended jobs as active for ever, and these must not add up to a load.
 STALE = 3600.0
 RECENT = 30.0  # seconds after a job's last image, in which its end is asked for on behalf of a new listener
+END_SECONDS = 10.0  # after a final JobStatusEvent, in which the scanner's JobEndStateEvent arrives
 MAX_FAILURES = 10  # questions without a status, after which a scanner that refuses them is asked no more
 SLACK = 0.01  # seconds by which a question comes later, so that the table finds the last answer too old
 
@@ -51,8 +52,9 @@ class _Job:
 
     `made` are the gateway's events about `status`, by name; empty if the scanner's own event told it. `since` is the
     first moment of the record in the job table. Times are in seconds: `sign` of the last change, `asked_at` of the last
-    question, `earliest` of the next one. `is_end_told`: its JobEndStateEvent was sent. `owes_end`: that event is made
-    once the scanner confirms the end, because an earlier owner of the scanner may have failed before it got the event.
+    question, `earliest` of the next one. `is_end_told`: its JobEndStateEvent was sent. `owes_end`: that event is made,
+    because the scanner's own may have been sent to a gateway that has failed: at `end_due`, or once the scanner has
+    confirmed an end of which an earlier owner was told.
     """
 
     job_id: str
@@ -67,12 +69,15 @@ class _Job:
     seeks_history: bool = True
     is_end_told: bool = False
     owes_end: bool = False
+    end_due: float = -inf
 
 
 class Synthesis:
     """The events that the gateway makes for one scanner. `poll_interval` and `max_age` are in seconds.
 
     `is_unable` is set if the scanner does not support GetJobElements; it is not asked until one is answered.
+    `makes_missing_ends`: JobEndStateEvents are also made for a scanner that has announced the final state itself, since
+    they may get lost with another gateway.
     """
 
     def __init__(self, table: JobTable, *, poll_interval: float, max_age: float, enabled: bool) -> None:
@@ -81,7 +86,7 @@ class Synthesis:
         self._active: dict[str, _Job] = {}
         self._told_before = -inf
         self._is_heard = self._is_refused = False
-        self.is_unable = False
+        self.is_unable = self.makes_missing_ends = False
         self.adjust(poll_interval=poll_interval, max_age=max_age, enabled=enabled)
 
     def adjust(self, *, poll_interval: float, max_age: float, enabled: bool) -> None:
@@ -91,7 +96,7 @@ class Synthesis:
     def take_over(self, former: "Synthesis") -> None:
         """Go on with the table and the jobs of another object."""
         self._table, self._jobs, self._active = former._table, former._jobs, former._active
-        self._is_heard = former._is_heard
+        self._is_heard, self.makes_missing_ends = former._is_heard, former.makes_missing_ends
 
     def restored(self, now: float) -> None:
         """Go on with subscriptions of an earlier start.
@@ -129,6 +134,8 @@ class Synthesis:
         job.is_urgent, job.seeks_history = False, True
         if job.status is not None and not _differs(job.status, status):
             is_owed = job.owes_end and status.final
+            if is_owed and job.end_due > -inf:
+                return ()  # the scanner's own event may be on its way
             self._told(job, merge(job.status, status))
             return self._make(job, JOB_END_STATE) if is_owed else ()
         if job.status is None and (now - job.sign >= STALE if status.final else
@@ -169,20 +176,29 @@ class Synthesis:
         if job is None or job.status is None:
             job = job or self._begin(status.job_id, known, now)
         elif _repeats(job.status, status):
-            self._note_end(job, event)
+            self._note_end(job, event, now)
             made = job.made.get(event or "")
             return None if made is None else made.reached
         elif compare(job.status, status) is not Verdict.NEWER:
             return None
         job.sign, job.made = now, {}
         self._told(job, status if job.status is None else merge(job.status, status))
-        self._note_end(job, event)
+        self._note_end(job, event, now)
         return None
 
-    def _note_end(self, job: _Job, event: str | None) -> None:
-        if event == JOB_END_STATE and job.status is not None and job.status.final:
+    def _note_end(self, job: _Job, event: str | None, now: float) -> None:
+        if job.status is None or not job.status.final:
+            return
+        if event == JOB_END_STATE:
             job.is_end_told, job.owes_end = True, False
             self._active.pop(job.job_id, None)
+        elif self.makes_missing_ends and not job.is_end_told and not job.owes_end:
+            job.earliest = job.end_due = now + END_SECONDS
+            self._owe_end(job)
+
+    def _owe_end(self, job: _Job) -> None:
+        job.owes_end = job.is_urgent = True
+        self._active[job.job_id] = job
 
     def replayed(self, event: str, status: JobStatus, now: float) -> set[Sink] | None:
         """Learn from an event that an earlier owner of the scanner has made, as from one of the scanner.
@@ -201,9 +217,23 @@ class Synthesis:
         for job in self._jobs.values():
             is_over = job.status is not None and job.status.final
             if is_over and not job.is_end_told and now - job.sign < MAX_AGE:
-                job.owes_end = True
-                self._active[job.job_id] = job
+                job.earliest, job.end_due = self._earliest(now), -inf
+                self._owe_end(job)
+            elif job.owes_end:
+                job.owes_end = False
+                self.drop(job.job_id)
         self.hurry()
+
+    def overdue(self, job_id: str) -> Iterable[MadeEvent]:
+        """The events to be sent for a job whose turn has come, before the scanner is asked: its missing end.
+
+        The scanner is not asked then, since it has announced the final state.
+        """
+        job = self._jobs.get(job_id)
+        if job is None or job.status is None or not job.owes_end or job.end_due == -inf:
+            return ()
+        self._told(job, job.status)
+        return self._make(job, JOB_END_STATE)
 
     def hurry(self) -> None:
         """Ask for every active job as soon as `poll_interval` allows: an event could not be read."""
