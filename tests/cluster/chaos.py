@@ -120,9 +120,10 @@ class Failures:
 
     def stop_redis(self, gateway):
         """Stops Redis (SIGSTOP) for a time shorter or longer than a lease."""
-        self.lab.redis.stop()
-        self._wait(0.5, 8.0)
-        self.lab.redis.cont()
+        with self.lab.recorder.outage(longer=RECONNECT_SECONDS):
+            self.lab.redis.stop()
+            self._wait(0.5, 8.0)
+            self.lab.redis.cont()
 
     def kill_without_redis(self, gateway):
         """Kills a gateway while Redis is stopped."""
@@ -205,13 +206,17 @@ class Failures:
 
 @attrs.define
 class Clients:
-    """Random clients. `jobs` are the latest ones, which all of them read; `panel` is the subscription of the panel."""
+    """Random clients. `jobs` are the latest ones, which all of them read; `panel` is the subscription of the panel.
+
+    `ending` are the subscriptions that are to be ended.
+    """
 
     lab: Lab
     stop: threading.Event
     jobs: list = attrs.field(factory=list)
     failures: list = attrs.field(factory=list)
     subscriptions: list = attrs.field(factory=list)
+    ending: list = attrs.field(factory=list)
     panel: tuple | None = None
 
     def run(self, number, chance):
@@ -272,7 +277,10 @@ class Clients:
             return
         client.renew(self._any(chance), chance.choice(self.subscriptions))
         if len(self.subscriptions) > 5:
-            client.unsubscribe(self._any(chance), self.subscriptions.pop(chance.randrange(1, 5)))
+            self.ending.append(self.subscriptions.pop(chance.randrange(1, 5)))
+        # Those that a failure has left are ended, too, or each run would end with a hundred subscriptions.
+        self.ending = [one for one in self.ending
+                       if client.unsubscribe(self._any(chance), one).fault not in (None, UNKNOWN)]
 
 
     def _press(self, client, chance):
@@ -348,6 +356,7 @@ def run(folder, *, seconds, seed, gateways=3, state="redis", **more):
             settle(lab, clients)
         except AssertionError as error:
             stuck = stuck or f"after all failures: {error} at {traceback.extract_tb(error.__traceback__)}"
+        lab.record_lapses()
         history = lab.history()  # the end of everything at once is not judged
     finally:
         logs = lab.end()

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import attrs
@@ -34,6 +35,7 @@ PATIENCE = 60.0  # seconds for a process on a loaded machine
 LEASE = 4.0
 DOWN_AFTER = 5000  # milliseconds: more than a lease, as the manual says
 ADDRESS = "127.0.0.9"
+LAPSED = "this gateway no longer owns the scanner"
 
 
 def until(condition, seconds=PATIENCE, pause=0.02):
@@ -319,6 +321,15 @@ class Lab:
     def control(self, action="", method="GET"):
         """Performs an action of the virtual scanner, or returns its state."""
         return ask(self._scanner_port, f"/control/{action}", method)
+
+    def record_lapses(self):
+        """Records when gateways have lost the scanner without a failure, by their logs, which have whole seconds."""
+        since = time.time() - time.monotonic()
+        for one in self.gateways:
+            for line in one.said().splitlines():
+                if LAPSED in line:
+                    at = datetime.strptime(line.partition(" ")[0], "%Y-%m-%dT%H:%M:%S%z").timestamp() - since
+                    self.recorder.lapsed(one.name, at - self._lease, at + 1.0)
 
     def history(self):
         """Returns what happened so far, with the scanner's limits. A connection that is open ends now."""

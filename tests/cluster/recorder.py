@@ -122,6 +122,10 @@ class Recorder:
         """Records that a gateway loses its memory in the block."""
         return self._lasting("losses", Loss(gateway, time.monotonic(), FOREVER))
 
+    def lapsed(self, gateway, begin, end):
+        """Records that a gateway has found in that time that its lease had run out, as on a loaded machine."""
+        self._lists["losses"].append(Loss(gateway, begin, end))
+
     def replaced(self, gateway, begin, end):
         """Records that a gateway goes on alone in that time, while another one owns the scanner."""
         self._lists["pauses"].append(Pause(gateway, begin, end, alone=True))

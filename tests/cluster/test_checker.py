@@ -106,6 +106,19 @@ GOOD = {
     "a connection more while a subscription is renewed": History(
         max_connections=1, connections=(Connection(1, 9, "a"), Connection(3, 5, "a")),
         asked=(Asked(2.9, 4.6, "a", "Renew"),)),
+    "a state that the gateway has not told, since it knew a later one already": History(
+        subscriptions=(Subscription("s", 1),), announcements=(
+            announced(2, 2.1, "Processing"), announced(2.2, 2.3, "Completed", scans=1)),
+        asked=(Asked(1.9, 1.95, "a", "GetJobElements", statuses=(status("Completed", 1),)),),
+        deliveries=(delivered(2.5, "Completed", scans=1),)),
+    "two events of a state that the former owner had made and was told, from the next owner": History(
+        subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),),
+        asked=(created(1.5), Asked(2.2, 2.3, "a", "GetJobElements", statuses=(status("Pending"),)),
+               Asked(6.9, 6.95, "b", "GetJobElements", statuses=(status("Processing"),))),
+        deliveries=(delivered(7.0, "Pending"), delivered(7.1, "Pending", message_id="urn:2"))),
+    "an event that was lost with its owner after Redis was emptied": History(
+        subscriptions=(Subscription("s", 1),), announcements=(announced(2, 2.1, "Pending"),),
+        outages=(Outage(3, 4, is_emptied=True),), losses=(Loss("a", 5, 5.1),)),
     "a state that was told by an event of the gateway before": History(
         subscriptions=(Subscription("s", 1),), announcements=(
             announced(2, 2.1, "Processing"), announced(2.2, 2.3, "Completed", scans=1)),
@@ -223,10 +236,10 @@ BAD = {
     "too many connections": ("max_connections", History(
         max_connections=1, connections=(Connection(1, 9, "a"), Connection(5, 10, "b")))),
     "a connection more before CancelJob is asked": ("max_connections", History(
-        max_connections=1, connections=(Connection(1, 9, "a"), Connection(3, 5, "a")), answers=(cancel(4.0, 4.6),))),
+        max_connections=1, connections=(Connection(1, 9, "a"), Connection(3, 7, "a")), answers=(cancel(6.0, 6.6),))),
     "two connections more, though CancelJob is asked": ("max_connections", History(
-        max_connections=1, connections=(Connection(1, 9, "a"), Connection(3, 5, "a"), Connection(3.1, 5, "a")),
-        answers=(cancel(2.9, 4.6),))),
+        max_connections=1, connections=(Connection(1, 9, "a"), Connection(3, 7, "a"), Connection(3.1, 7, "a")),
+        answers=(cancel(2.9, 6.6),))),
     "too many requests at once, however short": ("max_connections", History(max_connections=1, asked=(
         Asked(1.0, 1.02, "a", "GetJobElements"), Asked(1.01, 1.03, "b", "GetJobElements")))),
     "a connection that outlives the stop of its gateway": ("max_connections", History(

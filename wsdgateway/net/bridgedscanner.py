@@ -251,7 +251,10 @@ class BridgedScanner:
 
         The scanner is asked before any job is shown. `restore` then delivers what subscribers were not given.
         """
-        if self._record is None or self._record.past.is_first:
+        if self._record is None:
+            return
+        self.bridge.synthesis.makes_missing_ends = True
+        if self._record.past.is_first:
             return
         self._replay = Replay(self._record.past)
         self._replay.learn(self.bridge, self.sink, self._context.seconds())

@@ -5,7 +5,7 @@ import pytest
 from wsdgateway.bridge.events.eventlog import MAX_AGE as MAX_OWED
 from wsdgateway.bridge.events.jobquestions import CALM, MAX_FAILURES, RECENT, SLACK, STALE
 from wsdgateway.bridge.events.sinks import Sink
-from wsdgateway.bridge.events.synthesis import Synthesis
+from wsdgateway.bridge.events.synthesis import END_SECONDS, Synthesis
 from wsdgateway.bridge.events.toldjobs import MAX_JOBS
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.scan.jobstatus import JobStatus
@@ -204,6 +204,56 @@ def test_after_a_takeover_an_end_that_the_scanner_told_long_ago_is_not_made(scan
     scanner.synthesis.taken_over(scanner.now)
     assert scanner.next is None
     assert scanner.answers("Completed", 2) == []
+
+
+class TestAMissingEnd:
+    """The scanner may send its JobEndStateEvent to a gateway that has failed."""
+
+    @pytest.fixture
+    def shared(self, scanner):
+        scanner.synthesis.makes_missing_ends = True
+        scanner.sends(STATUS, "Processing", 1)
+        scanner.sends(STATUS, "Completed", 2)
+        return scanner
+
+    def overdue(self, scanner):
+        return [(one.name, one.status.state) for one in scanner.synthesis.overdue("1")]
+
+    def test_is_made_after_a_while_without_a_question(self, shared):
+        assert shared.next == ("1", END_SECONDS)
+        shared.now += END_SECONDS
+        assert shared.next == ("1", 0.0)
+        assert self.overdue(shared) == [(END, "Completed")]
+        assert self.overdue(shared) == []
+        assert shared.next is None
+
+    def test_is_not_made_before(self, shared):
+        assert shared.answers("Completed", 2) == []
+        assert shared.next == ("1", END_SECONDS)
+
+    def test_is_not_made_if_the_scanner_sends_it(self, shared):
+        assert shared.sends(END, "Completed", 2)
+        assert shared.next is None
+        assert self.overdue(shared) == []
+
+    def test_is_not_made_for_a_job_that_runs(self, shared):
+        shared.sends(STATUS, "Processing", job_id="2")
+        assert list(shared.synthesis.overdue("2")) == []
+
+    def test_is_made_at_once_after_a_takeover_when_the_scanner_confirms_it(self, shared):
+        shared.synthesis.taken_over(shared.now)
+        assert self.overdue(shared) == []
+        assert shared.answers("Completed", 2) == [(END, "Completed", 2)]
+
+    def test_of_long_ago_is_not_made_after_a_takeover(self, shared):
+        shared.now += MAX_OWED
+        shared.synthesis.taken_over(shared.now)
+        assert shared.next is None
+        assert shared.answers("Completed", 2) == []
+
+    def test_is_not_expected_by_a_gateway_without_others(self, scanner):
+        scanner.sends(STATUS, "Completed", 2)
+        assert scanner.next is None
 
 
 def test_a_created_job_is_asked_for_at_once_if_the_scanner_has_no_events(scanner):

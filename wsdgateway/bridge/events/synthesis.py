@@ -19,11 +19,14 @@ from wsdgateway.bridge.jobs.precedence import Verdict, compare, is_other_job, me
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import JOB_END_STATE, JOB_STATUS
 
+END_SECONDS = 10.0  # after a final JobStatusEvent, in which the scanner's JobEndStateEvent arrives
+
 
 class Synthesis:
     """The events that the gateway makes for one scanner. `poll_interval` and `max_age` are in seconds.
 
-    `questions` are those to the scanner, from whose answers the events follow.
+    `questions` are those to the scanner, from whose answers the events follow. `makes_missing_ends`: JobEndStateEvents
+    are also made for a scanner that has announced the final state itself, since they may get lost with another gateway.
     """
 
     def __init__(self, table: JobTable, *, poll_interval: float, max_age: float, enabled: bool) -> None:
@@ -31,6 +34,7 @@ class Synthesis:
         self._jobs = ToldJobs()
         self._told_before = -inf
         self.questions = JobQuestions(table, self._jobs)
+        self.makes_missing_ends = False
         self.adjust(poll_interval=poll_interval, max_age=max_age, enabled=enabled)
 
     def adjust(self, *, poll_interval: float, max_age: float, enabled: bool) -> None:
@@ -42,6 +46,7 @@ class Synthesis:
         """Go on with the table and the jobs of another object."""
         self._table, self._jobs = former._table, former._jobs
         self.questions.take_over(former.questions)
+        self.makes_missing_ends = former.makes_missing_ends
 
     def restored(self, now: float) -> None:
         """Go on with subscriptions of an earlier start.
@@ -79,6 +84,8 @@ class Synthesis:
         job.is_urgent, job.seeks_history = False, True
         if job.status is not None and not _differs(job.status, status):
             is_owed = job.owes_end and status.final
+            if is_owed and job.end_due > -inf:
+                return ()  # the scanner's own event may be on its way
             self._jobs.told(job, merge(job.status, status))
             return self._make(job, JOB_END_STATE) if is_owed else ()
         if job.status is None and (now - job.sign >= STALE if status.final else
@@ -119,20 +126,25 @@ class Synthesis:
         if job is None or job.status is None:
             job = job or self._begin(status.job_id, known, now)
         elif _repeats(job.status, status):
-            self._note_end(job, event)
+            self._note_end(job, event, now)
             made = job.made.get(event or "")
             return None if made is None else made.reached
         elif compare(job.status, status) is not Verdict.NEWER:
             return None
         job.sign, job.made = now, {}
         self._jobs.told(job, status if job.status is None else merge(job.status, status))
-        self._note_end(job, event)
+        self._note_end(job, event, now)
         return None
 
-    def _note_end(self, job: ToldJob, event: str | None) -> None:
-        if event == JOB_END_STATE and job.status is not None and job.status.final:
+    def _note_end(self, job: ToldJob, event: str | None, now: float) -> None:
+        if job.status is None or not job.status.final:
+            return
+        if event == JOB_END_STATE:
             job.is_end_told, job.owes_end = True, False
             self._jobs.active.pop(job.job_id, None)
+        elif self.makes_missing_ends and not job.is_end_told and not job.owes_end:
+            job.earliest = job.end_due = now + END_SECONDS
+            self._jobs.owe_end(job)
 
     def replayed(self, event: str, status: JobStatus, now: float) -> set[Sink] | None:
         """Learn from an event that an earlier owner of the scanner has made, as from one of the scanner.
@@ -151,9 +163,23 @@ class Synthesis:
         for job in self._jobs.known.values():
             is_over = job.status is not None and job.status.final
             if is_over and not job.is_end_told and now - job.sign < MAX_AGE:
-                job.owes_end = True
-                self._jobs.active[job.job_id] = job
+                job.earliest, job.end_due = self.questions.earliest(now), -inf
+                self._jobs.owe_end(job)
+            elif job.owes_end:
+                job.owes_end = False
+                self.questions.drop(job.job_id)
         self.questions.hurry()
+
+    def overdue(self, job_id: str) -> Iterable[MadeEvent]:
+        """The events to be sent for a job whose turn has come, before the scanner is asked: its missing end.
+
+        The scanner is not asked then, since it has announced the final state.
+        """
+        job = self._jobs.known.get(job_id)
+        if job is None or job.status is None or not job.owes_end or job.end_due == -inf:
+            return ()
+        self._jobs.told(job, job.status)
+        return self._make(job, JOB_END_STATE)
 
     def _same(self, known: Job) -> ToldJob | None:
         """The record here of the job with that record in the table; None if it is another job with the JobId."""

@@ -34,8 +34,9 @@ class ToldJob:
 
     `made` are the gateway's events about `status`, by name; empty if the scanner's own event told it. `since` is the
     first moment of the record in the job table. Times are in seconds: `sign` of the last change, `asked_at` of the last
-    question, `earliest` of the next one. `is_end_told`: its JobEndStateEvent was sent. `owes_end`: that event is made
-    once the scanner confirms the end, because an earlier owner of the scanner may have failed before it got the event.
+    question, `earliest` of the next one. `is_end_told`: its JobEndStateEvent was sent. `owes_end`: that event is made,
+    because the scanner's own may have been sent to a gateway that has failed: at `end_due`, or once the scanner has
+    confirmed an end of which an earlier owner was told.
     """
 
     job_id: str
@@ -50,6 +51,7 @@ class ToldJob:
     seeks_history: bool = True
     is_end_told: bool = False
     owes_end: bool = False
+    end_due: float = -inf
 
 
 class ToldJobs:
@@ -76,3 +78,8 @@ class ToldJobs:
             self.active.pop(job.job_id, None)
         else:
             self.active[job.job_id] = job
+
+    def owe_end(self, job: ToldJob) -> None:
+        """Record that the job's JobEndStateEvent is to be made, unless the scanner sends it before."""
+        job.owes_end = job.is_urgent = True
+        self.active[job.job_id] = job

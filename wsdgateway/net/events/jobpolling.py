@@ -5,7 +5,7 @@ WS-Scan, GetJobElements, GetJobHistory, JobStatusEvent, JobEndStateEvent, Scanne
 runs at a time; it is shared with clients that ask for the same job, as any status read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from wsdgateway.bridge.events.fanout import made_of_job, made_summary
 from wsdgateway.bridge.events.subscribing import MADE_EVENTS
+from wsdgateway.bridge.events.synthesis import MadeEvent
 from wsdgateway.bridge.scanjobs.scanjob import Refusal
 from wsdgateway.bridge.scanner import ScannerBridge
 from wsdgateway.metrics import Metrics
@@ -66,11 +67,14 @@ class JobPolling:
 
     def look(self) -> None:
         """Send the events that follow from what was learnt, and ask for the next job when it is due."""
-        for made in self._bridge.synthesis.learnt(self._seconds()):
+        self._send(self._bridge.synthesis.learnt(self._seconds()))
+        self._schedule()
+
+    def _send(self, events: Iterable[MadeEvent]) -> None:
+        for made in events:
             if self._subscribers.wants(made.name):
                 self._count(made.name)
                 self._subscribers.send(made_of_job(made.name, made.status, made.reached, self._new_id()))
-        self._schedule()
 
     def look_at_status(self) -> None:
         """Send the ScannerStatusSummaryEvent that follows from the last answer, if any does."""
@@ -99,6 +103,11 @@ class JobPolling:
         self._timer = None
         due = self._bridge.synthesis.questions.next(self._seconds())
         if due is None or due[1] > 0.0 or not self._subscribers.wants(JOB_STATUS, JOB_END_STATE):
+            self._schedule()
+            return
+        missing = list(self._bridge.synthesis.overdue(due[0]))
+        if missing:
+            self._send(missing)
             self._schedule()
             return
         self._asking = Deferred.fromCoroutine(self._ask(due[0]))
