@@ -28,7 +28,8 @@ class IIntents(Interface):
     def intend(scanner: str, token: int, key: str) -> Deferred[Record | None]:
         """Writes the intent to send a request, unless another owner has written about it, or there is a reply.
 
-        Returns the record that is there already, else None.
+        Returns the record that is there already, else None. The record of another owner is also returned in the grace
+        of a new era, in which nothing is written.
         """
 
     def conclude(scanner: str, token: int, key: str, record: Record | None) -> Deferred[None]:

@@ -90,8 +90,10 @@ class RedisEvents:
 
         def ask(redis: Any) -> Any:
             outcome, *known = _INTEND.run(redis, names, arguments)
+            if known:
+                return known[0]
             checked_outcome(scanner, token, outcome)
-            return known[0] if known else None
+            return None
 
         return self._connection.run(ask).addCallback(lambda known: self._record(scanner, known))
 
