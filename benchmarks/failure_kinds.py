@@ -16,6 +16,7 @@ from tests.cluster.printservers import (
 
 WATCHED_SECONDS = 12.0  # from the failure on, or from its end if it ends by itself
 SWITCH_SECONDS, HEALED_SECONDS = 45.0, 20.0  # for which a switch fails, and is watched afterwards
+UNREACHED_SECONDS = 90.0  # an owner gives a scanner up that it has not reached for 30 seconds, and asks it seldom
 
 # Groups of failures, each in a laboratory of its own.
 WITH_SENTINEL = ("killed", "terminated", "in_order", "stopped", "follower", "host", "sentinel", "clients_switch",
@@ -131,20 +132,20 @@ class Failures:
 
     def servers_switch(self, owner: str, other: str) -> None:
         """The switch of the servers' network fails, and its links stay up: no host reaches another one there"""
-        self._switch_fails(SERVERS_LINK, *REDIS_HOSTS)
+        self._switch_fails(SERVERS_LINK, SWITCH_SECONDS, *REDIS_HOSTS)
 
     def clients_switch(self, owner: str, other: str) -> None:
         """The switch of the clients' network cuts the owner's server off, and the link stays up"""
-        self._switch_fails(CLIENTS_LINK, owner)
+        self._switch_fails(CLIENTS_LINK, SWITCH_SECONDS, owner)
 
     def scanners_switch(self, owner: str, other: str) -> None:
         """The switch of the scanners' network cuts the owner's server off, and the link stays up"""
-        self._switch_fails(SCANNERS_LINK, owner)
+        self._switch_fails(SCANNERS_LINK, UNREACHED_SECONDS, owner)
 
-    def _switch_fails(self, link: str, *hosts: str) -> None:
+    def _switch_fails(self, link: str, seconds: float, *hosts: str) -> None:
         for host in hosts:
             self.lab.silence(host, link, is_silent=True)
-        time.sleep(SWITCH_SECONDS)
+        time.sleep(seconds)
         for host in hosts:
             self.lab.silence(host, link, is_silent=False)
         time.sleep(HEALED_SECONDS)

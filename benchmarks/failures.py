@@ -124,7 +124,15 @@ class Subscription:
         self._sinks.stop()
 
     def _ask(self, message: bytes) -> Any:
-        return read(self._lab.post(SHARED, message)[1]).body
+        return read(until(lambda: self._answer(message), pause=1.0)).body
+
+    def _answer(self, message: bytes) -> bytes:
+        try:
+            return self._lab.post(SHARED, message)[1]
+        except OSError as error:
+            print(f"{SHARED}, {self._lab.holder} has it, {self._lab.owner} owns the scanner: {error}, "
+                  f"{self._lab.run(CLIENT, 'ip', 'neigh')}", file=sys.stderr)
+            return b""
 
 
 def prepare(lab: PrintServers, name: str) -> None:

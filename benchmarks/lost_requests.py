@@ -28,8 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.cluster.clients import Creation
 from tests.cluster.lab import until
-from tests.cluster.namespaces import ROOT
-from tests.cluster.printservers import CLIENTS_LINK, HOSTS, SERVERS, SHARED, PrintServers
+from tests.cluster.printservers import CLIENTS_LINK, HOSTS, PATIENT, SERVERS, SHARED, PrintServers
 from tests.cluster.reads import FAULT, GOOD, SILENT
 from tests.cluster.recorder import fault_in_answer
 from tests.messages import SCAN, envelope, job_request
@@ -171,10 +170,9 @@ def main() -> None:
     parser.add_argument("--scanner", choices=("goes on", "ends"), default="goes on", help="see above")
     parser.add_argument("names", nargs="*", metavar="FAILURE", help=", ".join(FAILURES))
     options = parser.parse_args()
-    scanner = (sys.executable, f"{ROOT}/tests/cluster/patientscanner.py", "scanner.toml")
     lines = []
     with tempfile.TemporaryDirectory() as folder:
-        lab = PrintServers(Path(folder), scanner=scanner if options.scanner == "goes on" else (), pages=ANSWER_SECONDS)
+        lab = PrintServers(Path(folder), scanner=PATIENT if options.scanner == "goes on" else (), pages=ANSWER_SECONDS)
         try:
             lab.begin()
             for name in options.names or FAILURES:

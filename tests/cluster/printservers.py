@@ -35,6 +35,7 @@ PORT, ADMIN, PEER, REDIS, SENTINEL = 5357, 8357, 5360, 6379, 26379
 CONFIG = Path(ROOT, "config", "cluster")
 PASSWORD = "A-LONG-PASSWORD"
 SETTLING_SECONDS = 180.0  # on a loaded machine
+PATIENT = (sys.executable, f"{ROOT}/tests/cluster/patientscanner.py", "scanner.toml")
 FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
 
 

@@ -2,22 +2,25 @@
 
 import signal
 import sys
+import threading
+from collections import Counter
 
 import pytest
 
 from tests.cluster.clients import Creation
 from tests.cluster.lab import until
 from tests.cluster.namespaces import ROOT
-from tests.cluster.printservers import CLIENT, CLIENTS_LINK, HOSTS, SERVERS, SHARED, THIRD, PrintServers
-from tests.cluster.reads import GOOD
+from tests.cluster.printservers import CLIENT, CLIENTS_LINK, HOSTS, PATIENT, SERVERS, SHARED, THIRD, PrintServers
+from tests.cluster.reads import BROKEN, FAULT, GOOD
 from tests.cluster.recorder import fault_in_answer
 from tests.e2e.subnets import need
-from tests.messages import get_job_elements, job_request, manage, subscribe
+from tests.messages import SCAN, envelope, get_job_elements, job_request, manage, subscribe
 from tests.redisserver import skip_without_redis
-from wsdgateway.scan.jobs import read_created
+from wsdgateway.scan.jobs import CreatedJob, read_created, write_retrieve
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSE
 
+PAGE_SECONDS = 2.0  # enough to kill a gateway while a page is scanned
 pytestmark = pytest.mark.netns
 
 SINK = f"http://{HOSTS[CLIENT][CLIENTS_LINK]}:9000/sink"  # where nobody listens
@@ -27,7 +30,7 @@ SINK = f"http://{HOSTS[CLIENT][CLIENTS_LINK]}:9000/sink"  # where nobody listens
 def running(tmp_path_factory):
     skip_without_redis()
     need("iproute2 keepalived curl", "ip", "keepalived", "curl")
-    made = PrintServers(tmp_path_factory.mktemp("servers"))
+    made = PrintServers(tmp_path_factory.mktemp("servers"), scanner=PATIENT, pages=PAGE_SECONDS)
     try:
         made.begin()
         yield made
@@ -108,6 +111,29 @@ def test_check_warns_of_nothing(lab):
 
 def test_the_addresses_leave_a_gateway_that_is_killed(lab, job):
     check_takeover(lab, job, lambda owner: lab.signal(owner, "gateway", signal.SIGKILL))
+
+
+@pytest.mark.parametrize(("asks_the_owner", "outcome"), [(True, BROKEN), (False, FAULT)])
+def test_the_next_page_is_fetched_at_the_other_server(lab, asks_the_owner, outcome):
+    owner = lab.owner
+    [other] = [one for one in SERVERS if one != owner]
+    there = HOSTS[other][CLIENTS_LINK]
+    lab.scanner("feeder?pages=2", "POST")
+    before = Counter(lab.scanner()["asked"])
+    made = read_created(read(lab.post(SHARED, Creation.new(source="ADF", pages=2).message)[1]).body)
+    page = envelope(f"{SCAN}/RetrieveImage", write_retrieve(CreatedJob(made.job_id, made.job_token), "p"))
+    lost = []
+    asking = threading.Thread(target=lambda: lost.append(lab.asked(SHARED if asks_the_owner else there, page)))
+    asking.start()
+    until(lambda: lab.scanner()["asked"].get("RetrieveImage", 0) > before["RetrieveImage"])
+    lab.signal(owner, "gateway", signal.SIGKILL)
+    asking.join()
+    assert lost[0].outcome == outcome
+    if outcome == FAULT:
+        assert fault_in_answer(500, lost[0].answer) == "ServerErrorInternalError"
+    until(lambda: lab.asked(there, page).outcome == GOOD)
+    assert lab.scanner()["jobs"][made.job_id] == "Completed"
+    assert lab.scanner()["asked"]["CreateScanJob"] == before["CreateScanJob"] + 1
 
 
 def test_the_addresses_leave_a_host_that_dies(lab, job):

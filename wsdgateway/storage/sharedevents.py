@@ -60,7 +60,8 @@ class IIntents(Interface):
         """Writes the intent to send a request, unless another owner has written about it, or there is a reply.
 
         Returns the record that is there already, else None. Then the job of the `claim` counts; fails with
-        `TooManyJobs`, without an intent, if it must not.
+        `TooManyJobs`, without an intent, if it must not. The record of another owner is also returned in the grace of a
+        new era, in which nothing is written.
         """
 
     def conclude(scanner: str, token: int, key: str, record: Record | None) -> Deferred[None]:

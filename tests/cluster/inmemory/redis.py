@@ -117,11 +117,13 @@ class MemoryRedis:
     def _intend(self, names, arguments):
         token, identifier, record, kept, *claim = arguments
         refusal = self._refusal(names[1], token, identifier)
-        if refusal is not None:
+        if refusal == b"fenced":
             return [refusal]
         known = self.get(names[2])
         if known is not None and known != _bytes(record):
-            return [b"done", known]
+            return [refusal or b"done", known]
+        if refusal is not None:
+            return [refusal]
         if claim and self._count([*names[:2], names[3]], [token, identifier, *claim]) == b"many":
             return [b"many"]
         self.execute_command("SET", names[2], record, "PX", kept)

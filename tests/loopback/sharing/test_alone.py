@@ -67,7 +67,7 @@ async def test_an_owner_alone_serves_within_limits_and_all_is_written_later(pair
 
     for service in (owner, follower):  # the follower passes on to the last owner
         head, answer = await ask(service.port, PATH, subscribe(receiver.url))
-        assert (head.status, "cannot reach its Redis server" in reason_of(read(answer))) == (500, True)
+        assert (head.status, "its Redis server cannot be reached" in reason_of(read(answer))) == (500, True)
     head, _ = await ask(follower.port, f"{SUBSCRIPTIONS}/{identifier}", manage("Renew", identifier, expires="PT2H"))
     assert head.status == 200
     head, _ = await ask(owner.port, f"{SUBSCRIPTIONS}/{ended}", manage("Unsubscribe", ended))

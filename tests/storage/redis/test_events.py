@@ -150,6 +150,19 @@ async def test_the_next_owner_finds_the_intent_and_the_reply(owner, redis_server
     assert await owner("three", 3).intend(NAME, 3, "sent") == Record(0)
 
 
+@pytest_twisted.ensureDeferred
+async def test_without_an_owner_in_a_new_era_a_gateway_finds_what_the_former_one_has_sent(owner, redis_server):
+    first, second = owner(), owner("two", 2)
+    await second.intend(NAME, 2, "sent")
+    with redis_server.connect() as one:
+        one.hset(keys.ERA, "run_id", "of another server")
+        assert await first.intend(NAME, 1, "sent") == Record(2)
+        for gateway, token, key in ((first, 1, "new"), (second, 2, "sent")):
+            with pytest.raises(NotNow):
+                await gateway.intend(NAME, token, key)
+        assert one.get(keys.create(NAME, "new")) is None
+
+
 # Counted jobs.
 
 

@@ -8,8 +8,8 @@ import attrs
 
 MAX_CONNECTIONS = 1
 FEWEST_GATEWAYS = 2  # that are assumed to share the scanner
-REFUSAL = ("The gateway cannot reach its Redis server, so for the moment it makes no new subscriptions, and only renews"
-           " those that exist. Try again in a minute.")
+REFUSAL = ("The gateway serves the scanner alone, since its Redis server cannot be reached or has just been replaced,"
+           " so for the moment it makes no new subscriptions, and only renews those that exist. Try again in a minute.")
 
 
 @attrs.frozen

@@ -99,7 +99,8 @@ class EventingClient:
     def check(self) -> None:
         """Raises `DeviceError` if no subscription may be made or replaced now."""
         if not self.may_subscribe():
-            raise Unavailable(urlsplit(self.address).netloc, "no subscription is made while Redis cannot be reached")
+            raise Unavailable(urlsplit(self.address).netloc,
+                              "no subscription is made while the gateway serves the scanner alone")
 
     async def subscribe(self, notify_to: str, actions: tuple[str, ...], extension: str) -> Reply:
         """Subscribes to events, which are sent to `notify_to`. Raises `DeviceError`.

@@ -96,8 +96,10 @@ class RedisEvents:
 
         def ask(redis: Any) -> Any:
             outcome, *known = _INTEND.run(redis, names, arguments)
+            if known:
+                return known[0]
             _check_count(scanner, token, outcome)
-            return known[0] if known else None
+            return None
 
         return self._connection.run(ask).addCallback(lambda known: self._record(scanner, known))
 
