@@ -134,6 +134,14 @@ def test_the_overview_shows_the_gateways():
     assert "Problems" not in page
 
 
+def test_the_overview_shows_scanners_without_redis():
+    for ownership, tile, words in ((ALONE, "Working scanners 1 of 1 no problems", "Idle, without Redis"),
+                                   (FOLLOWING, "Working scanners 0 of 0 no problems", "Owned by no gateway")):
+        page = Browser(scanners=[scanner(ownership=ownership)]).get("/")[1]
+        assert tile in tiles(page)
+        assert words in part(page, "scanners")
+
+
 def test_a_gateway_without_others_shows_none():
     _, page = Browser(scanners=[scanner()]).get("/")
     assert "Gateways" not in page and "Owned by" not in Browser(scanners=[scanner()]).get("/scanners/front-desk")[1]

@@ -69,7 +69,8 @@ class OverviewPage(Element):
     def tiles(self, request: IRequest, tag: Tag) -> Tag:
         troubled = sum(map(is_in_trouble, self._scanners))
         others = sum(is_elsewhere(one) and not is_in_trouble(one) for one in self._scanners)
-        untried = sum(one["reachable"] is None and not is_in_trouble(one) for one in self._scanners) - others
+        untried = sum(one["reachable"] is None and not is_elsewhere(one) and not is_in_trouble(one)
+                      for one in self._scanners)
         working = len(self._scanners) - troubled - untried - others
         active = sum(one["active_jobs"] or 0 for one in self._scanners)
         hour, errors = self._overview.last_hour(), self._overview.counted_in(ERROR_SECONDS).errors

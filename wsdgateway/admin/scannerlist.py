@@ -5,7 +5,7 @@ from typing import Any
 from twisted.web.template import Tag, tags
 
 from wsdgateway.admin.times import moment
-from wsdgateway.bridge.cluster.state import FOLLOWING, TAKING
+from wsdgateway.bridge.cluster.state import ALONE, FOLLOWING, TAKING
 from wsdgateway.bridge.frontends.browserpage import airscan_line
 from wsdgateway.scan.conditions import listed
 
@@ -38,7 +38,8 @@ def status(scanner: dict[str, Any]) -> Tag:
     if scanner["reachable"] is None:
         return tags.span("Being searched for" if scanner["searched"] else "Not tried yet", class_="status quiet")
     state = _STATES.get(scanner["state"], scanner["state"] or "Reachable")
-    return tags.span(", ".join(filter(None, (state, listed(scanner["conditions"])))),
+    alone = "without Redis" if scanner["ownership"] == ALONE else ""
+    return tags.span(", ".join(filter(None, (state, listed(scanner["conditions"]), alone))),
                      class_="status active" if scanner["state"] == "Processing" else "status good")
 
 

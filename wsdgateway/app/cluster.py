@@ -182,6 +182,11 @@ class Cluster:
             owners=self.coordinator, writes=parts.writes, directory=parts.directory)
         return Listener(self._reactor, plain_endpoint(section), server, parts.tried, identity, gives_up=True)
 
+    def certificates(self) -> list[tuple[str, float]]:
+        """The name of the certificate's section, and its expiry in seconds since 1970; empty without TLS."""
+        identity = None if self.listener is None else self.listener.identity
+        return [] if identity is None else [("[cluster]", identity.identity.expires.timestamp())]
+
     # Start and stop.
 
     async def load(self) -> None:

@@ -212,7 +212,9 @@ class GatewayService(MultiService):
             lambda: self.config, self.bridged, self.metrics, self.supervision, lambda: self.wall(),
             lambda: bool(self.running) and self._loading is not None, self._apply)
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
-        self.metrics.watch_certificates(lambda: [*self._ports.certificates(), *self.escl_ports.certificates()])
+        self.metrics.watch_certificates(lambda: [
+            *self._ports.certificates(), *self.escl_ports.certificates(),
+            *([] if self.cluster is None else self.cluster.certificates())])
         self.metrics.watch_store(lambda: self.store.warning() is not None)
         self._start_lines = StartLines(config, VERSION, self._ports,
                                        lambda: list(self.bridged.known))
