@@ -17,6 +17,7 @@ REWRITTEN = 12.0  # seconds after its return until a server that lost its data h
 UNDER_WAY = 12.0  # seconds until what was sent before an Unsubscribe has arrived, or failed
 JOB_EVENTS = ("JobStatusEvent", "JobEndStateEvent")
 BESIDE = "Unsubscribe"  # what is left at the scanner is ended on a connection of its own
+ON_ITS_WAY = 1.0  # seconds from the sending of a Subscribe to the scanner until that holds the subscription
 ANSWERED, CALM = 5.0, 10.0  # seconds for requests to be answered once everything is calm
 
 
@@ -144,11 +145,12 @@ def judge_calm(world):
 def _held(world):
     """The scanner holds one subscription of the gateways, and each panel entry once.
 
-    A gateway may leave one behind that it has just made when it fails, or makes while it is alone.
+    A gateway may leave one behind that it was about to make, or had just made, when it failed, or makes while it is
+    alone.
     """
     troubles = [moment for kind, moments in world.failures.items() if kind != "redis" for moment in moments]
     held = [one for one in world.scanner.held.values() if not is_forfeit(world, one.made) and not any(
-        one.made < moment < one.made + AROUND for moment in troubles)]
+        one.made - ON_ITS_WAY < moment < one.made + AROUND for moment in troubles)]
     own = [one.notify_to for one in held if not one.tokens]
     if len(own) > 1:
         yield f"calm: the scanner has {len(own)} subscriptions to events of jobs: {own}"

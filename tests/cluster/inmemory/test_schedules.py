@@ -3,16 +3,27 @@
 The schedules are the same in each run, and so is what happens in them.
 """
 
+import gc
 import os
 import subprocess
 import sys
 
 import pytest
+from twisted.internet import reactor
 
 from tests.cluster.inmemory.schedules import Run, digest_of, draw
 
 SEEDS, PARTS = 64, 8
 TWICE = (1, 2)  # seeds of both kinds of notification address
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left():
+    """Fails the test if it leaves a timer to the tests after it; what can be collected is collected before them."""
+    before = reactor.getDelayedCalls()
+    yield
+    gc.collect()
+    assert [call for call in reactor.getDelayedCalls() if call not in before] == []
 
 
 @pytest.mark.parametrize("part", range(PARTS))
