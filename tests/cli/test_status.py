@@ -201,7 +201,7 @@ def test_several_gateways(site, capsys):
     site.answers["scanners"][0]["ownership"] = "alone"
     text = shown(site.url)
     assert "Redis redis://…@h:6379/0 cannot be used: no answer within 1 s" in text
-    assert "front-desk  print-server-1, without Redis  http" in text
+    assert "front-desk  print-server-1, without Redis  0.5 s ago  http" in text
     assert main(["status", "--json", site.url]) == 0
     assert list(json.loads(capsys.readouterr().out)) == ["scanners", "jobs", "subscriptions", "spools", "cluster"]
 

@@ -493,7 +493,7 @@ def test_sections_that_differ_are_complained_of_once(cluster, owner, said):
         "other and owner", "owner and other"]
     assert owner.coordinator.differences == (
         "desk: its section in the configuration differs between the gateways owner and other; that of the scanner's "
-        "owner counts",)
+        "owner counts. Make them equal",)
     other.sections["desk"] = "1"
     cluster.advance(2.0)
     assert owner.coordinator.differences == ()
