@@ -19,7 +19,8 @@ from tests.cluster.inmemory.scanner import FINAL, MAX_LATE
 from tests.cluster.inmemory.world import NAME, SHARED_IP, World
 from tests.logs import logged
 
-STEPS, GATEWAYS, CLIENTS = 30, 3, 3
+STEPS, PANEL_STEPS = 30, 24  # of one schedule
+GATEWAYS, CLIENTS = 3, 3
 LATEST = 4  # jobs that clients read
 START_SECONDS = 8.0  # until a gateway owns the scanner: the grace of a new server
 SECONDS = (0.0, 0.0, 0.03, 0.1, 0.3, 1.0, 2.5, 5.0)  # that pass after a step
@@ -41,10 +42,19 @@ class Step:
 
 def draw(seed):
     """Returns the steps of a schedule."""
-    chance = random.Random(f"steps of {seed}")
     names = [name for name, (weight, _) in _STEPS.items() for _ in range(weight)]
+    return _drawn(f"steps of {seed}", STEPS, names)
+
+
+def draw_for_panel(seed):
+    """Returns the steps of a schedule in which clients put names on the panel while gateways fail."""
+    return _drawn(f"panel {seed}", PANEL_STEPS, _FOR_PANEL)
+
+
+def _drawn(seed, count, names):
+    chance = random.Random(seed)
     return [Step(name, tuple(chance.choice(values) for values in _STEPS[name][1]), chance.choice(SECONDS))
-            for name in (chance.choice(names) for _ in range(STEPS))]
+            for name in (chance.choice(names) for _ in range(count))]
 
 
 class Run:
@@ -249,6 +259,9 @@ _STEPS = {  # the weight of each step, and its possible arguments
     "cut": (2, (_FAILING, ("redis", "peers", "both"))), "heal": (3, ()),
     "lose_redis": (2, ((0.1, 2.0, 6.0), ("kept", "kept", "empty"))), "move": (3, (_GATEWAY,)),
     "move_address": (2, (_GATEWAY,))}
+_FOR_PANEL = ("subscribe_to_panel", "kill", "start", "end", "pause", "cut", "heal", "lose_redis", "move",
+              "move_address", "unsubscribe", "renew", "wait", "subscribe_to_panel", "subscribe_to_panel", "move",
+              "restart_scanner")
 
 
 def digest_of(seed):

@@ -11,9 +11,10 @@ import sys
 import pytest
 from twisted.internet import reactor
 
-from tests.cluster.inmemory.schedules import Run, digest_of, draw
+from tests.cluster.inmemory.schedules import Run, digest_of, draw, draw_for_panel
 
 SEEDS, PARTS = 64, 8
+PANEL_SEEDS = range(24, 40)
 TWICE = (1, 2)  # seeds of both kinds of notification address
 
 
@@ -30,6 +31,12 @@ def _nothing_is_left():
 def test_promises_are_kept(part):
     for seed in range(part, SEEDS, PARTS):
         broken = Run(seed).take(draw(seed))
+        assert not broken, f"seed {seed}: {broken[0]}"
+
+
+def test_names_are_on_the_panel_once():
+    for seed in PANEL_SEEDS:
+        broken = Run(seed).take(draw_for_panel(seed))
         assert not broken, f"seed {seed}: {broken[0]}"
 
 

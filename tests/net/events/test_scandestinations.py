@@ -133,3 +133,18 @@ def test_handed_off_registrations_stay_at_the_scanner(scanner, panel):
     registering = register(panel)
     assert panel.hand_off() == [registering.result.held]
     assert len(scanner.held) == 1
+
+
+def test_a_grant_after_the_hand_off_is_ended_before_what_waits(subscriber, scanner, panel):
+    register(panel, "c1")
+    scanner.gate = unsubscribing = Deferred()
+    panel.drop("c1")
+    scanner.gate = subscribing = Deferred()
+    panel.restore(subscription("c2"), None)
+    assert scanner.operations() == ["Subscribe", "Unsubscribe", "Subscribe"]
+    assert panel.hand_off() == []
+    scanner.gate = None
+    subscribing.callback(None)  # the Unsubscribe has no answer yet
+    assert scanner.operations() == ["Subscribe", "Unsubscribe", "Subscribe", "Unsubscribe"]
+    unsubscribing.callback(None)
+    assert scanner.held == {}

@@ -22,7 +22,7 @@ from wsdgateway.net.events.unsubscribing import Unsubscribing
 from wsdgateway.net.transport.errors import STOPPING, BadDevice, Unavailable
 from wsdgateway.net.transport.serial import SerialQueue
 from wsdgateway.scan.destinations import read_tokens, write_responses
-from wsdgateway.scan.operations import SUBSCRIBE, Operation
+from wsdgateway.scan.operations import SUBSCRIBE, UNSUBSCRIBE, Operation
 from wsdgateway.soap.envelope import Envelope, read
 from wsdgateway.storage.failedwrites import log_failed_write
 from wsdgateway.storage.store import IClientSubscriptions
@@ -68,7 +68,7 @@ class ScanDestinations:
         self._secret = secret
         self._held: dict[str, DeviceSubscription] = {}
         self._beginning: dict[DeviceSubscription, None] = {}
-        self._stopped = False
+        self._stopped = self._is_handed_off = False
         self._subscribes, self._renewals = SerialQueue(reactor), SerialQueue(reactor)
         self._ending: list[Unsubscribing] = []
         self._early: dict[str, Envelope] = {}
@@ -123,10 +123,14 @@ class ScanDestinations:
     async def _send(self, url: str, operation: Operation, body: bytes) -> Reply:
         """Sends one Subscribe at a time, and in parallel one Renew or Unsubscribe.
 
-        A hundred names after a reboot must not delay the clients' requests.
+        A hundred names after a reboot must not delay the clients' requests. After `hand_off` an Unsubscribe waits for
+        no other: it ends a subscription that was granted late, which is not in the store, so nobody else can end it. A
+        hand-over waits for requests that the device knows of when the Subscribe has been answered.
         """
         assert self.client is not None
         send = self.client.send
+        if self._is_handed_off and operation is UNSUBSCRIBE:
+            return await send(url, operation, body)
 
         async def request() -> Reply:
             if self._stopped and operation is SUBSCRIBE:
@@ -243,7 +247,7 @@ class ScanDestinations:
 
     def hand_off(self) -> list[Held]:
         """Stops, so that another object can continue; returns the subscriptions held at the scanner."""
-        self._stopped = True
+        self._stopped = self._is_handed_off = True
         subscriptions, self._held = self._held, {}
         return [held for held in (one.hand_off() for one in subscriptions.values()) if held is not None]
 
