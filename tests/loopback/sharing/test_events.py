@@ -173,6 +173,19 @@ async def test_an_end_that_nobody_received_is_told_by_the_next_owner(pair, devic
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_end_that_the_scanner_has_sent_to_a_gateway_that_failed_is_told_by_the_owner(
+        pair, device_with_events, sink, monkeypatch):
+    monkeypatch.setattr("wsdgateway.bridge.events.synthesis.END_SECONDS", 0.1)
+    receiver = await sink()
+    owner, follower = await pair(device_with_events.device.url, **SHARED)
+    await listening(owner)
+    await subscribed(owner, receiver.url, events=["JobEndStateEvent"])
+    await ask(follower.port, device_with_events.path, status_event("7", "Completed", 1))
+    await until(lambda: receiver.received)
+    assert receiver.events == ["JobEndStateEvent"]
+
+
+@pytest_twisted.ensureDeferred
 async def test_old_events_count_as_dropped(pair, device_with_events, sink, redis):
     receiver = await sink()
     owner, follower = await pair(device_with_events.device.url, **SHARED)

@@ -208,13 +208,13 @@ class EventSink:
         if notification.unread is not None and notification.status is None:
             self._log_unread(f"the {notification.event} does not give a reliable job state")
         self._metrics.event(self._bridge.name, notification.event or "other")
-        self._after_learning()
         effect = effect_of(notification.event, is_panel=False)
+        known = self._bridge.known_to(notification, self._seconds()) if effect is Effect.PUBLISHED else ()
+        self._after_learning()
         if effect is Effect.ENDED:
             subscription.ended()
         if effect is not Effect.PUBLISHED:
             return _nowhere
-        known = self._bridge.known_to(notification, self._seconds())
         return lambda logged: self._subscribers.publish(
             notification.envelope, notification.status, known=known, logged=logged)
 
