@@ -90,7 +90,7 @@ def measure(lab: PrintServers, name: str) -> dict[str, Any]:
     lab.settle()
     found["subscription"] = subscription.shift()
     lab.scanner("clear", "POST")
-    lab.post(SHARED, job_request("CancelJob", job.job_id))
+    lab.asked(SHARED, job_request("CancelJob", job.job_id))
     subscription.end()
     return found
 

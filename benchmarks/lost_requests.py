@@ -138,7 +138,7 @@ def measure(lab: PrintServers, name: str, kind: Any, at_owner: bool, patience: f
     found["created"] = lab.scanner()["asked"].get("CreateScanJob", 0) - created
     for job_id, state in lab.scanner()["jobs"].items():
         if state not in FINAL_STATES:
-            lab.post(SHARED, job_request("CancelJob", job_id))
+            lab.asked(SHARED, job_request("CancelJob", job_id))
     return found
 
 

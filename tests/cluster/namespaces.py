@@ -56,14 +56,14 @@ class Namespaces:
             raise AssertionError(f"{command} in {place}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def start(self, place, name, *command, **environment):
+    def start(self, place, name, *command):
         """Starts a process in a namespace; its output is appended to `NAME.log`, which is `process.log`."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
             # `ip netns exec` becomes the command, so a signal to the process reaches it.
             process = subprocess.Popen(["ip", "netns", "exec", self._names[place], *command], cwd=self.folder,
                                        stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                                       env={**os.environ, "PYTHONPATH": ROOT, **environment})
+                                       env={**os.environ, "PYTHONPATH": ROOT})
         process.log = log
         self._processes.append(process)
         return process

@@ -36,7 +36,6 @@ CONFIG = Path(ROOT, "config", "cluster")
 PASSWORD = "A-LONG-PASSWORD"
 SETTLING_SECONDS = 180.0  # on a loaded machine
 PATIENT = (sys.executable, f"{ROOT}/tests/cluster/patientscanner.py", "scanner.toml")
-FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
 
 
 class PrintServers(Namespaces):
@@ -114,8 +113,9 @@ class PrintServers(Namespaces):
             "keepalived": ("keepalived", "--dont-fork", "--log-console", "--vrrp", "--use-file",
                            f"{folder}/keepalived.conf", "--pid", f"{folder}/keepalived.pid", "--vrrp_pid",
                            f"{folder}/vrrp.pid")}[name]
-        clock = fake_clock(self._clocks[host]) if name == "gateway" and host in self._clocks else {}
-        self._running[host, name] = self.start(host, f"{host}-{name}", *command, **clock)
+        if name == "gateway" and host in self._clocks:
+            command = (sys.executable, f"{ROOT}/tests/cluster/otherclock.py", str(self._clocks[host]), *command[1:])
+        self._running[host, name] = self.start(host, f"{host}-{name}", *command)
 
     def signal(self, host, name, how):
         """Sends a signal to a program of a host. Waits for its end if it is SIGKILL."""
@@ -250,12 +250,6 @@ class PrintServers(Namespaces):
             stop.set()
             for thread in threads:
                 thread.join()
-
-
-def fake_clock(seconds):
-    """Returns the environment of a process whose system clock is that far ahead. The boot clock stays as it is."""
-    return {"LD_PRELOAD": str(next(Path("/").glob(FAKETIME))), "FAKETIME": f"{seconds:+d}s",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
 
 
 def _twistd(plugin, file):
