@@ -10,7 +10,7 @@ import pytest
 from tests.cluster.clients import Creation
 from tests.cluster.lab import until
 from tests.cluster.namespaces import ROOT
-from tests.cluster.printservers import CLIENTS_LINK, HOSTS, PATIENT, SERVERS, SHARED, THIRD, PrintServers
+from tests.cluster.printservers import CLIENT, CLIENTS_LINK, HOSTS, PATIENT, SERVERS, SHARED, THIRD, PrintServers
 from tests.cluster.reads import BROKEN, FAULT, GOOD
 from tests.cluster.recorder import fault_in_answer
 from tests.e2e.subnets import need
@@ -135,6 +135,15 @@ def test_a_server_that_is_stopped_gives_its_addresses_away_first(lab, job):
         lab.wait_for_end(owner, "gateway")
 
     check_takeover(lab, job, stop)
+
+
+def test_a_client_that_looks_for_the_address_at_the_other_server_is_told_where_it_is(lab, job):
+    """As after a failure of the switch between the servers, in which both have the address."""
+    [other] = [one for one in SERVERS if one != lab.holder]
+    hardware = lab.run(other, "cat", f"/sys/class/net/{CLIENTS_LINK}/address").strip()
+    lab.run(CLIENT, "ip", "ntable", "change", "name", "arp_cache", "dev", CLIENTS_LINK, "base_reachable", "3600000")
+    lab.run(CLIENT, "ip", "neigh", "replace", SHARED, "lladdr", hardware, "dev", CLIENTS_LINK, "nud", "reachable")
+    until(lambda: lab.asked(SHARED, get_job_elements(job), 1.0).outcome == GOOD)
 
 
 def test_clients_are_served_while_the_host_of_the_redis_master_is_dead(lab, job):
