@@ -171,6 +171,12 @@ class ClusterServer:
         self._values = dict(values)
         self._remember()
 
+    @property
+    def era_number(self):
+        """The number of the era that is written; None if there is none."""
+        era = self._get((_ERA,))
+        return None if era is None else era.number
+
     def _present_era(self):
         era = self._get((_ERA,))
         if era is None or (self.eras and era.run_id != self.run_id):

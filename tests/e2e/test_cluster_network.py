@@ -162,6 +162,15 @@ def test_a_takeover_makes_no_second_entry_on_the_panel(lab, job, panel):
     until(lambda: lab.metric(lab.owner, "wsdgateway_events_total", event="ScanAvailableEvent") == 1)
 
 
+def test_a_client_that_looks_for_the_address_at_the_other_server_is_told_where_it_is(lab, job):
+    """As after a failure of the switch between the servers, in which both have the address."""
+    [other] = [one for one in SERVERS if one != lab.holder]
+    hardware = lab.run(other, "cat", f"/sys/class/net/{CLIENTS_LINK}/address").strip()
+    lab.run(CLIENT, "ip", "ntable", "change", "name", "arp_cache", "dev", CLIENTS_LINK, "base_reachable", "3600000")
+    lab.run(CLIENT, "ip", "neigh", "replace", SHARED, "lladdr", hardware, "dev", CLIENTS_LINK, "nud", "reachable")
+    until(lambda: lab.asked(SHARED, get_job_elements(job), 1.0).outcome == GOOD)
+
+
 def test_clients_are_served_while_the_host_of_the_redis_master_is_dead(lab, job):
     before, owner = noticed(lab), lab.owner
     assert lab.master == THIRD, "no print server has the master, as the files say"

@@ -17,7 +17,7 @@ from wsdgateway.storage.coordination import DEADLINE, NotNow
 from wsdgateway.storage.redis import values
 from wsdgateway.storage.redis.address import parse
 from wsdgateway.storage.redis.events import RedisEvents
-from wsdgateway.storage.redis.keys import PEER_SECRET, PREFIX, of_scanner
+from wsdgateway.storage.redis.keys import ERA, PEER_SECRET, PREFIX, of_scanner
 from wsdgateway.storage.redis.luascript import LuaScript
 from wsdgateway.storage.redis.store import RedisStore
 from wsdgateway.storage.store import StoreError
@@ -181,6 +181,14 @@ class MemoryRedis:
 
     def hgetall(self, name):
         return dict(self._data.get(name, {}))
+
+    def hget(self, name, field):
+        if name == ERA:
+            return None if self._server.era_number is None else _bytes(self._server.era_number)
+        return self._data.get(name, {}).get(_bytes(field))
+
+    def hvals(self, name):
+        return list(self._data.get(name, {}).values())
 
     def hset(self, name, field, value):
         self._data.setdefault(name, {})[_bytes(field)] = _bytes(value)
