@@ -144,7 +144,10 @@ def prepare(lab: PrintServers, name: str) -> None:
                 lab.redis(host, "config", "set", "replica-priority", "1" if host == wanted else "100")
             time.sleep(11)  # a Sentinel asks its servers for their priority every ten seconds
             until(lambda: lab.master == wanted or has_moved(lab, wanted))
+            for host in REDIS_HOSTS:  # a server without the data must not be preferred at the next failover
+                lab.redis(host, "config", "set", "replica-priority", "100")
             time.sleep(GRACE_SECONDS)
+        until(lambda: "connected_slaves:2" in lab.redis(wanted, "info", "replication"), pause=1.0)
     lab.settle()
 
 
