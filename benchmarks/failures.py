@@ -147,7 +147,7 @@ def prepare(lab: PrintServers, name: str) -> None:
             for host in REDIS_HOSTS:  # a server without the data must not be preferred at the next failover
                 lab.redis(host, "config", "set", "replica-priority", "100")
             time.sleep(GRACE_SECONDS)
-        until(lambda: "connected_slaves:2" in lab.redis(wanted, "info", "replication"), pause=1.0)
+        until(lambda: lab.redis(wanted, "info", "replication").count("state=online") == len(REDIS_HOSTS) - 1, pause=1.0)
     lab.settle()
 
 
