@@ -109,16 +109,16 @@ def test_a_cursor_follows_the_deliveries_of_a_subscription():
     first = events.add(b"<a/>", KIND).identifier
     events.opened("old")
     events.opened("new")
-    assert written(events).cursors == {"new": Cursor(first, first)}
+    assert written(events).cursors == {"new": Cursor(first, first, first)}
     second = events.add(b"<b/>", KIND).identifier
     for one in ("old", "new", "gone"):
         events.given(one, second)
-    assert written(events).cursors == {"old": Cursor(second, at(6, 4)), "new": Cursor(second, first)}
+    assert written(events).cursors == {"old": Cursor(second, at(6, 4)), "new": Cursor(second, first, first)}
     events.given("new", first)
     assert events.is_written
     events.handed_over("new", "heir")
     events.closed("old")
-    assert written(events).cursors == {"new": None, "old": None, "heir": Cursor(second, first)}
+    assert written(events).cursors == {"new": None, "old": None, "heir": Cursor(second, first, first)}
 
 
 def test_a_press_is_recorded_before_its_first_attempt_only():

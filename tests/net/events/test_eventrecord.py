@@ -101,17 +101,18 @@ def test_cursors_are_written_together_after_a_moment(recorded):
     recorded.record.opened("one")
     recorded.record.opened("two")
     recorded.append()
-    assert recorded.shared.cursors == {one: Cursor(EventID(1, 0), EventID(1, 0)) for one in ("one", "two")}
+    begin = EventID(1, 0)
+    assert recorded.shared.cursors == {one: Cursor(begin, begin, begin) for one in ("one", "two")}
     recorded.given(1)
     recorded.given(1, "two")
     calls = recorded.shared.calls
     recorded.clock.advance(CURSOR_SECONDS)
     assert recorded.shared.calls == calls + 1
-    assert recorded.shared.cursors == {one: Cursor(EventID(1, 1), EventID(1, 0)) for one in ("one", "two")}
+    assert recorded.shared.cursors == {one: Cursor(EventID(1, 1), begin, begin) for one in ("one", "two")}
     recorded.record.closed("one")
     recorded.record.handed_over("two", "heir")
     recorded.clock.advance(CURSOR_SECONDS)
-    assert recorded.shared.cursors == {"heir": Cursor(EventID(1, 1), EventID(1, 0))}
+    assert recorded.shared.cursors == {"heir": Cursor(EventID(1, 1), begin, begin)}
     recorded.clock.advance(60.0)
     assert recorded.shared.calls == calls + 2
 

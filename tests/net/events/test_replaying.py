@@ -2,8 +2,9 @@
 
 from tests.bridge.bridges import Bridge
 from tests.messages import end_event, status_event
-from wsdgateway.bridge.events.eventlog import EventID, LoggedEvent, Past
+from wsdgateway.bridge.events.eventlog import Cursor, EventID, LoggedEvent, Past
 from wsdgateway.net.events.replaying import Replay
+from wsdgateway.scan.jobstatus import JobStatus
 
 HOUR = 3600.0
 TYPE = b"application/soap+xml"
@@ -24,3 +25,25 @@ def test_an_event_is_not_later_than_the_takeover_though_the_clock_of_the_server_
     Replay(Past((event,), time=1000.0)).learn(bridge.scanner, None, bridge.now)
     [job] = bridge.scanner.table.jobs()
     assert job.timeline == ((bridge.now, "Processing"),)
+
+
+class Subscribers:
+    """Two subscriptions to all events."""
+
+    def sinks(self, action, identifiers):
+        return [one for one in ("early", "late") if one in identifiers]
+
+    def identifiers(self):
+        return ()
+
+
+def test_a_made_event_counts_as_given_to_the_subscriptions_that_had_begun():
+    bridge = Bridge()
+    first, made = EventID(1, 1), EventID(1, 2)
+    event = LoggedEvent(made, status_event(state="Processing"), TYPE, made=True, at=1000.0)
+    cursors = {"early": Cursor(made, first, first), "late": Cursor(made, made, made)}
+    replay = Replay(Past((event,), cursors, time=1000.0))
+    replay.learn(bridge.scanner, None, bridge.now)
+    replay.deliver(Subscribers())
+    own = JobStatus("1", "Processing", scans_completed=0)
+    assert bridge.scanner.synthesis.announced("JobStatusEvent", own, bridge.now) == {"early"}

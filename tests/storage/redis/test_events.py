@@ -23,7 +23,7 @@ def claim(number, most=2, seconds=60.0, client="192.0.2.1"):
 
 
 def cursor(token, number, panel=0):
-    return Cursor(EventID(token, number), EventID(token, panel))
+    return Cursor(EventID(token, number), EventID(token, panel), EventID(token, panel))
 
 
 @pytest.fixture

@@ -63,10 +63,14 @@ class LoggedEvent:
 
 @attrs.frozen
 class Cursor:
-    """The last events that a subscription was given: of all subscribers' events, and of its panel events."""
+    """The last events that a subscription was given: of all subscribers' events, and of its panel events.
+
+    `opened` is the last event before the subscription began.
+    """
 
     given: EventID
     panel: EventID
+    opened: EventID = EventID(0, 0)
 
 
 @attrs.frozen
@@ -158,7 +162,8 @@ class EventLog:
             renamed.append((event.identifier, self._last))
             self._events[place] = attrs.evolve(event, identifier=self._last)
         for subscription, cursor in self._cursors.items():
-            self._set(subscription, Cursor(_renamed(cursor.given, renamed), _renamed(cursor.panel, renamed)))
+            self._set(subscription, Cursor(*(
+                _renamed(event, renamed) for event in (cursor.given, cursor.panel, cursor.opened))))
         latest = dict(renamed)
         known = {old: latest.get(new, new) for old, new in self._renamed.items()} | latest
         self._renamed = dict(list(known.items())[-MAX_EVENTS:])
@@ -168,7 +173,7 @@ class EventLog:
     def opened(self, subscription: str) -> None:
         """Begins a new subscription, which gets later events only; one that has a cursor goes on from there."""
         if subscription not in self._cursors:
-            self._set(subscription, Cursor(self._last, self._last))
+            self._set(subscription, Cursor(self._last, self._last, self._last))
 
     def handed_over(self, former: str, heir: str) -> None:
         """Lets a subscription go on in place of another one."""

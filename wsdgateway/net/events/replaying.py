@@ -23,7 +23,7 @@ class Replay:
     def __init__(self, past: Past) -> None:
         self._past = past
         self._read: dict[EventID, Notification] = {}
-        self._reached: list[tuple[str, set[Sink]]] = []  # action and sinks of events that gateways made
+        self._reached: list[tuple[EventID, str, set[Sink]]] = []  # events that gateways made: action, and sinks
 
     def learn(self, bridge: ScannerBridge, sink: EventSink, now: float) -> None:
         """Has the bridge learn from the events; `now` is in seconds."""
@@ -43,7 +43,7 @@ class Replay:
             reached = bridge.replay(found, now, at=now - max(0.0, self._past.time - event.at),
                                     is_own=not event.receiver and not event.made, is_made=event.made)
             if reached is not None and found.envelope.action is not None:
-                self._reached.append((found.envelope.action, reached))
+                self._reached.append((event.identifier, found.envelope.action, reached))
             if event.receiver:
                 sink.replayed(event.receiver, found.message_id)
         if unread > 1:
@@ -57,8 +57,9 @@ class Replay:
         Events that gateways made count as given to the subscriptions of that time, which do not get the same from the
         scanner.
         """
-        for action, reached in self._reached:
-            reached.update(subscribers.sinks(action, self._past.cursors))
+        for event, action, reached in self._reached:
+            reached.update(subscribers.sinks(action, {
+                one for one, cursor in self._past.cursors.items() if cursor.opened < event}))
         owed, dropped = undelivered(self._past, subscribers.identifiers(), lambda one, event: self._wants(
             subscribers, one, event))
         for one in owed:

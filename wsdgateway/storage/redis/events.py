@@ -82,7 +82,7 @@ class RedisEvents:
         for event in write.events:
             arguments += (str(event.identifier), event.data, event.content_type, event.receiver, int(event.made))
         for subscription, cursor in write.cursors.items():
-            arguments += (subscription, "" if cursor is None else f"{cursor.given} {cursor.panel}")
+            arguments += (subscription, "" if cursor is None else f"{cursor.given} {cursor.panel} {cursor.opened}")
         names = [keys.ERA, keys.owner(scanner), keys.events(scanner), keys.cursor(scanner)]
         return self._connection.run(
             lambda redis: checked_outcome(scanner, token, _EVENTS.run(redis, names, arguments)))
@@ -147,5 +147,5 @@ def _event(identifier: bytes, fields: dict[bytes, bytes]) -> LoggedEvent:
 
 
 def _cursor(value: bytes) -> Cursor:
-    given, panel = value.decode().split(" ")
-    return Cursor(EventID.parse(given), EventID.parse(panel))
+    given, panel, *opened = value.decode().split(" ")
+    return Cursor(EventID.parse(given), EventID.parse(panel), *map(EventID.parse, opened[:1]))

@@ -17,7 +17,7 @@
 | `{NAME}:own-jobs` | hash | jobs of the gateways' own by JobId, JSON |
 | `{NAME}:done` | list | finished jobs, the oldest first, JSON |
 | `{NAME}:offer` | string | what the scanner offers by eSCL, JSON |
-| `{NAME}:cursor` | hash | subscription → the last event that it was given |
+| `{NAME}:cursor` | hash | subscription → the last event and panel event that it was given, and the last one before it |
 | `{NAME}:create:HASH` | string, PX | a CreateScanJob that was sent, or its reply |
 | `jobs:CLIENT` | sorted set, PX | each job that counts for a client, `SCANNER NUMBER ID` → ms of the server's time |
 | `instance`, `peer-secret` | string | the last InstanceId; the secret of the peer link |
