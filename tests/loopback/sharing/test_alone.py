@@ -110,6 +110,15 @@ async def test_a_lost_subscription_is_made_again_only_with_redis(pair, away, dev
     assert scanner.alone is None
 
 
+async def unknown(service, action):
+    """The fault for a request about a subscription that the gateway does not know."""
+    identifier = "00000000-0000-4000-8000-000000000000"
+    expires = {"expires": "PT1H"} if action == "Renew" else {}
+    head, answer = await ask(service.port, f"{SUBSCRIPTIONS}/{identifier}", manage(action, identifier, **expires))
+    assert head.status in (400, 500)
+    return fault_of(read(answer))
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_gateway_that_starts_without_redis_serves_from_nothing(member, away, device_with_events, impatient,
                                                                       sink):
@@ -125,10 +134,13 @@ async def test_a_gateway_that_starts_without_redis_serves_from_nothing(member, a
     head, _ = await ask(service.port, PATH, subscribe(receiver.url))
     assert head.status == 500
     assert "Subscribe" not in device.actions
+    assert [await unknown(service, action) for action in ("Renew", "GetStatus", "Unsubscribe")] == [
+        "UnableToRenew", "EventSourceUnableToProcess", "EventSourceUnableToProcess"]
     away.cont()
     await until(lambda: state(service) == "owning" and serves(service))
     assert service.scanners[0].alone is None and service.scanners[0] is not scanner
     await until(lambda: service.scanners[0].bridge.table.listening)
+    assert await unknown(service, "Renew") == "InvalidMessage"
 
 
 @pytest_twisted.ensureDeferred

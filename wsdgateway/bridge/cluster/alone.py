@@ -11,6 +11,9 @@ FEWEST_GATEWAYS = 2  # that are assumed to share the scanner
 REFUSAL = ("The gateway serves the scanner alone, since its Redis server cannot be reached or has just been replaced,"
            " so for the moment it makes no new subscriptions, and only renews those that exist. Try again in a minute.")
 
+NOT_KNOWN = ("The gateway serves the scanner alone, since its Redis server cannot be reached or has just been replaced,"
+             " and does not know whether this subscription exists. Try again in a minute.")
+
 
 @attrs.frozen
 class Alone:

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wsdgateway.bridge.access.quotas import client_of
-from wsdgateway.bridge.cluster.alone import REFUSAL, Alone
+from wsdgateway.bridge.cluster.alone import NOT_KNOWN, REFUSAL, Alone
 from wsdgateway.bridge.decisions import Answer, Pass, Refuse, Reply
 from wsdgateway.bridge.events.subscribing import (
     UNKNOWN,
@@ -109,7 +109,7 @@ class EventSource:
         try:
             if request.operation is SUBSCRIBE:
                 return await self._subscribe(request, base, is_gone)
-            subscription = find_named(self.subscriptions, request.named, self.now())
+            subscription = self._find(request)
             if request.operation is RENEW:
                 return await self._renew(request, subscription), LOCAL
             if request.operation is GET_STATUS:
@@ -125,6 +125,20 @@ class EventSource:
         except Exception:
             self.log.failure("{scanner}: {operation} failed", scanner=self.scanner, operation=request.operation.name)
             return Refuse(_FAILED), REFUSED
+
+    def _find(self, request: EventingRequest) -> Subscription:
+        """Returns the subscription that a request names. Raises `Refused`.
+
+        A client whose subscription is not known makes another one. It must not if the subscription is merely not known
+        here, because this gateway serves the scanner without what the former owner has stored.
+        """
+        try:
+            return find_named(self.subscriptions, request.named, self.now())
+        except Refused:
+            if self.alone is None or self.alone.is_owner:
+                raise
+            fault = unable_to_renew if request.operation is RENEW else unable_to_process
+            raise Refused(fault(NOT_KNOWN)) from None
 
     # Subscribe.
 
