@@ -1,4 +1,4 @@
-"""What differs from one run of a gateway to the next, apart from the time and what it receives."""
+"""Random numbers, identifiers and secrets, and processor time: all that differs between runs with the same input."""
 
 import random
 import secrets

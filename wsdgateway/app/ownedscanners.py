@@ -42,7 +42,7 @@ class ISharedStore(Protocol):
         """Forget the data of a scanner."""
 
     def left_behind(self, scanner: str) -> list[LeftBehind]:
-        """What a scanner holds for this gateway, before `drop`."""
+        """The subscriptions that a scanner holds for this gateway; to be called before `drop`."""
 
     def flush(self, scanner: str) -> Deferred[None]:
         """Wait for the writes for a scanner that are on their way."""

@@ -29,12 +29,12 @@ class Listing(Protocol):
     """The part of the store that knows which subscriptions at a scanner the shared server lists."""
 
     def unlisted(self, scanner: str, left: Sequence[LeftBehind]) -> Deferred[list[Held]]:
-        """Those that the server does not list, so that no gateway ends them. Fails with `NotNow`."""
+        """The subscriptions of `left` that the server does not list: no gateway ends them. Fails with `NotNow`."""
 
 
 @attrs.define(eq=False)
 class _Left:
-    """What a scanner was left with: `unknown` until the server has been asked, then being ended in `endings`.
+    """The subscriptions left at a scanner: `unknown` until the server was asked, then ended by `endings`.
 
     Each of `tried` fires after a first attempt.
     """

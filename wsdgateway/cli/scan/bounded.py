@@ -19,11 +19,11 @@ class BoundedScanner:
 
     @property
     def address(self) -> str:
-        """Its URL."""
+        """The URL of the scanner."""
         return self._scanner.address
 
     def names(self) -> Names:
-        """Its names."""
+        """The names of the scanner."""
         return self._calls(self._scanner.names, self._answer, ELEMENTS_TIMEOUT)
 
     def capabilities(self) -> Capabilities:

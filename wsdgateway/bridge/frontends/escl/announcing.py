@@ -27,11 +27,11 @@ class Foreign(Protocol):
 
     @property
     def name(self) -> str:
-        """Its instance name."""
+        """The instance name."""
 
     @property
     def uuid(self) -> str:
-        """Its uuid."""
+        """The uuid of the eSCL scanner."""
 
     @property
     def addresses(self) -> frozenset[IPv4Address | IPv6Address]:

@@ -41,7 +41,7 @@ class Resource(Enum):
 
     @property
     def label(self) -> str:
-        """Its name in the metrics, in which rare requests share one."""
+        """The name of the request in the metrics, in which rare requests share one."""
         return "other" if self in (Resource.BUFFER_INFO, Resource.ICON) else self.value
 
 
