@@ -44,8 +44,8 @@ from wsdgateway.soap.faults import Fault, Refused, action_not_supported, invalid
 class VirtualDevice:
     """The scanner without its network interface.
 
-    `jam_after` is the number of pages after which the feeder jams once; 0: it does not. `later` is
-    `reactor.callLater`; `wall` gives the seconds since 1970.
+    `jam_after` is the number of pages after which the feeder jams once; 0: it does not. `on_job_end` is called with the
+    JobId of each job that ends. `later` is `reactor.callLater`; `wall` gives the seconds since 1970.
     """
 
     def __init__(self, settings: Settings, subscribers: Subscribers, *, later: Callable[..., Any],
@@ -55,6 +55,7 @@ class VirtualDevice:
         self.panel = Panel(subscribers, wall=wall)
         self.jobs = Jobs()
         self.jam_after = settings.jam_after
+        self.on_job_end: Callable[[str], object] = lambda job_id: None
         self.status = Status(
             later=later, wall=wall, publish=subscribers.publish,
             scanning=lambda: any(job.scanning for job in self.jobs.active()), on_end=self._resume_jobs)
@@ -236,6 +237,7 @@ class VirtualDevice:
         for event in events:
             if event.end:
                 self._timers.stop(event.status.job_id)
+                self.on_job_end(event.status.job_id)
                 self.subscribers.publish(JOB_END_STATE, job_end_state(event))
             else:
                 self.subscribers.publish(

@@ -86,6 +86,8 @@ class SoapResource(Resource):
         self._wall = wall
         self._new_id = new_id
         self._delayed: set[Any] = set()
+        self._scanned: dict[str, Any] = {}
+        device.on_job_end = self._end_page
         self.asked: Counter[str] = Counter()
 
     def render(self, request: Request) -> int | bytes:
@@ -101,18 +103,26 @@ class SoapResource(Resource):
             self._answer(request)
         return NOT_DONE_YET
 
-    def _after(self, seconds: float, act: Callable[..., None], *args: Any) -> None:
+    def _after(self, seconds: float, act: Callable[..., None], *args: Any) -> Any:
         def run() -> None:
             self._delayed.discard(call)
             act(*args)
         call = self._reactor.callLater(seconds, run)
         self._delayed.add(call)
+        return call
+
+    def _end_page(self, job_id: str) -> None:
+        """Answers the RetrieveImage of a job that has ended at once, not when its page would have been scanned."""
+        call = self._scanned.pop(job_id, None)
+        if call is not None:
+            call.reset(0)
 
     def stop(self) -> None:
         """Cancel the answers that were to be sent later."""
         for call in self._delayed:
             call.cancel()
         self._delayed.clear()
+        self._scanned.clear()
 
     def _answer(self, request: Request) -> None:
         if request.channel is None:
@@ -129,7 +139,8 @@ class SoapResource(Resource):
             if isinstance(result, bytes):
                 self._finish(request, 200, CONTENT_TYPE, [result])
             elif isinstance(result, Page):
-                self._after(self.device.settings.page_seconds, self._draw, request, envelope, result)
+                self._scanned[result.job.job_id] = self._after(
+                    self.device.settings.page_seconds, self._draw, request, envelope, result)
             else:
                 message = self._message(envelope, f"{envelope.action}Response", result)
                 self._finish(request, 200, CONTENT_TYPE, [message])
@@ -159,6 +170,7 @@ class SoapResource(Resource):
             fault, relates_to=envelope.message_id if envelope else None, message_id=self._new_id())])
 
     def _draw(self, request: Request, envelope: Envelope, page: Page) -> None:
+        self._scanned.pop(page.job.job_id, None)
         if request.channel is None:
             self.device.page_broken(page.job)
             return

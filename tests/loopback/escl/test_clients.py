@@ -93,7 +93,7 @@ async def test_one_scan_after_the_other(offered, opened, kind):
 @pytest.mark.parametrize("kind", DELETING)
 @pytest_twisted.ensureDeferred
 async def test_a_cancel_in_the_middle_reaches_the_scanner_and_the_next_scan_works(offered, opened, kind):
-    # So slow that the client's cancellation arrives before the page, on a loaded machine, too.
+    # So slow that the client's cancellation arrives before the second page, on a loaded machine, too.
     service = await offered(scanner={"feeder_pages": 200, "page_seconds": 2.0})
     one = opened(kind, service)
     assert len(await one.scan(FEEDER, cancel_after=1)) == 1

@@ -273,7 +273,7 @@ async def test_the_faults_of_a_job(client):
 
 @pytest_twisted.ensureDeferred
 async def test_a_job_that_is_cancelled_while_its_page_is_scanned(client):
-    made = await client(page_seconds=0.2)
+    made = await client(page_seconds=30.0)  # the cancellation ends it
     job = await made.create()
     from twisted.internet.defer import ensureDeferred
 
