@@ -356,7 +356,7 @@ def run(folder, *, seconds, seed, gateways=3, state="redis", **more):
             settle(lab, clients)
         except AssertionError as error:
             stuck = stuck or f"after all failures: {error} at {traceback.extract_tb(error.__traceback__)}"
-        lab.record_lapses()
+        lab.record_logged()
         history = lab.history()  # the end of everything at once is not judged
     finally:
         logs = lab.end()

@@ -159,6 +159,7 @@ class Outage:
     """A time of which Redis may not have what the owner of the scanner was told: events, and jobs that began.
 
     The next owner does not know of them if there is a `Loss` then. `is_emptied`: Redis has lost what came before, too.
+    A gateway that serves the scanner without a lease writes nothing to Redis, which is the same.
     """
 
     begin: float

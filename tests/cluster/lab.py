@@ -36,6 +36,7 @@ LEASE = 4.0
 DOWN_AFTER = 5000  # milliseconds: more than a lease, as the manual says
 ADDRESS = "127.0.0.9"
 LAPSED = "this gateway no longer owns the scanner"
+UNLEASED, LEASED, STARTED = "serving it alone", "no longer alone", "starting up."
 
 
 def until(condition, seconds=PATIENCE, pause=0.02):
@@ -322,14 +323,25 @@ class Lab:
         """Performs an action of the virtual scanner, or returns its state."""
         return ask(self._scanner_port, f"/control/{action}", method)
 
-    def record_lapses(self):
-        """Records when gateways have lost the scanner without a failure, by their logs, which have whole seconds."""
+    def record_logged(self):
+        """Records from the gateways' logs, which have whole seconds, what no failure here tells.
+
+        These are the times in which gateways have lost the scanner, or have served it without a lease.
+        """
         since = time.time() - time.monotonic()
         for one in self.gateways:
+            unleased = None
             for line in one.said().splitlines():
+                if not any(mark in line for mark in (LAPSED, UNLEASED, LEASED, STARTED)):
+                    continue
+                at = datetime.strptime(line.partition(" ")[0], "%Y-%m-%dT%H:%M:%S%z").timestamp() - since
                 if LAPSED in line:
-                    at = datetime.strptime(line.partition(" ")[0], "%Y-%m-%dT%H:%M:%S%z").timestamp() - since
                     self.recorder.lapsed(one.name, at - self._lease, at + 1.0)
+                elif unleased is not None:
+                    self.recorder.unleased(one.name, unleased, at + 1.0)
+                unleased = at if UNLEASED in line else None
+            if unleased is not None:
+                self.recorder.unleased(one.name, unleased, time.monotonic())
 
     def history(self):
         """Returns what happened so far, with the scanner's limits. A connection that is open ends now."""

@@ -126,6 +126,11 @@ class Recorder:
         """Records that a gateway has found in that time that its lease had run out, as on a loaded machine."""
         self._lists["losses"].append(Loss(gateway, begin, end))
 
+    def unleased(self, gateway, begin, end):
+        """Records that a gateway has served the scanner without a lease in that time, and then forgot its jobs."""
+        self._lists["outages"].append(Outage(begin, end))
+        self._lists["losses"].append(Loss(gateway, begin, end))
+
     def replaced(self, gateway, begin, end):
         """Records that a gateway goes on alone in that time, while another one owns the scanner."""
         self._lists["pauses"].append(Pause(gateway, begin, end, alone=True))
