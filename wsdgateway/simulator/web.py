@@ -113,9 +113,8 @@ class SoapResource(Resource):
 
     def _end_page(self, job_id: str) -> None:
         """Answers the RetrieveImage of a job that has ended at once, not when its page would have been scanned."""
-        call = self._scanned.pop(job_id, None)
-        if call is not None:
-            call.reset(0)
+        if job_id in self._scanned:
+            self._scanned[job_id].reset(0)
 
     def stop(self) -> None:
         """Cancel the answers that were to be sent later."""
@@ -139,8 +138,7 @@ class SoapResource(Resource):
             if isinstance(result, bytes):
                 self._finish(request, 200, CONTENT_TYPE, [result])
             elif isinstance(result, Page):
-                self._scanned[result.job.job_id] = self._after(
-                    self.device.settings.page_seconds, self._draw, request, envelope, result)
+                self._scan(request, envelope, result)
             else:
                 message = self._message(envelope, f"{envelope.action}Response", result)
                 self._finish(request, 200, CONTENT_TYPE, [message])
@@ -169,8 +167,13 @@ class SoapResource(Resource):
         self._finish(request, fault.status, CONTENT_TYPE, [write_fault(
             fault, relates_to=envelope.message_id if envelope else None, message_id=self._new_id())])
 
+    def _scan(self, request: Request, envelope: Envelope, page: Page) -> None:
+        def scanned() -> None:
+            del self._scanned[page.job.job_id]
+            self._draw(request, envelope, page)
+        self._scanned[page.job.job_id] = self._after(self.device.settings.page_seconds, scanned)
+
     def _draw(self, request: Request, envelope: Envelope, page: Page) -> None:
-        self._scanned.pop(page.job.job_id, None)
         if request.channel is None:
             self.device.page_broken(page.job)
             return
