@@ -15,6 +15,7 @@ from wsdgateway.app.abandonedscanners import AbandonedScanners
 from wsdgateway.app.scanners import LAST_EXCHANGE_SECONDS, NOT_BRIDGED, BridgedScanners
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.bridge.cluster.alone import Alone
+from wsdgateway.bridge.cluster.begunjobs import BegunJobs
 from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.bridge.events.upstreamcommands import LeftBehind
 from wsdgateway.net.bridgedscanner import BridgedScanner
@@ -24,6 +25,7 @@ from wsdgateway.net.transport.timeouts import within
 from wsdgateway.storage.coordination import NotNow
 from wsdgateway.storage.store import Content, Unreadable
 
+BEGUN_SECONDS = 30.0  # after service without a lease, in which no other owner can have come and gone unnoticed
 SETTLE_SECONDS = 6.0  # until the scan service of a scanner that was taken over must be found; requests are held so long
 CANCEL_SECONDS = 12.0  # beyond `stop_timeout`, for cancelling own jobs, and for the files of their pages
 EVENTS, ESCL = b"events", b"eSCL"
@@ -79,6 +81,7 @@ class OwnedScanners:
         self._stop_timeout = stop_timeout
         self._gateways = gateways
         self._begun: dict[str, object] = {}
+        self._begun_jobs: dict[str, BegunJobs] = {}
         self._is_stopping = self._ends_what_is_left = self._have_stopped = False
         self.reasons: dict[str, str] = {}
 
@@ -135,7 +138,7 @@ class OwnedScanners:
         scanner = self._bridged.make(section)
         await scanner.remembered
         if alone is None:
-            scanner.take_over()
+            scanner.take_over(self._jobs_begun(name))
         else:
             scanner.serve_alone(alone)
         await self._stored.restore(scanner)
@@ -144,6 +147,11 @@ class OwnedScanners:
         current = self._bridged.find(name)  # a reload may have replaced the object
         if current is not None and self._begun.get(name) is mark:
             self._bridged.serve(current)
+
+    def _jobs_begun(self, name: str) -> BegunJobs | None:
+        """The jobs that began at a scanner without a lease, if that has just ended."""
+        begun = self._begun_jobs.pop(name, None)
+        return begun if begun is not None and self._reactor.seconds() - begun.ended_at < BEGUN_SECONDS else None
 
     async def _end_what_is_left(self, name: str) -> None:
         """End what a scanner holds for its former owner, which has stopped at the same time as this gateway."""
@@ -186,6 +194,8 @@ class OwnedScanners:
             self._store.drop(name)
             await self._records.end(name)
         elif why is Why.LOST:
+            if scanner.alone is not None and not scanner.alone.is_owner:
+                self._begun_jobs[name] = scanner.bridge.begun_jobs(self._reactor.seconds())
             self._leave(scanner)
             scanner.device.break_off()
             scanner.subscriptions.leave_behind(self._store.left_behind(name))

@@ -12,6 +12,7 @@ from wsdgateway.bridge.access.quotas import JOBS_AT_ONCE, CountedJob, Quotas, no
 from wsdgateway.bridge.cache.answercache import AnswerCache, Lifetimes
 from wsdgateway.bridge.cache.duplicates import Duplicates, is_success
 from wsdgateway.bridge.cluster.alone import Alone
+from wsdgateway.bridge.cluster.begunjobs import BegunJobs
 from wsdgateway.bridge.decisions import (
     MAX_ASKS,
     Answer,
@@ -299,6 +300,20 @@ class ScannerBridge:
         self._quotas.job_ended(self.name, forward)  # a job that was created counts under its JobId now
 
     # Takeovers.
+
+    def begun_jobs(self, now: float) -> BegunJobs:
+        """The jobs that clients have begun here, for `continue_with`."""
+        return BegunJobs(tuple(job.job_id for job in self.table.current() if job.by_answer), self._duplicates, now)
+
+    def continue_with(self, begun: BegunJobs) -> None:
+        """Add jobs that began while this gateway served the scanner without a lease, after `taken_over`.
+
+        The scanner is asked for them, and their events are made of its answers.
+        """
+        for job_id in begun.job_ids:
+            if self.table.get(job_id) is None:
+                self.table.created(job_id, self.table.moment())
+        self._duplicates.inherit(begun.duplicates)
 
     def replay(self, notification: Notification, now: float, *, at: float, is_own: bool,
                is_made: bool = False) -> set[Sink] | None:

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall
 
 from wsdgateway.bridge.cluster.alone import Alone
+from wsdgateway.bridge.cluster.begunjobs import BegunJobs
 from wsdgateway.bridge.events.fanout import Event
 from wsdgateway.bridge.events.subscribing import Unavailable, events_unavailable
 from wsdgateway.bridge.events.subscriptions import Subscription
@@ -246,20 +247,22 @@ class BridgedScanner:
         """Add jobs of earlier starts, oldest first; the scanner is asked before a client is shown one."""
         self.bridge.table.remember(jobs)
 
-    def take_over(self) -> None:
+    def take_over(self, begun: BegunJobs | None) -> None:
         """Learn from the events that former owners of the scanner have left, after `remember` and before `restore`.
 
-        The scanner is asked before any job is shown. `restore` then delivers what subscribers were not given.
+        The scanner is asked before any job is shown. `restore` then delivers what subscribers were not given. `begun`
+        are the jobs that began here a moment ago without a lease, if there are any.
         """
         if self._record is None:
             return
         self.bridge.synthesis.makes_missing_ends = True
-        if self._record.past.is_first:
-            return
-        self._replay = Replay(self._record.past)
-        self._replay.learn(self.bridge, self.sink, self._context.seconds())
-        self._is_resuming = True
-        self._store_finished()
+        if not self._record.past.is_first:
+            self._replay = Replay(self._record.past)
+            self._replay.learn(self.bridge, self.sink, self._context.seconds())
+            self._is_resuming = True
+            self._store_finished()
+        if begun is not None:
+            self.bridge.continue_with(begun)
 
     def restore(self, subscriptions: list[Subscription], held: list[Held]) -> list[Deferred[None]]:
         """Restore this scanner's subscriptions of an earlier start from the store, which may be read late.

@@ -6,7 +6,15 @@ from twisted.internet.defer import Deferred
 
 from tests.loopback.gateways import PATH
 from tests.loopback.sharing.conftest import NAME, owner_of, serves
-from tests.messages import end_event, get_job_elements, manage, status_event, status_response, subscribe
+from tests.messages import (
+    create_scan_job,
+    end_event,
+    get_job_elements,
+    manage,
+    status_event,
+    status_response,
+    subscribe,
+)
 from tests.peers import ask
 from tests.waiting import until
 from wsdgateway.bridge.cluster import ownership
@@ -141,6 +149,31 @@ async def test_a_gateway_that_starts_without_redis_serves_from_nothing(member, a
     assert service.scanners[0].alone is None and service.scanners[0] is not scanner
     await until(lambda: service.scanners[0].bridge.table.listening)
     assert await unknown(service, "Renew") == "InvalidMessage"
+
+
+@pytest_twisted.ensureDeferred
+async def test_subscribers_are_told_of_a_job_that_began_without_a_lease(pair, away, virtual, impatient, sink):
+    receiver, scanner = await sink(), await virtual(page_seconds=30.0)
+    owner, follower = await pair(scanner.scan_url, lease=LEASE)
+    await until(lambda: owner.scanners[0].bridge.table.listening)
+    await granted(owner, receiver)
+    await until(lambda: owner.store.warning() is None and len(listed(away)) == 1)
+    away.stop()
+    await owner.stopService()
+    await until(lambda: serves(follower) and state(follower) == "alone")
+    request = create_scan_job()
+    _, created = await ask(follower.port, PATH, request)
+    job_id = read(created).body.findtext(".//{*}JobId")
+    scanner.device.cancel_jobs()
+    await until(lambda: not any(one.queue or one.sending for one in scanner.device.subscribers.held.values()))
+    assert receiver.received == []
+    away.cont()
+    await until(lambda: state(follower) == "owning" and serves(follower))
+    assert (await ask(follower.port, PATH, request))[1] == created  # the client repeats it, and it creates no other job
+    assert scanner.soap.asked["CreateScanJob"] == 1
+    await until(lambda: "JobEndStateEvent" in receiver.events)
+    assert receiver.events == ["JobStatusEvent", "JobEndStateEvent"]
+    assert {one.body.findtext(".//{*}JobId") for one in receiver.received} == {job_id}
 
 
 @pytest_twisted.ensureDeferred

@@ -39,6 +39,10 @@ class Duplicates:
             return self._running[key]
         return self._done[key][1] if key in self._done else None
 
+    def inherit(self, former: "Duplicates") -> None:
+        """Add the successful requests of another object."""
+        self._done.update(former._done)
+
     def started(self, forward: Forward) -> None:
         """Record that this CreateScanJob is sent to the device."""
         key = key_of(forward.question)

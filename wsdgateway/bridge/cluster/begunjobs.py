@@ -1,0 +1,18 @@
+"""The jobs that began at a scanner while this gateway served it without a lease, and so without a word to others.
+
+If the gateway becomes the owner a moment later, it makes their events, since nobody was told of them, and recognises
+the CreateScanJobs that clients repeat.
+"""
+
+import attrs
+
+from wsdgateway.bridge.cache.duplicates import Duplicates
+
+
+@attrs.frozen
+class BegunJobs:
+    """The JobIds of jobs, oldest first, and the requests that have created them. `ended_at` is in seconds."""
+
+    job_ids: tuple[str, ...]
+    duplicates: Duplicates
+    ended_at: float
