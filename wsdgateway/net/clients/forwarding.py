@@ -22,7 +22,7 @@ from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.reply import Response, is_streamed, outcome_of, read_reply
 from wsdgateway.net.scanners.request import ScannerRequest
 from wsdgateway.net.server.exchange import Exchange
-from wsdgateway.net.transport.errors import Busy, DeviceError, fault_for
+from wsdgateway.net.transport.errors import Busy, DeviceError, NotOwned, fault_for
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.scan.operations import RETRIEVE_IMAGE
 
@@ -203,14 +203,15 @@ class Forwarder:
         """
         if request.sent or not request.abandoned:
             self.count(request, outcome)
-        if not (request.abandoned or isinstance(error, Busy)):
+        if not (request.abandoned or isinstance(error, (Busy, NotOwned))):
             self._on_trouble()
         if error.cause is not None:
             return  # it is logged once, as the scanner's problem
         # Clients try again and again: each cause is logged once a minute, and that the scanner is busy for each client.
         key = (request.client, request.operation) if isinstance(error, Busy) else (type(error), error.what)
         if self._throttle.allows(key, self._seconds()):
-            self.log.warn("{scanner}: {operation} of client {client} failed: {error} (logged at most once a minute)",
+            what = "{operation} of client {client}" if exchange.client else "the gateway's own {operation}"
+            self.log.warn(f"{{scanner}}: {what} failed: {{error}} (logged at most once a minute)",
                           scanner=self._bridge.name, operation=request.operation.name,
                           client=exchange.client, error=str(error))
 
