@@ -1,4 +1,4 @@
-"""What two gateways on one Redis promise, in figures: jobs and events over kills, an idle scanner, and load of Redis.
+"""Measures the promises of two gateways on one Redis: jobs and events over kills, an idle scanner, and load of Redis.
 
 Kills: the gateway that owns the scanner is killed (SIGKILL) at random moments while a client creates jobs and fetches
 their pages, and others subscribe; it is started again, and then the other one is killed. The client sends a

@@ -18,7 +18,7 @@ UNDIVIDED = ("test_cluster_network.py", "test_install.py", "test_ordinary_user.p
 
 
 def number_of_processes(config):
-    """How many processes run the tests; 0 means this one, which starts sooner: for few tests, and with `-k` or `-s`."""
+    """The number of test processes; 0 means this one, which starts sooner: for few tests, and with `-k` or `-s`."""
     cores = len(os.sched_getaffinity(0))
     are_few = config.option.keyword or not any(
         Path(config.invocation_params.dir, one).resolve() in LONG for one in config.args)

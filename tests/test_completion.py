@@ -58,7 +58,7 @@ class Shell:
         return typed.read_text()
 
     def shown(self):
-        """What the shell has shown since the last time."""
+        """The output of the shell since the last call."""
         try:
             return os.read(self._terminal, 1 << 20).decode(errors="replace")
         except BlockingIOError:

@@ -53,7 +53,7 @@ class SourceLimit:
         return (self._left.get(source) or TokenBucket(self._rate)).left(now)
 
     def allows(self, source: str, now: float) -> bool:
-        """Whether the source may get an answer now."""
+        """True if the source may get an answer now."""
         return self.left(source, now) >= 1.0
 
     def spend(self, source: str, now: float, count: float = 1.0) -> bool:

@@ -1,4 +1,4 @@
-"""What an overview describes, in the form of the JSON lists, and HTML of it."""
+"""The descriptions of an overview, in the form of the JSON lists, and HTML of it."""
 
 import re
 

@@ -43,7 +43,7 @@ class Ending:
 
 
 class Orphans:
-    """What is ended at the scanner, and for how long each first attempt lasts."""
+    """The subscriptions that are ended at the scanner, and the duration of each first attempt."""
 
     def __init__(self):
         self.client, self.waiting, self.ended, self.endings, self.tried = Client(), [], [], [], succeed(None)

@@ -103,7 +103,7 @@ def _check_subscriptions(history, verdict):
 
 
 def _key(one):
-    """What makes a notification at the scanner and one at a sink the same event."""
+    """The key that a notification at the scanner and one at a sink have in common if they are the same event."""
     if one.event == PANEL:
         return one.event, one.identifier
     status = one.status

@@ -50,7 +50,7 @@ class Creation:
 
 @attrs.frozen
 class Reply:
-    """What a client got: HTTP status and body; neither if the connection broke. `entry` is what was recorded of it."""
+    """The answer that a client got: HTTP status and body, neither if the connection broke. `entry` is its record."""
 
     status: int | None
     body: bytes

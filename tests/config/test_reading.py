@@ -132,7 +132,7 @@ def test_a_folder_without_read_permission_is_not_skipped(tmp_path, monkeypatch):
 
 
 class TestTheDefaultPlaceOfTheStore:
-    """Where the store is without [gateway] state, in a service and elsewhere."""
+    """The address of the store without [gateway] state, in a service and elsewhere."""
 
     @pytest.fixture
     def read(self, tmp_path):

@@ -124,7 +124,7 @@ def job_state(job: dict[str, Any]) -> Tag:
 
 
 def _ended(job: dict[str, Any]) -> str | None:
-    """When a job ended, by the gateway's clock if it has seen that."""
+    """The time at which a job ended, by the gateway's clock if it has seen that."""
     if job["final"] and len(job["timeline"]) > 1:
         return str(job["timeline"][-1]["time"])
     ended: str | None = job["completed"] or job["finished"]

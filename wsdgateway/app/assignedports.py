@@ -73,7 +73,7 @@ class AssignedPorts:
         self._claims.cancel()
 
     def _may_assign(self, place: Place, fixed: Mapping[Place, int]) -> bool:
-        """Whether this gateway may give a place another port than the one that is stored.
+        """True if this gateway may give a place another port than the one that is stored.
 
         With several gateways an assigned port stays, unless it is the `escl_port` of another scanner.
         """

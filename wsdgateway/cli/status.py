@@ -99,7 +99,7 @@ def state_of(scanner: dict[str, Any], now: datetime) -> str:
 
 
 def _age(seconds: float | None) -> str | None:
-    """How long ago the lease of a scanner was renewed."""
+    """The time since the lease of a scanner was renewed, in words."""
     return None if seconds is None else f"{seconds:g} s ago"
 
 

@@ -27,7 +27,7 @@ class Everything:
 
     @property
     def counts(self) -> list[tuple[int, str]]:
-        """How much there is of what, for people."""
+        """The number of entries of each kind, for people."""
         content = self.content
         return [(len(found), what) for found, what in (
             (content.subscriptions, "subscription(s) of clients"), (content.held, "subscription(s) at scanners"),

@@ -1,4 +1,4 @@
-"""Where a request goes for which this gateway is not the owner: each step of its course."""
+"""Passing of a request for which this gateway is not the owner: each step of its course."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What gateways tell each other without the shared server, written and read."""
+"""Messages that gateways send each other without the shared server, written and read."""
 
 import json
 

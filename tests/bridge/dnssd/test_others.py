@@ -45,7 +45,7 @@ FOUND = OtherScanner("Canon", "zz-printer.local", UUID, frozenset((V4, V6)))
 
 
 class Listener:
-    """What is known of others, with a simulated clock; `asked` has each message with its time."""
+    """The knowledge of others, with a simulated clock; `asked` has each message with its time."""
 
     def __init__(self):
         self.now = 1000.0

@@ -27,7 +27,7 @@ def judge(world):
 
 
 def _checked(world):
-    """What the checker finds."""
+    """The findings of the checker."""
     several, away, lists = world.several, world.without_redis, world.lists
 
     def is_single(one):

@@ -1,4 +1,4 @@
-"""What a start makes of the scans that a crash has interrupted."""
+"""Recovery at a start from scans that a crash has interrupted."""
 
 import errno
 import uuid

@@ -163,7 +163,7 @@ class Cluster:
 
 @attrs.define
 class Outcome:
-    """What a Deferred or a coroutine came to: "waiting", a result, or an exception."""
+    """The outcome of a Deferred or a coroutine: "waiting", a result, or an exception."""
 
     value: object = "waiting"
 

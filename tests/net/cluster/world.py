@@ -35,7 +35,7 @@ ISOLATED_WRITES = 10.0  # seconds for which a master that is cut off takes write
 
 @attrs.frozen
 class Variant:
-    """How the server works, and what happens to it. `promotion` is the least time until a failover, in seconds."""
+    """The behaviour of the server, and its failures. `promotion` is the least time until a failover, in seconds."""
 
     grace: float = SINGLE_GRACE
     eras: bool = True

@@ -279,7 +279,7 @@ class Shared:
 
 
 def instances(setup):
-    """What was sent to IPv4 clients, with its InstanceId."""
+    """The messages to IPv4 clients, with its InstanceId."""
     return [(message.name, message.sequence.instance_id) for _, message in setup.links["lan", 4].sent]
 
 

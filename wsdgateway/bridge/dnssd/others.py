@@ -71,7 +71,7 @@ class Others:
 
     @property
     def deadline(self) -> float:
-        """When `advance` must be called next."""
+        """The time at which `advance` must be called next."""
         times = [self._questions[0]]
         for one in self._seen.values():
             times += [one.expires, *one.refresh[:1], *(one.details[:1] if one.lacks else ())]

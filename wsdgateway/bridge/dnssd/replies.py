@@ -1,4 +1,4 @@
-"""When and to whom questions are answered on one link: at once or after a moment, to everybody or to the asker alone.
+"""Schedules the answers to questions on one link: at once or after a moment, to everybody or to the asker alone.
 
 RFC 6762, sections 5.4 (unicast), 6 (delays), 6.7 (ordinary DNS clients), 7.1 and 7.2 (known answers), 8.1 (probes).
 """
@@ -46,7 +46,7 @@ class Replies:
 
     @property
     def deadline(self) -> float | None:
-        """When `advance` must be called next; None: not before another question."""
+        """The time at which `advance` must be called next; None: not before another question."""
         return min((one.due for one in self._waiting.values()), default=None)
 
     def advance(self, now: float, find: Find) -> list[Packet]:

@@ -66,7 +66,7 @@ class Responder:
 
     @property
     def deadline(self) -> float | None:
-        """When `advance` must be called next; None: not before another call."""
+        """The time at which `advance` must be called next; None: not before another call."""
         times = [entry.due for entry in self._entries.values() if entry.due is not None]
         times += [due for due, _ in self._goodbyes]
         replies = self._replies.deadline
@@ -192,7 +192,7 @@ class Responder:
         return [Packet(message) for message in messages]
 
     def _probe_time(self, now: float) -> float:
-        """When to probe first: up to a quarter of a second later, so that hosts that start together do not collide."""
+        """The time of the first probe: up to 0.25 s later, so that hosts that start together do not collide."""
         return now + PROBE_INTERVAL * self._draw()
 
     def _choose_number(self, entry: Announcement) -> None:

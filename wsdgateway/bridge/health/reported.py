@@ -92,7 +92,7 @@ class ReportedStatus:
             self._learn(self._with(event), moment, at)
 
     def _is_older(self, summary: ScannerStatus, at: float) -> bool:
-        """Whether the summary may be older than the answer according to which the scanner is stopped."""
+        """True if the summary may be older than the answer according to which the scanner is stopped."""
         return self.state == STOPPED != summary.state and at - self._answered_at < LATE_SECONDS
 
     def _after_summary(self, summary: ScannerStatus) -> tuple[DeviceCondition, ...]:

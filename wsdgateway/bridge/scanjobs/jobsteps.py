@@ -42,7 +42,7 @@ class JobSteps:
         self.waiting: list[ScanJob] = []
 
     def is_last(self, job: ScanJob, page: Page | None) -> bool:
-        """Whether the scanner has finished the job with this page."""
+        """True if the scanner has finished the job with this page."""
         return page is not None and page.transferred and 0 < job.order.images <= page.number
 
     def due_at(self, job: ScanJob) -> float:

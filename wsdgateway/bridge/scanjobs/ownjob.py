@@ -42,7 +42,7 @@ class OwnJob:
 
 
 def is_still_active(job: OwnJob, status: JobStatus | None) -> bool:
-    """Whether the status that the scanner gave for the JobId shows that this job is active."""
+    """True if the status that the scanner gave for the JobId shows that this job is active."""
     if status is None or job.job_id is None or status.job_id != job.job_id or status.created is None:
         return False
     if status.state not in ACTIVE or status.ended:

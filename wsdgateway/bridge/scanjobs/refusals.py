@@ -45,12 +45,12 @@ def meaning_of(refusal: Refusal) -> Meaning:
 
 
 def wants_other_ticket(refusal: Refusal) -> bool:
-    """Whether another ticket may be accepted in place of the refused one."""
+    """True if another ticket may be accepted in place of the refused one."""
     return refusal.fault in _NOT_THIS_TICKET
 
 
 def is_busy(refusal: Refusal) -> bool:
-    """Whether the same CreateScanJob may be accepted later. One that may have created a job must not be repeated."""
+    """True if the same CreateScanJob may be accepted later. One that may have created a job must not be repeated."""
     return refusal.fault in _TEMPORARY and not refusal.lost
 
 

@@ -44,7 +44,7 @@ class Room:
         return OWN_BYTES if client == OWN else self.client_limit
 
     def fits(self, size: int, client: str = "") -> bool:
-        """Whether a page of about that size can be begun for a client; an unknown size is 0."""
+        """True if a page of about that size can be begun for a client; an unknown size is 0."""
         size = max(1, size)
         has_room = client == OWN or self.used + size <= self.limit
         return has_room and self.used_by(client) + size <= self.limit_of(client)

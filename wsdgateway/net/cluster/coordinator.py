@@ -170,7 +170,7 @@ class Coordinator:
 
     @property
     def redis_state(self) -> ServerState:
-        """Whether the server answers, and since when."""
+        """The state of the server: whether it answers, and since when."""
         return self._server.state
 
     @property
@@ -223,7 +223,7 @@ class Coordinator:
         return self._waits.wait(scanner, seconds)
 
     def ownerships(self) -> list[KnownOwnership]:
-        """What this gateway knows of the ownership of each scanner, for people and metrics."""
+        """The ownership of each scanner as this gateway knows it, for people and metrics."""
         name = self._registration().name
         return [self._known.ownership(owned.machine, name) for owned in self._scanners.values()]
 

@@ -1,4 +1,4 @@
-"""What this gateway knows of the cluster: the answer to its last tick, and how old that is."""
+"""The knowledge that this gateway has of the cluster: the answer to its last tick, and how old that is."""
 
 from collections.abc import Callable, Sequence
 
@@ -114,7 +114,7 @@ class Knowledge:
         return None if gateway is None else gateway.name
 
     def ownership(self, machine: Ownership, own_name: str) -> KnownOwnership:
-        """What is known of the ownership of a scanner. `own_name` is the name of this gateway."""
+        """The ownership of a scanner, as far as it is known. `own_name` is the name of this gateway."""
         state, lease, now = machine.state, machine.lease, self._boot_time()
         if state in (State.OWNING, State.ALONE, State.LEAVING) and lease.holds():
             told = State.ALONE.value if state is State.OWNING and lease.is_alone else state.value

@@ -1,4 +1,4 @@
-"""Whether the shared server can be reached, and since when."""
+"""The state of the shared server: whether it can be reached, and since when."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from wsdgateway.net.transport.logthrottle import LogThrottle
 
 @attrs.frozen
 class ServerState:
-    """Whether the server answers. `since` is in seconds of the boot clock; `cause` is empty while it answers.
+    """The state of the shared server. `since` is in seconds of the boot clock; `cause` is empty while it answers.
 
     Before the first answer or failure `is_reachable` is None.
     """

@@ -163,7 +163,7 @@ class Documents:
 
     async def _is_direct(self, exchange: Exchange, one: EsclJob, page: Page, reader: SpoolReader, limit: float
                          ) -> bool | None:
-        """Whether the page can be sent as it is; None if it is gone. Waits until enough of it has arrived."""
+        """True if the page can be sent as it is; None if it is gone. Waits until enough of it has arrived."""
         while not page.gone:
             data = reader.read(0, min(page.size, MAX_HEADER + 16))
             if len(data) >= START or page.complete:
@@ -217,7 +217,7 @@ class Documents:
 
 
 def _decide(data: bytes, media: str, *, complete: bool) -> bool | None:
-    """Whether an image that begins with these bytes can be sent as that media type; None if more bytes are needed."""
+    """True if an image that begins with these bytes can be sent as that media type; None if more bytes are needed."""
     if kind_of(data[:START]) != media:
         return False
     if media != JPEG:

@@ -89,7 +89,7 @@ class EsclJobs:
                 *(broken_off_job(f"{root}/ScanJobs/{one.id}", one.id, now - one.since) for one in reversed(broken_off)))
 
     def has_broken_off(self, job_id: str) -> bool:
-        """Whether that is a job which broke off with a former process, some minutes ago at most."""
+        """True if that is a job which broke off with a former process, some minutes ago at most."""
         return self._leftovers.get(job_id) is not None
 
     def now(self) -> float:

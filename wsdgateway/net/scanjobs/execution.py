@@ -362,7 +362,7 @@ class ScanJobExecution:
             self._run(self._engine.page_refused(job, outcome, now))
 
     def _received(self, job: ScanJob, page: Page, size: int) -> bool:
-        """Whether so many bytes may be written now."""
+        """True if so many bytes may be written now."""
         commands = self._engine.received(job, size, self._seconds())
         if commands:
             self._run(commands)

@@ -25,7 +25,7 @@ _HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\[\]:,/\s]+))(?::
 
 @attrs.frozen
 class ServerAddress:
-    """Where the server is. `text` names it in messages, without user and password.
+    """The address of the server. `text` names it in messages, without user and password.
 
     `hosts` are host and port of the server, or with `master_name` those of the Sentinels; empty for the Unix socket
     `path`. `ca` is a file of certificates, instead of the system's.

@@ -24,7 +24,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds; shorter than for a file, sinc
 
 
 class Outage:
-    """Whether the server is away. `write_all` writes everything that waits, and raises `StoreError` if it cannot.
+    """The outages of the server. `write_all` writes everything that waits, and raises `StoreError` if it cannot.
 
     `on_return` is called when the server is used again.
     """

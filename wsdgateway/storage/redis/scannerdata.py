@@ -1,4 +1,4 @@
-"""What one scanner's owner keeps of the scanner in memory: the desired content of its keys in Redis.
+"""The data of one scanner that its owner keeps in memory: the desired content of its keys in Redis.
 
 Its state is one of::
 
@@ -39,7 +39,7 @@ _NOTHING = contents.Read(Content(), {})
 
 
 class State(Enum):
-    """How the content in Redis compares with that in memory."""
+    """The comparison of the content in Redis with that in memory."""
 
     WRITTEN = auto()
     UNWRITTEN = auto()

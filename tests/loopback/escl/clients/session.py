@@ -10,7 +10,7 @@ BUSY, EMPTY, JAM, OFFLINE, ERROR = "busy", "the feeder is empty", "paper jam", "
 
 
 class Failed(Exception):
-    """What the client tells its user; `reason` is one of the constants of this module."""
+    """The message that the client shows to its user; `reason` is one of the constants of this module."""
 
     def __init__(self, reason, status=None):
         super().__init__(reason, status)
