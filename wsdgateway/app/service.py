@@ -214,7 +214,7 @@ class GatewayService(MultiService):
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
         self.metrics.watch_certificates(lambda: [
             *self._ports.certificates(), *self.escl_ports.certificates(),
-            *([] if self.cluster is None else self.cluster.certificates())])
+            *([] if self.cluster is None else self.cluster.port.certificates())])
         self.metrics.watch_store(lambda: self.store.warning() is not None)
         self._start_lines = StartLines(config, VERSION, self._ports,
                                        lambda: list(self.bridged.known))
@@ -226,7 +226,7 @@ class GatewayService(MultiService):
 
     def _own_listeners(self) -> list[Listener]:
         """The listeners for clients, for the admin site, and for other gateways."""
-        peers = [] if self.cluster is None or self.cluster.listener is None else [self.cluster.listener]
+        peers = [] if self.cluster is None or self.cluster.port.listener is None else [self.cluster.port.listener]
         return [*self.listeners, self.admin, *peers]
 
     def _read_jobs(self) -> None:
