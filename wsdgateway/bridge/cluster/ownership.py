@@ -53,18 +53,15 @@ it any more. After `stop`, both lead to `stopped` in place of `following`.
 import enum
 from collections.abc import Callable, Collection
 
-from wsdgateway.bridge.cluster.candidates import Reach, alone_beside, delay, wished_for
+from wsdgateway.bridge.cluster.attempts import Attempts
+from wsdgateway.bridge.cluster.candidates import Reach, alone_beside, wished_for
 from wsdgateway.bridge.cluster.commands import Acquire, Begin, Check, Command, End, Regained, Release, Try, Why
 from wsdgateway.bridge.cluster.lease import Lease
+from wsdgateway.bridge.cluster.outage import Outage
 from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Acquired, Refused, View
 
 ALONE_AFTER = 9.0  # seconds without the server, or a grace after that, until a gateway claims what it does not own
 ALONE_STEP = 2.0  # seconds between one such gateway and the next
-LONG_OUTAGE = 0.5  # of a lease, from the first failed tick on: an owner may be alone by then
-RETURN_SECONDS = 2.0  # in which a former owner that has gone on alone notices that the server is back
-BEGIN_AGAIN = 5.0  # seconds between attempts to own a scanner whose data could not be read
-WORTHWHILE = 5.0  # seconds of a grace that must be left, else a scanner is taken at its end, without another break
-_NEVER = float("inf")
 
 
 class State(enum.Enum):
@@ -89,21 +86,15 @@ class Ownership:
     """The ownership of one scanner as the gateway `me` (its identifier) sees it.
 
     `seconds` is the length of a lease, `alone` whether the gateway may go on without the server. All times are boot
-    times in seconds; `sent` is when the request was sent whose answer an input is. `try_at` is the time of the last
-    `Try` that still counts, else infinite.
+    times in seconds; `sent` is when the request was sent whose answer an input is.
     """
 
     def __init__(self, scanner: str, me: str, lease: Lease, *, seconds: float, alone: bool) -> None:
         self.scanner, self.state, self.lease, self.reach = scanner, State.FOLLOWING, lease, Reach()
         self._me, self._seconds, self._may_be_alone = me, seconds, alone
-        self._former: str | None = None
+        self._attempts, self._outage = Attempts(scanner, me), Outage(seconds)
         self._wish = ""
         self._newest = NO_TOKEN  # of all that this gateway has seen, so that tokens grow if the server loses its data
-        self._free_since: float | None = None
-        self._away_since: float | None = None  # the sending of the first tick that failed since one was answered
-        self._deserted_since: float | None = None  # as before, and the server has made nobody the owner since
-        self._not_before = self._returned_at = self._grace_until = float("-inf")
-        self.try_at = _NEVER
         self._settled_at = float("-inf")
         self._is_asking = False
         self._is_stopping = False
@@ -112,13 +103,9 @@ class Ownership:
 
     def answered(self, view: View, sent: float, now: float, trusted_from: float = float("-inf")) -> list[Command]:
         """Handle the answer to a tick. Until `trusted_from` the server's clock is not to be trusted."""
-        if self._away_since is not None and now - self._away_since > LONG_OUTAGE * self._seconds:
-            self._returned_at = now
-        self._away_since, self._grace_until = None, now + view.grace
+        self._outage.answered(view.grace, now, is_owned=self.scanner in view.owners)
         if self.scanner in view.owners:
             self._newest = max(self._newest, view.owners[self.scanner].token)
-        if self.scanner in view.owners or view.grace <= 0.0:
-            self._deserted_since = None
         if sent < self._settled_at:
             return []
         event = self._seen(view, now, trusted_from)
@@ -133,16 +120,13 @@ class Ownership:
         elif event == "free":
             return self._input(event) + self._plan(view, now, trusted_from)
         elif event == "taken":
-            self._former = view.owners[self.scanner].identifier
+            self._attempts.former = view.owners[self.scanner].identifier
         return self._input(event)
 
     def unanswered(self, sent: float) -> list[Command]:
         """Handle that a tick failed, because the server cannot serve."""
-        self._forget_plan()
-        if self._away_since is None:
-            self._away_since = sent
-        if self._deserted_since is None:
-            self._deserted_since = sent
+        self._attempts.forget()
+        self._outage.failed(sent)
         if sent < self._settled_at or self.state not in (_O, _A, _L):
             return []
         if self._may_be_alone:
@@ -152,13 +136,13 @@ class Ownership:
     @property
     def is_silenced(self) -> bool:
         """True if this gateway may not go on alone, and its lease has run out while the server is away."""
-        return self.state is _O and self._away_since is not None and not self._may_be_alone and not self.lease.holds()
+        return self.state is _O and self._outage.is_away and not self._may_be_alone and not self.lease.holds()
 
     def asks_others(self, now: float) -> bool:
         """True if the other gateways must be asked what they serve, because the server gives the scanner to nobody."""
         if self.state is _F:
-            return self._may_be_alone and self._deserted_since is not None \
-                and now - self._deserted_since >= ALONE_AFTER
+            waited = self._outage.deserted_for(now)
+            return self._may_be_alone and waited is not None and waited >= ALONE_AFTER
         return self.state in (_A, _C, _U)
 
     def asked(self, serving: Collection[tuple[int, str]], place: int, sent: float, now: float, *,
@@ -169,12 +153,12 @@ class Ownership:
         identifier. `place` is that of this gateway among those that have answered, from 0 on. `all_heard` is true if
         each gateway that is registered has answered; it counts in the grace only.
         """
-        if sent < self._settled_at or self._deserted_since is None:
+        waited = self._outage.deserted_for(now)
+        if sent < self._settled_at or waited is None:
             return []
         if self.state is _F:
-            waited = now - self._deserted_since
-            if serving or waited < ALONE_AFTER + place * ALONE_STEP or now < self._not_before \
-                    or not (self._away_since is not None or (all_heard and self._is_long_grace(now))):
+            if serving or waited < ALONE_AFTER + place * ALONE_STEP or self._attempts.is_barred(now) \
+                    or not (self._outage.is_away or (all_heard and self._outage.is_long_grace(now))):
                 return []
             self._settle(now)  # the answers to an earlier question do not count
             return self._input("deserted")
@@ -195,11 +179,16 @@ class Ownership:
         """True in the states in which this gateway serves the scanner while `Lease.holds`."""
         return self.state in (_O, _A, _U)
 
+    @property
+    def try_at(self) -> float:
+        """The time of the last `Try` that still counts, else infinite."""
+        return self._attempts.at
+
     def due(self, now: float) -> list[Command]:
         """Handle that the time of `Try` has come."""
-        if now < self.try_at:
+        if now < self._attempts.at:
             return []
-        self._forget_plan()
+        self._attempts.forget()
         return self._input("due")
 
     def acquired(self, outcome: Acquired, sent: float, now: float,
@@ -211,7 +200,7 @@ class Ownership:
         is_next = outcome.token == self.lease.token + 1 and self.lease.holds()
         if self.state is _T or (self.state in (_O, _A) and is_next):
             self.lease.grant(outcome.token, sent, self._seconds)
-            self._former = self._me
+            self._attempts.former = self._me
             if self.lease.holds():
                 return self._input("acquired", outcome.token)
         return self._input("outdated", outcome.token)
@@ -221,7 +210,7 @@ class Ownership:
         self._settle(now)
         if outcome.owner is None or outcome.owner.identifier == self._me:
             return self._input("refused")
-        self._former = outcome.owner.identifier
+        self._attempts.former = outcome.owner.identifier
         return self._input("beaten")
 
     def not_acquired(self, now: float) -> list[Command]:
@@ -244,7 +233,7 @@ class Ownership:
 
     def begin_failed(self, now: float) -> list[Command]:
         """Handle that the scanner could not be served after `Begin`; then nothing is to be ended."""
-        self._not_before = now + BEGIN_AGAIN
+        self._attempts.begin_failed(now)
         return self._input("begin_failed")
 
     def stop(self, why: Why) -> list[Command]:
@@ -282,13 +271,6 @@ class Ownership:
             return "lapsed"
         return "grace" if view.grace > 0.0 or now < trusted_from else "free"
 
-    def _is_long_grace(self, now: float) -> bool:
-        """True if it is worth while to serve without a lease until the grace is over.
-
-        A former owner that has gone on alone must have noticed that the server is back, and have registered.
-        """
-        return now - self._returned_at >= RETURN_SECONDS and self._grace_until - now >= WORTHWHILE
-
     def _is_beaten_alone(self, view: View) -> bool:
         """True if another gateway that goes on alone has had the scanner after this one."""
         return max(alone_beside(view, self.scanner, self._me), default=(CLAIM, "")) > (self.alone_token, self._me)
@@ -302,21 +284,11 @@ class Ownership:
         return self.reach.gives_up(view, self.scanner, self._me, now)
 
     def _plan(self, view: View, now: float, trusted_from: float) -> list[Command]:
-        """Plan the attempt to own a scanner that nobody owns, in its place among those of the other gateways."""
+        """Plan the attempt to own a scanner that nobody owns."""
         if self.state is not _F:
             return []
-        if self._free_since is None or view.grace > 0.0:
-            self._free_since = now + view.grace
-        wait = delay(view, self.scanner, self._me, self._former)
-        self.try_at = max(max(self._free_since, trusted_from) + wait, self._not_before)
-        if self._former not in (None, self._me):
-            # It may have gone on alone, and have what has changed since then. Its registration may be one that the
-            # server has received before, and carried out only now.
-            self.try_at = max(self.try_at, self._returned_at + RETURN_SECONDS)
-        return self.due(now) or [Try(self.try_at)]
-
-    def _forget_plan(self) -> None:
-        self._free_since, self.try_at = None, _NEVER
+        self._attempts.plan(view, now, trusted_from, self._outage.returned_at)
+        return self.due(now) or [Try(self._attempts.at)]
 
     def _settle(self, now: float) -> None:
         """Note the end of an Acquire: a tick that was sent before does not tell what it has changed."""
@@ -337,7 +309,7 @@ class Ownership:
         return []
 
     def _ignore_plan(self, *_: object) -> list[Command]:
-        self._forget_plan()
+        self._attempts.forget()
         return []
 
     def _ask(self) -> list[Command]:
@@ -364,7 +336,7 @@ class Ownership:
         return [Regained()]
 
     def _give_back(self, token: int) -> list[Command]:
-        self._forget_plan()
+        self._attempts.forget()
         return [Release(token), Check()]
 
     def _give_back_own(self) -> list[Command]:
