@@ -434,7 +434,7 @@ class BridgedScanner:
         if self._is_resuming and own is not None and own.is_resumed is not None:
             self._is_resuming = False
             if own.is_resumed:
-                self.bridge.resumed()
+                self.bridge.notifications.resumed()
             else:
                 self._rebooted()
         misses_service = own is not None and own.misses_service
