@@ -71,7 +71,7 @@ class BridgedScanner:
             on_contact=lambda: self.watch.look(), holds=context.holds(self.name))
         self.watch = HealthWatch(self.name, self.bridge, self.device, wall=context.wall,
                                  subscription=lambda: self.subscriptions.own)
-        accounting = self._accounting = Accounting(
+        accounting = Accounting(
             self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
         requests = self.requests = SoapClient(
             self.name, self.device, context.metrics, accounting, on_broken=self.bridge.was_away)
@@ -98,7 +98,7 @@ class BridgedScanner:
             on_change=self._presence_changed, on_found=self._found, on_doubt=self._doubted)
         self.stand_in = self.monitor.stand_in
         self._reused = ReusedJobIds(context.reactor, self.name, context.on_given_again)
-        forwarder = self._forwarder = Forwarder(self.bridge, self.device, context.metrics, seconds=context.seconds,
+        forwarder = Forwarder(self.bridge, self.device, context.metrics, seconds=context.seconds,
                               after_learning=self._learnt, on_trouble=self._in_trouble)
         question = Question(requests, self.device)
         self._status_check = StatusCheck(self.bridge, question.send, seconds=context.seconds, new_id=context.new_id,
