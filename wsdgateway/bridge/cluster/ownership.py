@@ -1,85 +1,23 @@
-"""The state machine that decides whether this gateway owns one scanner.
+"""Makes events of what a gateway learns about the ownership of one scanner.
 
-One gateway at a time owns a scanner, by a lease at the shared server; the others follow. The machine receives what the
-server answers and returns commands (`bridge.cluster.commands`)::
-
-                      due                acquired               alone
-    following ───────────────► taking ─────────────► owning ──────────────► alone
-        ▲                        │                     ▲                      │
-        └────────────────────────┘                     └──────────────────────┘
-         refused, beaten, outdated                        renewed, acquired
-
-    owning, alone ─── taken, lapsed, newer, beaten, outdated ───► ending ─── ended ───► following
-                                                                    ▲
-                                                                    │ taken, lapsed, newer
-    owning, alone ─── leave, stop ─────────────────────────────► leaving ─── ended ───► following
-
-    following ─── stop ───► stopped
-    taking ─── stop ───► withdrawing ─── refused, beaten, outdated ───► stopped
-    owning, alone, unleased ─── begin_failed ───► following
-
-A follower that reaches no gateway that serves the scanner, and that the server cannot make the owner, because it is
-away or in the grace after a restart, serves the scanner without a lease. It first tells the others that it is about to,
-and begins if none of them has a better right at the next question::
-
-               deserted            unrivalled
-    following ──────────► claiming ──────────► unleased ─── taken, free, lapsed, newer, beaten, stop ───► ending
-        ▲                    │
-        └────────────────────┘
-         taken, free, beaten, stop
-
-In `leaving` the gateway owns the scanner until it has ended what runs; then it releases it. In `ending` it does not own
-it any more. After `stop`, both lead to `stopped` in place of `following`.
-
-- In `owning` and `alone` only `Lease.holds` says whether the gateway owns the scanner at this moment, because a process
-  that was stopped gets its inputs late.
-- An ownership that only the server knows of is never adopted: after a restart of the server from an old copy it may be
-  an old one. If it has this process's identifier, an answer was lost, and it is released (`unknown`).
-- An owner that the server has forgotten asks for the scanner again, by its lease that still runs (`reclaim`). It goes
-  on without a break if the new token is the next after its own: then nobody owned the scanner in between.
-- After a restart of the server nobody else gets the scanner in the grace. An owner that was alone goes on alone until
-  that is over, and then asks first. Its registration says so, and of two that are alone the one with the older
-  ownership gives up.
-- `fenced` demotes nobody: an owner that the server has forgotten is fenced, too. The tick that follows decides.
-- While the server is away, and in the grace, the gateways ask each other what they serve (`asked`). Of two that serve
-  one scanner, that with the older ownership gives up; one without a lease gives up before one with a former lease. In
-  `unleased`, only such a question, or a tick in the grace, that was sent just now lets the gateway serve on.
-- In the grace a scanner is claimed only if each registered gateway has answered that it does not serve it: one that
-  reaches the server, but not this gateway, may own it by a lease that still runs, and say so in its next tick.
-- In `unleased` memory has nothing from the server, so the scanner is taken like any other once the server is back, and
-  the grace is over.
+That is what the server answers, what other gateways say, and what has been done here. What it means depends on the
+state of the machine, which is in `bridge.cluster.ownership_table`.
 """
 
-import enum
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-from wsdgateway.bridge.cluster.attempts import Attempts
-from wsdgateway.bridge.cluster.candidates import Reach, alone_beside, wished_for
-from wsdgateway.bridge.cluster.commands import Acquire, Begin, Check, Command, End, Regained, Release, Try, Why
+from wsdgateway.bridge.cluster.candidates import alone_beside, wished_for
+from wsdgateway.bridge.cluster.commands import Command, Try, Why
 from wsdgateway.bridge.cluster.lease import Lease
 from wsdgateway.bridge.cluster.outage import Outage
+from wsdgateway.bridge.cluster.ownership_table import TABLE, Core, State
 from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Acquired, Refused, View
 
 ALONE_AFTER = 9.0  # seconds without the server, or a grace after that, until a gateway claims what it does not own
 ALONE_STEP = 2.0  # seconds between one such gateway and the next
 
-
-class State(enum.Enum):
-    """The states of the machine that is drawn above."""
-
-    FOLLOWING = "following"
-    TAKING = "taking"
-    WITHDRAWING = "withdrawing"
-    OWNING = "owning"
-    ALONE = "alone"
-    LEAVING = "leaving"
-    ENDING = "ending"
-    STOPPED = "stopped"
-    CLAIMING = "claiming"
-    UNLEASED = "unleased"
-
-
-_F, _T, _W, _O, _A, _L, _E, _S, _C, _U = State
+_F, _T, _O, _A, _L = State.FOLLOWING, State.TAKING, State.OWNING, State.ALONE, State.LEAVING
+_S, _C, _U = State.STOPPED, State.CLAIMING, State.UNLEASED
 
 
 class Ownership:
@@ -90,13 +28,10 @@ class Ownership:
     """
 
     def __init__(self, scanner: str, me: str, lease: Lease, *, seconds: float, alone: bool) -> None:
-        self.scanner, self.state, self.lease, self.reach = scanner, State.FOLLOWING, lease, Reach()
+        core = self._core = Core(scanner, me, lease)
+        self.scanner, self.state, self.lease, self.reach = scanner, State.FOLLOWING, lease, core.reach
         self._me, self._seconds, self._may_be_alone = me, seconds, alone
-        self._attempts, self._outage = Attempts(scanner, me), Outage(seconds)
-        self._wish = ""
-        self._newest = NO_TOKEN  # of all that this gateway has seen, so that tokens grow if the server loses its data
-        self._settled_at = float("-inf")
-        self._is_asking = False
+        self._attempts, self._outage = core.attempts, Outage(seconds)
         self._is_stopping = False
 
     # Inputs.
@@ -105,8 +40,8 @@ class Ownership:
         """Handle the answer to a tick. Until `trusted_from` the server's clock is not to be trusted."""
         self._outage.answered(view.grace, now, is_owned=self.scanner in view.owners)
         if self.scanner in view.owners:
-            self._newest = max(self._newest, view.owners[self.scanner].token)
-        if sent < self._settled_at:
+            self._core.newest = max(self._core.newest, view.owners[self.scanner].token)
+        if sent < self._core.settled_at:
             return []
         event = self._seen(view, now, trusted_from)
         if event == "renewed":
@@ -127,7 +62,7 @@ class Ownership:
         """Handle that a tick failed, because the server cannot serve."""
         self._attempts.forget()
         self._outage.failed(sent)
-        if sent < self._settled_at or self.state not in (_O, _A, _L):
+        if sent < self._core.settled_at or self.state not in (_O, _A, _L):
             return []
         if self._may_be_alone:
             self.lease.go_on_alone(sent)
@@ -154,13 +89,13 @@ class Ownership:
         each gateway that is registered has answered; it counts in the grace only.
         """
         waited = self._outage.deserted_for(now)
-        if sent < self._settled_at or waited is None:
+        if sent < self._core.settled_at or waited is None:
             return []
         if self.state is _F:
             if serving or waited < ALONE_AFTER + place * ALONE_STEP or self._attempts.is_barred(now) \
                     or not (self._outage.is_away or (all_heard and self._outage.is_long_grace(now))):
                 return []
-            self._settle(now)  # the answers to an earlier question do not count
+            self._core.settle(now)  # the answers to an earlier question do not count
             return self._input("deserted")
         if max(serving, default=(CLAIM, "")) > (self.alone_token, self._me):
             return self._input("beaten")
@@ -194,7 +129,7 @@ class Ownership:
     def acquired(self, outcome: Acquired, sent: float, now: float,
                  trusted_from: float = float("-inf")) -> list[Command]:
         """Handle that the server has made this gateway the owner."""
-        self._settle(now)
+        self._core.settle(now)
         if now < trusted_from and not self.lease.is_valid:
             return self._input("outdated", outcome.token)
         is_next = outcome.token == self.lease.token + 1 and self.lease.holds()
@@ -207,7 +142,7 @@ class Ownership:
 
     def refused(self, outcome: Refused, now: float) -> list[Command]:
         """Handle that the server has not made this gateway the owner."""
-        self._settle(now)
+        self._core.settle(now)
         if outcome.owner is None or outcome.owner.identifier == self._me:
             return self._input("refused")
         self._attempts.former = outcome.owner.identifier
@@ -215,7 +150,7 @@ class Ownership:
 
     def not_acquired(self, now: float) -> list[Command]:
         """Handle that the server did not answer `Acquire`."""
-        self._settle(now)
+        self._core.settle(now)
         return self._input("refused")
 
     def fenced(self) -> list[Command]:
@@ -224,7 +159,7 @@ class Ownership:
 
     def newer(self, token: int) -> list[Command]:
         """Handle that another gateway says that it owns, or knows an owner, by this token."""
-        self._newest = max(self._newest, token)
+        self._core.newest = max(self._core.newest, token)
         return self._input("newer") if token > self.alone_token else []
 
     def ended(self) -> list[Command]:
@@ -279,7 +214,7 @@ class Ownership:
         wished = wished_for(view, self.scanner)
         if wished is not None:
             is_other = wished.identifier != self._me
-            self._wish = wished.name if is_other else ""
+            self._core.wish = wished.name if is_other else ""
             return is_other
         return self.reach.gives_up(view, self.scanner, self._me, now)
 
@@ -290,137 +225,11 @@ class Ownership:
         self._attempts.plan(view, now, trusted_from, self._outage.returned_at)
         return self.due(now) or [Try(self._attempts.at)]
 
-    def _settle(self, now: float) -> None:
-        """Note the end of an Acquire: a tick that was sent before does not tell what it has changed."""
-        self._settled_at, self._is_asking = now, False
-
     def _input(self, event: str, *argument: object) -> list[Command]:
-        entry = _TABLE.get((self.state, event))
+        entry = TABLE.get((self.state, event))
         if entry is None:
             return []
         self.state, act = entry
         if self.state is _F and self._is_stopping:
             self.state = _S
-        return act(self, *argument)
-
-    # Actions.
-
-    def _nothing(self, *_: object) -> list[Command]:
-        return []
-
-    def _ignore_plan(self, *_: object) -> list[Command]:
-        self._attempts.forget()
-        return []
-
-    def _ask(self) -> list[Command]:
-        if self._is_asking:
-            return []
-        self._is_asking = True
-        if self.lease.is_valid:
-            return [Acquire(self.lease.token, True)]
-        return [Acquire(max(self.lease.token, self._newest), False)]
-
-    def _begin(self, token: int) -> list[Command]:
-        self.reach.reached(self._settled_at)
-        return [Begin()]
-
-    def _begin_alone(self) -> list[Command]:
-        self.reach.reached(self._settled_at)
-        return [Begin(alone=True)]
-
-    def _forget_claim(self, *_: object) -> list[Command]:
-        self.lease.end()
-        return []
-
-    def _go_on(self, token: int) -> list[Command]:
-        return [Regained()]
-
-    def _give_back(self, token: int) -> list[Command]:
-        self._attempts.forget()
-        return [Release(token), Check()]
-
-    def _give_back_own(self) -> list[Command]:
-        self.lease.end()
-        self.reach.ended()
-        wish, self._wish = self._wish, ""
-        return [Release(self.lease.token, wish), Check()]
-
-    def _give_back_and_lose(self, token: int) -> list[Command]:
-        return [Release(token), *self._lose()]
-
-    def _lose(self, *_: object) -> list[Command]:
-        self.lease.end()
-        self.reach.ended()
-        return [End(Why.LOST)]
-
-    def _lose_while_ending(self) -> list[Command]:
-        self.lease.end()
-        self.reach.ended()
-        return []
-
-    def _hand_over(self, why: Why) -> list[Command]:
-        return [End(why)]
-
-    def _check(self) -> list[Command]:
-        return [Check()]
-
-
-# (state, event): (next state, action)
-_TABLE: dict[tuple[State, str], tuple[State, Callable[..., list[Command]]]] = {
-    (_F, "free"): (_F, Ownership._nothing),
-    (_F, "taken"): (_F, Ownership._ignore_plan),
-    (_F, "unknown"): (_F, Ownership._give_back),
-    (_F, "due"): (_T, Ownership._ask),
-    (_F, "outdated"): (_F, Ownership._give_back),
-    (_F, "stop"): (_S, Ownership._ignore_plan),
-    (_T, "acquired"): (_O, Ownership._begin),
-    (_T, "outdated"): (_F, Ownership._give_back),
-    (_T, "refused"): (_F, Ownership._nothing),
-    (_T, "beaten"): (_F, Ownership._nothing),
-    (_T, "stop"): (_W, Ownership._nothing),
-    (_W, "outdated"): (_S, Ownership._give_back),
-    (_W, "refused"): (_S, Ownership._nothing),
-    (_W, "beaten"): (_S, Ownership._nothing),
-    (_S, "outdated"): (_S, Ownership._give_back),
-    (_O, "alone"): (_A, Ownership._nothing),
-    (_A, "renewed"): (_O, Ownership._nothing),
-    (_A, "acquired"): (_O, Ownership._go_on),
-    (_O, "acquired"): (_O, Ownership._go_on),
-    (_L, "renewed"): (_L, Ownership._nothing),
-    (_L, "outdated"): (_L, Ownership._give_back),
-    (_L, "taken"): (_E, Ownership._lose_while_ending),
-    (_L, "lapsed"): (_E, Ownership._lose_while_ending),
-    (_L, "newer"): (_E, Ownership._lose_while_ending),
-    (_L, "ended"): (_F, Ownership._give_back_own),
-    (_E, "outdated"): (_E, Ownership._give_back),
-    (_E, "ended"): (_F, Ownership._check),
-    (_F, "deserted"): (_C, Ownership._nothing),
-    (_C, "unrivalled"): (_U, Ownership._begin_alone),
-    (_C, "beaten"): (_F, Ownership._forget_claim),
-    (_C, "taken"): (_F, Ownership._forget_claim),
-    (_C, "free"): (_F, Ownership._forget_claim),
-    (_C, "unknown"): (_F, Ownership._give_back),
-    (_C, "stop"): (_S, Ownership._forget_claim),
-    (_U, "taken"): (_E, Ownership._lose),
-    (_U, "free"): (_E, Ownership._lose),
-    (_U, "lapsed"): (_E, Ownership._lose),
-    (_U, "newer"): (_E, Ownership._lose),
-    (_U, "beaten"): (_E, Ownership._lose),
-    (_U, "unknown"): (_U, Ownership._give_back),
-    (_U, "stop"): (_E, Ownership._lose),
-    (_U, "begin_failed"): (_F, Ownership._forget_claim),
-}
-for _owner in (_O, _A):
-    _TABLE |= {
-        (_owner, "reclaim"): (_owner, Ownership._ask),
-        (_owner, "outdated"): (_E, Ownership._give_back_and_lose),
-        (_owner, "beaten"): (_E, Ownership._lose),
-        (_owner, "unknown"): (_owner, Ownership._give_back),
-        (_owner, "taken"): (_E, Ownership._lose),
-        (_owner, "lapsed"): (_E, Ownership._lose),
-        (_owner, "newer"): (_E, Ownership._lose),
-        (_owner, "fenced"): (_owner, Ownership._check),
-        (_owner, "leave"): (_L, Ownership._hand_over),
-        (_owner, "stop"): (_L, Ownership._hand_over),
-        (_owner, "begin_failed"): (_F, Ownership._give_back_own),
-    }
+        return act(self._core, *argument)

@@ -15,7 +15,8 @@ from twisted.logger import Logger
 from wsdgateway.bridge.cluster.candidates import place_of
 from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.bridge.cluster.lease import Leases
-from wsdgateway.bridge.cluster.ownership import Ownership, State
+from wsdgateway.bridge.cluster.ownership import Ownership
+from wsdgateway.bridge.cluster.ownership_table import State
 from wsdgateway.bridge.cluster.serverclock import ServerClock
 from wsdgateway.bridge.cluster.state import CannotMove
 from wsdgateway.bridge.cluster.values import NO_TOKEN, Registration, Serving, View
