@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from wsdgateway.bridge.health.health import Health
-from wsdgateway.metrics import _BUCKETS, Metrics, Totals
+from wsdgateway.metrics import BUCKETS, Metrics, Totals
 
 REQUESTS = [("front-desk", "GetJobElements", "local", 0.0004), ("front-desk", "GetJobElements", "local", 0.0005),
             ("front-desk", "GetJobElements", "device", 0.3), ("other", "GetJobElements", "local", 1000.0),
@@ -15,7 +15,7 @@ def written_by_the_library():
     requests = Counter("wsdgateway_requests", "Requests from clients", ("scanner", "operation", "source"),
                        registry=registry)
     seconds = Histogram("wsdgateway_request_seconds", "Time from the complete request to the complete answer",
-                        ("operation", "source"), registry=registry, buckets=_BUCKETS)
+                        ("operation", "source"), registry=registry, buckets=BUCKETS)
     for scanner, operation, source, elapsed in REQUESTS:
         requests.labels(scanner, operation, source).inc()
         seconds.labels(operation, source).observe(elapsed)

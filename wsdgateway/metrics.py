@@ -28,8 +28,8 @@ HELD = "held"
 
 _READS = frozenset(one.name for one in (GET_JOB_ELEMENTS, GET_ACTIVE_JOBS, GET_JOB_HISTORY, GET_SCANNER_ELEMENTS))
 
-_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-_BOUNDS = (*(str(float(bound)) for bound in _BUCKETS), "+Inf")
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_BOUNDS = (*(str(float(bound)) for bound in BUCKETS), "+Inf")
 
 
 disable_created_metrics()  # they would add a second series for each counter
@@ -95,9 +95,9 @@ class _Requests(Collector):
         key = (scanner, operation, source)
         counted = self._counted.get(key)
         if counted is None:
-            counted = self._counted[key] = ([0.0], [0] * (len(_BUCKETS) + 1))
+            counted = self._counted[key] = ([0.0], [0] * (len(BUCKETS) + 1))
         counted[0][0] += seconds
-        counted[1][bisect_left(_BUCKETS, seconds)] += 1
+        counted[1][bisect_left(BUCKETS, seconds)] += 1
 
     def counts(self) -> dict[tuple[str, str, str], int]:
         """The number of requests by scanner, operation and source."""

@@ -60,7 +60,7 @@ class Bridge:
         """Delivers a notification of the scanner. Returns False if it is a duplicate."""
         notification = read_notification(data)
         assert isinstance(notification, Notification)
-        return self.scanner.notified(notification, self.now)
+        return self.scanner.notifications.received(notification, self.now)
 
     def read(self, job_id="1"):
         """Returns state and scans as shown to a client from the table, or None if the scanner has to be asked."""

@@ -20,8 +20,8 @@ def taken_over(stored, *more, age=0.0):
     told = [status_event("1", state, scans, created=EARLY, message_id=f"urn:uuid:{state}")
             for state, scans in (("Pending", 0), ("Completed", 1))]
     for event in (*told, *more):
-        bridge.scanner.replay(read_notification(event), bridge.now, at=bridge.now - age, is_own=True)
-    bridge.scanner.taken_over(bridge.now)
+        bridge.scanner.notifications.replay(read_notification(event), bridge.now, at=bridge.now - age, is_own=True)
+    bridge.scanner.notifications.taken_over(bridge.now)
     return bridge
 
 

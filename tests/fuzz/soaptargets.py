@@ -167,7 +167,7 @@ def job_events(data):
         moment = bridge.table.moment()
         notification = read_notification(raw)
         if isinstance(notification, Notification):
-            bridge.notified(notification, float(now))
+            bridge.notifications.received(notification, float(now))
             read_status_event(notification.envelope.body)
             assert len(bridge.reported.conditions) <= MAX_CONDITIONS
         else:

@@ -198,7 +198,7 @@ async def test_a_flood_of_jobs_is_bounded(gateway):
 
     for number in range(MAX_ACTIVE + 100):
         notification = read_notification(status_event(f"flood {number}", message_id=None))
-        gateway.scanner.bridge.notified(notification, 0.0)
+        gateway.scanner.bridge.notifications.received(notification, 0.0)
     assert len([job for job in table.jobs() if not job.final]) <= MAX_ACTIVE
     assert table.get("1").final
     await gateway.check(gateway.state())

@@ -1,5 +1,6 @@
 """Tests of http.knownheads: an answer whose head is known is read as the parser would read it."""
 
+import httptools
 import pytest
 
 from wsdgateway.http import knownheads
@@ -32,7 +33,7 @@ def known():
 
 
 def test_an_answer_with_a_known_head_is_not_parsed(known, monkeypatch):
-    monkeypatch.setattr(ResponseReader, "_parse", None)
+    monkeypatch.setattr(httptools, "HttpResponseParser", None)
     heads, body, has_ended, is_reusable, _ = read([HEAD + b"\r\nworld"], known)
     assert heads == [(200, b"OK", [(b"Content-Type", b"text/plain"), (b"Content-Length", b"5")], 5, True, True)]
     assert (body, has_ended, is_reusable) == (b"world", True, True)

@@ -10,7 +10,6 @@ import pytest_twisted
 from tests.storage.files import LARGE, Restoring, damage, filled, listed, make_newer, start
 from tests.storage.stores import held, job, limit_pages, own_job, subscription
 from wsdgateway.bridge.discovery.adoption import Adopted
-from wsdgateway.storage.fallback import MAX_ENDED
 from wsdgateway.storage.store import NotOurs
 
 
@@ -134,13 +133,3 @@ async def test_a_file_of_another_program_or_gateway_is_an_error(tmp_path, file):
         connection.execute("CREATE TABLE recipes (name TEXT)")
     with pytest.raises(NotOurs, match="another program"):
         start(tmp_path / "other")
-
-
-@pytest_twisted.ensureDeferred
-async def test_the_number_of_remembered_ends_is_limited(file):
-    store = start(file)
-    damage(file)
-    for number in range(MAX_ENDED + 10):
-        store.forget(str(number))
-    assert len(store._ended) == MAX_ENDED  # the limit cannot be seen from outside
-    await store.close()

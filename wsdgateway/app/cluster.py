@@ -1,11 +1,10 @@
 """Composes the part of this gateway among others on one Redis server: ownership, takeovers, and the link to them.
 
 `net.cluster.coordinator` decides with the others which gateway owns each scanner, `app.ownedscanners` begins and ends
-the bridging, and `net.cluster.passing` passes on the requests for the other scanners.
+the bridging, and `app.sharedscanners` passes on the requests for the other scanners.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 import attrs
@@ -13,19 +12,19 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from wsdgateway.app.abandonedscanners import AbandonedScanners
-from wsdgateway.app.certificates import remark_on
 from wsdgateway.app.clusterregistration import OwnRegistration
 from wsdgateway.app.otherbases import OtherBases
 from wsdgateway.app.ownedscanners import OwnedScanners
+from wsdgateway.app.peerport import PeerPort
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.serverchecks import ServerChecks
+from wsdgateway.app.sharedscanners import SharedScanners
 from wsdgateway.app.sharedserver import SharedServer
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.app.strays import Strays
 from wsdgateway.bridge.cluster.values import View
 from wsdgateway.clustermetrics import ClusterMetrics
-from wsdgateway.config.cluster import peer_listener, peer_trust
-from wsdgateway.config.endpoints import identity_files, plain_endpoint
+from wsdgateway.config.cluster import peer_trust
 from wsdgateway.config.sections import Config
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
@@ -34,10 +33,8 @@ from wsdgateway.net.clients.router import Router
 from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.coordinator import Coordinator
 from wsdgateway.net.cluster.elsewhere import Elsewhere
-from wsdgateway.net.cluster.followed import FollowedScanner, owned
 from wsdgateway.net.cluster.inquiry import ask_over
 from wsdgateway.net.cluster.ownedscanner import Composition
-from wsdgateway.net.cluster.passing import Passing
 from wsdgateway.net.cluster.passingcontext import PassingContext
 from wsdgateway.net.cluster.peerlink import PeerLink, limits_for
 from wsdgateway.net.cluster.peerserver import PeerServer, peer_limits
@@ -45,13 +42,10 @@ from wsdgateway.net.events.eventrecords import EventRecords
 from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.scanners.jobcounts import JobCounts
 from wsdgateway.net.scanners.jobintents import JobIntents
-from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.net.transport.accounting import Accounting
-from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.store import StoreError
-from wsdgateway.tls.identity import CurrentIdentity
 
 LOOK_SECONDS = 1.0  # between looks at the last answer of the server, and at what owned scanners answer
 ABANDONED_SECONDS = 60.0  # between looks for scanners that no gateway is configured for any more
@@ -87,10 +81,9 @@ class ClusterParts:
 
 
 class Cluster:
-    """This gateway among those that share its scanners. It is the `Sharing` of `bridged`."""
+    """This gateway among those that share its scanners."""
 
     log = Logger()
-    passes_on = True
 
     def __init__(self, reactor: Any, config: Config, shared: SharedServer, bridged: BridgedScanners,
                  parts: ClusterParts, stored: StoredState) -> None:
@@ -101,7 +94,6 @@ class Cluster:
         self._parts = parts
         self._checks = ServerChecks(shared, parts.cannot_stay)
         self._last_view: View | None = None
-        self._followed: dict[str, FollowedScanner] = {}
         self._is_started = False
         self._throttle = LogThrottle()
         self.strays = Strays(reactor, shared.store, parts.wall)
@@ -137,20 +129,24 @@ class Cluster:
         self.elsewhere = Elsewhere(
             self.link, self.coordinator, identifier=shared.identifier, name=self.registration.name,
             scanners=lambda: bridged.known, seconds=parts.seconds)
-        self._passing = PassingContext(
+        self.shared = SharedScanners(PassingContext(
             reactor, self.registration.name, shared.identifier, self.link, self.coordinator, parts.metrics,
-            parts.general, self._accounting, parts.new_id)
+            parts.general, self._accounting, parts.new_id), parts.router, leases, bridged.is_served,
+            self.owned.removed, escl=config.escl is not None)
         self._job_counts = JobCounts(reactor, shared.events, seconds=parts.seconds)
-        self._server: PeerServer | None = None
-        self.listener = self.registration.listener = self._make_listener()
+        self.port = PeerPort(reactor, config, PeerServer(
+            reactor, seconds=parts.seconds, wall=parts.wall, limits=peer_limits(config.limits.request_body),
+            secret=lambda: self._checks.secret, router=parts.router, repeats=parts.repeats, leases=leases,
+            owners=self.coordinator, writes=parts.writes, directory=parts.directory), parts.tried, parts.wall())
+        self.registration.listener = self.port.listener
         self._registered: Mapping[str, str] = {}
 
     def join(self) -> None:
         """Have the scanners shared; call it before the first one is added."""
         bridged, leases = self._bridged, self._shared.leases
-        bridged.sharing = self
+        bridged.sharing = self.shared
         bridged.context = attrs.evolve(
-            bridged.context, holds=lambda name: leases.of(name).holds, pass_on=self.pass_on,
+            bridged.context, holds=lambda name: leases.of(name).holds, pass_on=self.shared.pass_on,
             record_of=self.records.of, intents_of=self._intents_of, may_subscribe=self._may_subscribe,
             on_left=self.strays.leave)
         bridged.context.quotas.on_change = self._job_counts.changed
@@ -168,24 +164,6 @@ class Cluster:
     def _accounting(self, name: str) -> Accounting:
         parts = self._parts
         return Accounting(name, parts.metrics, parts.log, seconds=parts.seconds, wall=parts.wall)
-
-    def _make_listener(self) -> Listener | None:
-        section, parts, shared = peer_listener(self._config.cluster), self._parts, self._shared
-        if section is None:
-            return None
-        files = identity_files(section, self._config.folder)
-        identity = None if files is None else CurrentIdentity(files)
-        remark_on(self.log, f"[cluster] {section.endpoint}", identity, parts.wall())
-        server = self._server = PeerServer(
-            self._reactor, seconds=parts.seconds, wall=parts.wall, limits=peer_limits(self._config.limits.request_body),
-            secret=lambda: self._checks.secret, router=parts.router, repeats=parts.repeats, leases=shared.leases,
-            owners=self.coordinator, writes=parts.writes, directory=parts.directory)
-        return Listener(self._reactor, plain_endpoint(section), server, parts.tried, identity, gives_up=True)
-
-    def certificates(self) -> list[tuple[str, float]]:
-        """The name of the certificate's section, and its expiry in seconds since 1970; empty without TLS."""
-        identity = None if self.listener is None else self.listener.identity
-        return [] if identity is None else [("[cluster]", identity.identity.expires.timestamp())]
 
     # Start and stop.
 
@@ -236,15 +214,8 @@ class Cluster:
         self._job_counts.close()
         await self.coordinator.stop()
         await self.strays.stop()
-        if self.listener is not None and self._server is not None:
-            await self.listener.stopService()
-            await self._server.close_all()
+        await self.port.stop()
         await self.link.stop()
-
-    @property
-    def held(self) -> int:
-        """The number of requests that wait for an owner."""
-        return self._passing.held.count
 
     # For discovery.
 
@@ -260,55 +231,12 @@ class Cluster:
         """True if the server that keeps the names of adopted scanners answers."""
         return self.coordinator.outage is None
 
-    def resources(self, name: str) -> Mapping[bytes, Resource]:
-        """The resources of a followed scanner; they pass requests on to its owner."""
-        return self._follow(name).resources
-
-    def guarded(self, name: str, resources: Mapping[bytes, Resource]) -> Mapping[bytes, Resource]:
-        """The resources of an owned scanner, while the lease holds."""
-        return owned(name, resources, self._shared.leases.of(name).holds, self._follow(name)).resources
-
-    def _follow(self, name: str) -> FollowedScanner:
-        followed = self._followed.get(name)
-        if followed is None:
-            followed = self._followed[name] = FollowedScanner(
-                name, Passing(name, self._passing, partial(self._serve_here, name)),
-                escl=self._config.escl is not None)
-        return followed
-
-    def _serve_here(self, name: str, exchange: Exchange, prefix: bytes, rest: bytes) -> bool:
-        """Answer a request that was held, if this gateway has become the owner."""
-        router = self._parts.router
-        resource = router.resource_of(name.encode(), prefix)
-        if resource is None or not self._bridged.is_served(name) or not self._shared.leases.of(name).holds():
-            return False
-        router.serve_admitted(exchange, (resource, rest))
-        return True
-
-    def pass_on(self, name: str, exchange: Exchange) -> bool:
-        """Pass on a request that this gateway began to answer, and cannot, because it no longer owns the scanner."""
-        followed = self._followed.get(name)
-        parts = exchange.request.path.split(b"/", 3)
-        if followed is None or len(parts) < 2 or parts[1] != name.encode():
-            return False
-        prefix = parts[2] if len(parts) > 2 else b""
-        answer = followed.passing.serve(prefix, exchange, b"/" + parts[3] if len(parts) > 3 else b"")
-        if answer is not None:
-            exchange.give(answer)
-        return True
-
-    def removed(self, name: str, reason: str) -> None:
-        """Give up a scanner that this gateway is no longer configured for."""
-        self._followed.pop(name, None)
-        self.owned.reasons[name] = reason
-
     def configure(self, config: Config) -> None:
         """Use another configuration, in which the keys of `[cluster]` are the same."""
         self._config = config
         self.coordinator.stop_timeout = config.limits.stop_timeout + END_SECONDS
         self.link.limit(*limits_for(config.scanner))
-        if self._server is not None:
-            self._server.limits = peer_limits(config.limits.request_body)
+        self.port.configure(config)
 
     def adjust(self) -> None:
         """Register for the scanners that are known now."""

@@ -61,9 +61,8 @@ class OwnedScanners:
 
     `records` keeps the records of their events for the next owner. `prepare` is awaited with a scanner's name before it
     is made. A scanner in `abandoned` is owned only until its subscriptions and jobs are ended.
-    `stop_timeout` returns the seconds for running exchanges at a hand-over. `reasons` has the reason for subscribers of
-    each scanner that was removed from the configuration. `gateways` returns how many gateways were registered when the
-    shared server last answered.
+    `stop_timeout` returns the seconds for running exchanges at a hand-over. `gateways` returns how many gateways
+    were registered when the shared server last answered.
     """
 
     log = Logger()
@@ -83,7 +82,11 @@ class OwnedScanners:
         self._begun: dict[str, object] = {}
         self._begun_jobs: dict[str, BegunJobs] = {}
         self._is_stopping = self._ends_what_is_left = self._have_stopped = False
-        self.reasons: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
+
+    def removed(self, name: str, reason: str) -> None:
+        """Note the reason for the subscribers of a scanner that was removed from the configuration, and ends later."""
+        self._reasons[name] = reason
 
     async def begin(self, name: str) -> None:
         """Bridge a scanner.
@@ -187,7 +190,7 @@ class OwnedScanners:
     async def end(self, name: str, why: Why) -> None:
         """Stop bridging a scanner; fires when this gateway sends it nothing more, apart from a running image."""
         self._begun.pop(name, None)
-        reason = self.reasons.pop(name, NOT_BRIDGED)
+        reason = self._reasons.pop(name, NOT_BRIDGED)
         scanner = self._bridged.find(name)
         if scanner is None or self._have_stopped:
             await self._store.flush(name)

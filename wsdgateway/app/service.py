@@ -16,7 +16,6 @@ from wsdgateway.admin.site import AdminSite
 from wsdgateway.app.afterscan import open_after_scan
 from wsdgateway.app.appsequences import Instances
 from wsdgateway.app.assignedports import AssignedPorts
-from wsdgateway.app.batched import Batched
 from wsdgateway.app.chance import Chance
 from wsdgateway.app.cluster import Cluster, ClusterParts
 from wsdgateway.app.controlsocket import ControlSocket
@@ -35,8 +34,10 @@ from wsdgateway.app.resourcelimits import admin_limits, client_limits, client_qu
 from wsdgateway.app.scanners import BridgedScanners
 from wsdgateway.app.sharedserver import open_shared_server
 from wsdgateway.app.startlines import StartLines
+from wsdgateway.app.startup import Startup
 from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.app.supervision import Supervision
+from wsdgateway.app.synchronization import Synchronization
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.access.quotas import Quotas
 from wsdgateway.bridge.cluster.state import in_words
@@ -69,7 +70,7 @@ from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.program import VERSION, manual
 from wsdgateway.storage.opening import open_store
-from wsdgateway.storage.store import IStore, Unreadable
+from wsdgateway.storage.store import IStore
 
 STOP_MARGIN = 10.0  # seconds by which the time for a stop that systemd is told exceeds the gateway's own limits
 
@@ -108,7 +109,7 @@ class GatewayService(MultiService):
         self.message_ids = MessageIds(chance.token)
         new_id = self.message_ids.new_id
         instances = self._instances = Instances(self.store, lambda: self.wall()) if shared is None else Instances(
-            self.store, lambda: self.wall(), shared=shared.store.draw_instance,
+            self.store, lambda: self.wall(), shared=lambda now: shared.store.draw_instance(now),
             shared_time=lambda: self.wall() + shared.store.offset)
         directed = DirectedDiscovery(instances.sequences, new_id, lambda name, base: self._other_bases(name, base))
         self.recording = ExchangeLogging(reactor, wall, self.metrics)
@@ -162,8 +163,8 @@ class GatewayService(MultiService):
         self.bridged.destinations = self.destinations.shared
         self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery, self.escl,
                                          lambda: self.wall())
-        self._draw_instance = Batched(instances.draw)
-        self._refresh_ports = Batched(lambda: self.escl_ports.refresh())
+        self.synchronization = Synchronization(
+            instances, self.discovery, self.scanners, lambda: self.escl_ports.refresh())
         self.cluster: Cluster | None = None
         if shared is not None:
             counts = self.metrics.watch_cluster(lambda: [] if self.cluster is None else self.cluster.state.ownerships())
@@ -171,7 +172,7 @@ class GatewayService(MultiService):
                 reactor, config, shared, self.bridged, ClusterParts(
                     self.metrics, counts, self.router, discovery.resource, self.repeats, accounting, log, writes,
                     new_id, seconds, wall, lambda: self._ports.own_bases() if self.listeners else (),
-                    self._prepare_takeover, self._synchronize, self._tried, self._cannot_stay),
+                    self.synchronization.prepare, self.synchronization.synchronize, self._tried, self._cannot_stay),
                 self._stored_state)
             self.cluster.join()
             self.discovery.may_adopt = self.cluster.may_adopt
@@ -206,7 +207,7 @@ class GatewayService(MultiService):
                               self.reload_and_report)
         self._control = ControlSocket(reactor, environment or {}, self.reload_and_report)
         self.supervision = Supervision(reactor, {} if environment is None else environment, self._problems,
-                                       lambda: all(listener.tried for listener in self._own_listeners()),
+                                       lambda: self._startup.was_tried,
                                        self._describe)
         self._reconfiguration = Reconfiguration(
             lambda: self.config, self.bridged, self.metrics, self.supervision, lambda: self.wall(),
@@ -214,19 +215,20 @@ class GatewayService(MultiService):
         self._ports = Listeners(reactor, sockets, config, self.server, self.site, wall, self._tried)
         self.metrics.watch_certificates(lambda: [
             *self._ports.certificates(), *self.escl_ports.certificates(),
-            *([] if self.cluster is None else self.cluster.certificates())])
+            *([] if self.cluster is None else self.cluster.port.certificates())])
         self.metrics.watch_store(lambda: self.store.warning() is not None)
         self._start_lines = StartLines(config, VERSION, self._ports,
                                        lambda: list(self.bridged.known))
         self.listeners += self._ports.listeners
         self.admin = self._ports.admin
         self.resolver = Resolver(reactor)
-        self._started = self._is_ending = False
+        self._startup = Startup(self._own_listeners, self.listeners, lambda: self.escl_ports.listeners, self._begin)
+        self._is_ending = False
         self._loading: Deferred[None] | None = None
 
     def _own_listeners(self) -> list[Listener]:
         """The listeners for clients, for the admin site, and for other gateways."""
-        peers = [] if self.cluster is None or self.cluster.listener is None else [self.cluster.listener]
+        peers = [] if self.cluster is None or self.cluster.port.listener is None else [self.cluster.port.listener]
         return [*self.listeners, self.admin, *peers]
 
     def _read_jobs(self) -> None:
@@ -290,31 +292,6 @@ class GatewayService(MultiService):
                 listener.setServiceParent(self)
 
     # Other gateways.
-
-    async def _prepare_takeover(self, name: str) -> None:
-        """Get ready for a scanner whose former owner may have announced it, and assigned its eSCL port."""
-        try:
-            await self._draw_instance()
-            self._instances.begin(name)
-            await self._refresh_ports()
-        except Unreadable as error:  # like the scanner's own data: it is served all the same
-            self.logger.error("What the gateways share cannot be read: {error}", error=str(error))
-
-    async def _synchronize(self) -> None:
-        """Read what other gateways have adopted, and the ports that they have assigned."""
-        await self._end_silence()
-        await self.discovery.adopted.synchronize()
-        await self.escl_ports.refresh()
-
-    async def _end_silence(self) -> None:
-        """Announce the scanners for which no InstanceId could be drawn when they were taken over."""
-        has = self._instances.sequences.has
-        if all(has(scanner.name) for scanner in self.scanners):
-            return
-        await self._draw_instance()
-        for scanner in self.scanners:
-            if not has(scanner.name) and self._instances.begin(scanner.name):
-                self.discovery.changed(scanner.name)
 
     def _left(self, scanner: BridgedScanner) -> None:
         """Announce a scanner no longer, which another gateway owns from now on, if one is configured for it."""
@@ -417,24 +394,23 @@ class GatewayService(MultiService):
 
     def _tried(self) -> None:
         """Start the scanners once the ports at which they reach this gateway are known, and none is refused."""
-        # The port of an eSCL scanner that is added later is no reason to end.
-        refused = [*(one for one in self._own_listeners() if one.is_refused), *(
-            [] if self._started else [one for one in self.escl_ports.listeners if one.is_refused])]
+        refused = self._startup.refused()
         if refused:
             self._cannot_open(refused)
             return
         self._start_lines.tried()
         self.announcements.changed()
         self.supervision.changed()
-        if not self._started and all(listener.tried for listener in self._own_listeners()) and any(
-                listener.port is not None for listener in self.listeners):
-            self._started = True
-            self.destinations.start()
-            self.bridged.start()
-            if self.config.discovery.is_on:
-                self.discovery.setServiceParent(self)
-            if self.cluster is not None:
-                self.cluster.start()
+        self._startup.look()
+
+    def _begin(self) -> None:
+        """Start the scanners, and what needs the gateway's own addresses."""
+        self.destinations.start()
+        self.bridged.start()
+        if self.config.discovery.is_on:
+            self.discovery.setServiceParent(self)
+        if self.cluster is not None:
+            self.cluster.start()
 
     def _finished(self, scanner: str, job: Job) -> None:
         status = job.status

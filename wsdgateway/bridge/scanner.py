@@ -1,10 +1,10 @@
 """Makes the decisions for one scanner: on clients' questions, and on the outcomes of requests.
 
-Together with `jobs.jobtable` and `replies` it keeps the guarantees of the job table. Nothing here waits: `net` carries
-out a `Forward` or a `Join`, and passes its outcome to `learn`, `fail` or `joined`.
+Together with `jobs.jobtable`, `replies` and `notifications` it keeps the guarantees of the job table. Nothing here
+waits: `net` carries out a `Forward` or a `Join`, and passes its outcome to `learn`, `fail` or `joined`.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import attrs
 
@@ -28,8 +28,6 @@ from wsdgateway.bridge.decisions import (
     Sent,
     Subject,
 )
-from wsdgateway.bridge.events.intake import Notification, Unread
-from wsdgateway.bridge.events.sinks import Sink
 from wsdgateway.bridge.events.statussummaries import StatusSummaries
 from wsdgateway.bridge.events.subscriptions import Subscriptions
 from wsdgateway.bridge.events.synthesis import Synthesis
@@ -39,16 +37,14 @@ from wsdgateway.bridge.jobs.answers import JobAnswers
 from wsdgateway.bridge.jobs.jobtable import JobTable
 from wsdgateway.bridge.jobs.outcomes import Outcomes
 from wsdgateway.bridge.jobs.statusreads import StatusReads
+from wsdgateway.bridge.notifications import NotificationObserver
 from wsdgateway.bridge.options import BridgeOptions, CacheSection
 from wsdgateway.bridge.outgoing import Outgoing
 from wsdgateway.bridge.replies import ReplyObserver
 from wsdgateway.bridge.rewriting import relate_reply
-from wsdgateway.scan.operations import CREATE_SCAN_JOB, JOB_STATUS, SCANNER_STATUS_EVENTS, SCANNER_STATUS_SUMMARY
-from wsdgateway.scan.scannerstatus import ScannerStatus
-from wsdgateway.scan.statusevents import read_status_event
+from wsdgateway.scan.operations import CREATE_SCAN_JOB
 from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import temporary_error
-from wsdgateway.soap.seen import Seen
 
 _OVERTAKEN = temporary_error(
     "The scanner's answers were out of date before they arrived; try again in a second.")
@@ -58,8 +54,8 @@ class ScannerBridge:
     """Makes the gateway's decisions for one scanner. `new_id` makes message ids, `urn:uuid:…`.
 
     `device` is the scan service's address, None until it is known; `missing` is the cause for that, if it is known.
-    `subscriptions` are those of clients; `off_panel` names those that should be held at the scanner but currently are
-    not.
+    `notifications` learns from the scanner's events. `subscriptions` are those of clients; `off_panel` names those that
+    should be held at the scanner but currently are not.
     """
 
     def __init__(self, options: BridgeOptions, *, new_id: Callable[[], str], quotas: Quotas | None = None) -> None:
@@ -73,17 +69,17 @@ class ScannerBridge:
         self.summaries = StatusSummaries()
         self.subscriptions = Subscriptions(options.events.max_subscriptions)
         self.off_panel: set[str] = set()
-        self._owner_saw_events = False
         self._new_id = new_id
         self._quotas = quotas or no_quotas()
         self._answers = JobAnswers(self.table)
         self._cache = AnswerCache(self.table, _lifetimes(cache), enabled=options.section.cache)
         self._outcomes = Outcomes(cache.poll_interval)
         self._duplicates = Duplicates()
-        self._seen = Seen()
         self._outgoing = Outgoing(name, options.authorities, self.subscriptions, self.off_panel)
         self._observer = ReplyObserver(name, self._outgoing, answers=self._answers, cache=self._cache,
                                        outcomes=self._outcomes, quotas=self._quotas)
+        self.notifications = NotificationObserver(
+            self.table, self._cache, self._observer.reported, self.synthesis, self.summaries)
         self._status_reads = StatusReads(self._answers, self._observer.sent_at)
 
     @property
@@ -134,6 +130,7 @@ class ScannerBridge:
         self._observer.reported = former.reported
         self.summaries = former.summaries
         self.synthesis.take_over(former.synthesis)
+        self.notifications.take_over(former.notifications)
         if device != former.device:
             self.rebooted()
 
@@ -306,7 +303,7 @@ class ScannerBridge:
         return BegunJobs(tuple(job.job_id for job in self.table.current() if job.by_answer), self._duplicates, now)
 
     def continue_with(self, begun: BegunJobs) -> None:
-        """Add jobs that began while this gateway served the scanner without a lease, after `taken_over`.
+        """Add jobs that began while this gateway served the scanner without a lease, after `notifications.taken_over`.
 
         The scanner is asked for them, and their events are made of its answers.
         """
@@ -315,74 +312,7 @@ class ScannerBridge:
                 self.table.created(job_id, self.table.moment())
         self._duplicates.inherit(begun.duplicates)
 
-    def replay(self, notification: Notification, now: float, *, at: float, is_own: bool,
-               is_made: bool = False) -> set[Sink] | None:
-        """Learn from an event that was announced to an earlier owner of the scanner, before `taken_over`.
-
-        `is_own` is true for an event that came to the gateway's own subscription, `is_made` for one that the earlier
-        owner made. For that the sinks are returned that got it, to be filled by the caller. `at` is when the event was
-        announced, by the clock of `now`.
-        """
-        if is_own and not self.notified(notification, at):
-            return None
-        if not is_own:
-            self.overheard(notification, at)
-        if notification.status is None:
-            return None
-        if is_made and notification.event is not None:
-            return self.synthesis.replayed(notification.event, notification.status, at)
-        self.synthesis.announced(notification.event, notification.status, at)
-        return None
-
-    def taken_over(self, now: float) -> None:
-        """Record that this gateway owns the scanner from now on: the scanner is asked before anything is shown."""
-        self._owner_saw_events, self.table.events_seen = self.table.events_seen, False
-        self.table.taken_over(now)
-        self.synthesis.taken_over(now)
-        self._cache.invalidate(*Subject)
-        self.forget_status()
-
-    def resumed(self) -> None:
-        """Record that the scanner has renewed the subscription of the earlier owner, so it has not restarted."""
-        self.table.events_seen = self.table.events_seen or self._owner_saw_events
-
-    # Events.
-
-    def notified(self, notification: Notification, now: float) -> bool:
-        """Learn from a notification of the device. Returns False if the same message arrived before."""
-        if not self._seen.is_new(notification.message_id):
-            return False
-        if notification.status is not None and JOB_STATUS in (notification.event, notification.in_body):
-            self.table.events_seen = True
-        self.overheard(notification, now)
-        return True
-
-    def overheard(self, notification: Notification, now: float) -> None:
-        """Learn from a notification at any address, even if its subscription asked for another event.
-
-        The same event may arrive again at another address, for the subscribers there.
-        """
-        if notification.status is not None:
-            self.table.announced(notification.status, now)
-        if notification.unread is not None:
-            self.unread(notification.unread, now)
-        if notification.event in SCANNER_STATUS_EVENTS or notification.in_body in SCANNER_STATUS_EVENTS:
-            told = read_status_event(notification.envelope.body)
-            if told is not None:
-                self.reported.notified(told, self.table.moment(), now)
-        self._cache.notified(notification.event)
-        if notification.in_body != notification.event:
-            self._cache.notified(notification.in_body)
-
-    def known_to(self, notification: Notification, now: float) -> Collection[Sink]:
-        """The sinks that were told the same by an event of the gateway's own. Called once for each event."""
-        known: set[Sink] | None = None
-        if notification.status is not None:
-            known = self.synthesis.announced(notification.event, notification.status, now)
-        elif notification.event == SCANNER_STATUS_SUMMARY:
-            told = read_status_event(notification.envelope.body)
-            known = self.summaries.announced(told) if isinstance(told, ScannerStatus) else None
-        return () if known is None else known  # which may be empty, as long as the gateway's event waits
+    # What is learnt otherwise.
 
     def sending(self, now: float) -> Sent:
         """The moment of a request from which only the scanner's status is learnt, and which is sent now."""
@@ -395,12 +325,6 @@ class ScannerBridge:
     def learn_status(self, envelope: Envelope | None, reply: Reply, sent: Sent) -> None:
         """Learn from the answer to a GetScannerElements of the gateway's own; `envelope` is None if it is not SOAP."""
         self._observer.learn_scanner(envelope, reply, sent)
-
-    def unread(self, unread: Unread, now: float) -> None:
-        """Record an event that could not be read, or was refused, and require that the scanner is asked."""
-        self.table.unread(unread.jobs)
-        self.synthesis.questions.hurry()
-        self._cache.unread(now, *((Subject.JOBS,) if unread.job_event else Subject))
 
     def listens(self, listening: bool) -> None:
         """Record whether a subscription is held; without one, events are lost."""

@@ -2,19 +2,18 @@
 
 from typing import Any
 
-from wsdgateway.bridge.discovery.adoption import NAME
-from wsdgateway.config.esclports import Mistakes
+from wsdgateway.config.mistakes import Mistakes
 from wsdgateway.config.sections import Destination, Discovery
-from wsdgateway.config.wrong import Section
+from wsdgateway.config.wrong import Section, array_section
 
 MAX_ON_PANEL = 32  # destinations on the panel of one scanner
 
 
-def check_destinations(values: dict[str, Any], reading: Mistakes) -> None:
+def check_destinations(values: dict[str, Any], mistakes: Mistakes) -> None:
     """Checks every `[[destination]]`; sections with other mistakes are left out."""
     found = [(position, one) for position, one in enumerate(values.get("destination", ())) if one is not None]
     for position, one in found:
-        _check_one(_section(position, one), one, reading)
+        _check_one(array_section("destination", position, one.name), one, mistakes)
     discovery = values.get("discovery")
     adopts = isinstance(discovery, Discovery) and discovery.adopt
     names = [one.name for one in values.get("scanner", ()) if one is not None and one.bridge]
@@ -22,29 +21,23 @@ def check_destinations(values: dict[str, Any], reading: Mistakes) -> None:
         former = next((before for before, other in found[:index]
                        if _share_panel(one, other, names, adopts=adopts)), None)
         if former is not None:
-            reading.wrong(_section(position, one), "name", one.name, (
+            mistakes.wrong(array_section("destination", position, one.name), "name", one.name, (
                 "unique on each scanner's panel; another [[destination]] has the same name there"
-                f"{reading.line_of(('destination', former, 'name'))}"))
+                f"{mistakes.line_of(('destination', former, 'name'))}"))
     for name in names:
         shown_there = [(position, one) for position, one in found if one.is_for(name)]
         if len(shown_there) > MAX_ON_PANEL:
             position, one = shown_there[MAX_ON_PANEL]
-            reading.wrong(_section(position, one), "scanners", list(one.scanners), (
+            mistakes.wrong(array_section("destination", position, one.name), "scanners", list(one.scanners), (
                 f"such that the panel of {name} shows at most {MAX_ON_PANEL} destinations"))
 
 
-def _section(position: int, one: Destination) -> Section:
-    """The section, named as in `config.reading`."""
-    label = one.name if NAME.fullmatch(one.name) else position + 1
-    return Section(f"[[destination]] {label}", ("destination", position))
-
-
-def _check_one(section: Section, one: Destination, reading: Mistakes) -> None:
+def _check_one(section: Section, one: Destination, mistakes: Mistakes) -> None:
     if one.folder is None and one.upload is None:
-        reading.mistake(f"{section} has no place for its files; give folder, upload or both", section.path)
+        mistakes.mistake(f"{section} has no place for its files; give folder, upload or both", section.path)
     if one.command and one.folder is None:
-        reading.mistake(f"{section}: command needs folder, since the file of an upload is deleted after it was sent",
-                        (*section.path, "command"))
+        mistakes.mistake(f"{section}: command needs folder, since the file of an upload is deleted after it was sent",
+                         (*section.path, "command"))
 
 
 def _share_panel(one: Destination, other: Destination, names: list[str], *, adopts: bool) -> bool:

@@ -1,25 +1,12 @@
 """Checks the ports of eSCL scanners against each other and against those of the other listeners."""
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from wsdgateway.config.endpoints import listening_place
-from wsdgateway.config.positions import TomlPath
+from wsdgateway.config.mistakes import Mistakes
 from wsdgateway.config.sections import Admin, Config, Escl, ScannerConfig
 from wsdgateway.config.wrong import Section
-
-
-class Mistakes(Protocol):
-    """Records the mistakes of a configuration."""
-
-    def mistake(self, text: str, path: TomlPath = ()) -> None:
-        """Records a mistake at a place in the file."""
-
-    def line_of(self, path: TomlPath) -> str:
-        """Names the line of a value in a message: ` in line 7`; empty if it is not known."""
-
-    def wrong(self, section: Section, key: str, value: Any, wanted: str) -> None:
-        """Records a wrong value: section, key, value, and what it must be."""
 
 
 def reserved_ports(config: Config) -> frozenset[int]:

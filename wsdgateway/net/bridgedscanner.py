@@ -3,46 +3,39 @@
 Clients reach it at its `resources`, the scanner notifies `sink`, and `monitor` finds the scanner.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
-import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall
 
 from wsdgateway.bridge.cluster.alone import Alone
 from wsdgateway.bridge.cluster.begunjobs import BegunJobs
-from wsdgateway.bridge.events.fanout import Event
-from wsdgateway.bridge.events.subscribing import Unavailable, events_unavailable
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.frontend import FrontEnd
 from wsdgateway.bridge.frontends.wsscan import Endpoint, WSScan
 from wsdgateway.bridge.health.health import Health
 from wsdgateway.bridge.scanner import ScannerBridge
-from wsdgateway.eventing.source import SOURCE_CANCELING
 from wsdgateway.net.clients.authorization import Authorization
 from wsdgateway.net.clients.forwarding import Forwarder
 from wsdgateway.net.clients.notifications import notifications
 from wsdgateway.net.clients.proxy import Proxy
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.reusedjobids import ReusedJobIds
+from wsdgateway.net.clientsubscriptions import ClientSubscriptions
 from wsdgateway.net.context import Context, EsclContext
 from wsdgateway.net.destinations.service import PanelDestinations
 from wsdgateway.net.destinations.shared import SharedDestinations
 from wsdgateway.net.escl.esclscanner import EsclScanner
-from wsdgateway.net.events.deliveryrecord import NOT_RECORDED
-from wsdgateway.net.events.distribution import Distribution
 from wsdgateway.net.events.eventsink import EventSink
-from wsdgateway.net.events.eventsource import EventSource
 from wsdgateway.net.events.jobpolling import JobPolling
-from wsdgateway.net.events.notifier import Notifier, Recipient
-from wsdgateway.net.events.replaying import Replay
-from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.net.events.subscriptionclock import WallTimeStore
+from wsdgateway.net.events.takeover import Takeover
 from wsdgateway.net.gauges import ScannerGauges
 from wsdgateway.net.presence.healthwatch import HealthWatch
 from wsdgateway.net.presence.monitor import Monitor
+from wsdgateway.net.presence.settling import Settling
 from wsdgateway.net.presence.statuscheck import StatusCheck
 from wsdgateway.net.scanjobs.jobrequests import JobRequests
 from wsdgateway.net.scanjobs.ownjobs import OwnJobs
@@ -66,12 +59,10 @@ class BridgedScanner:
         self.options = options
         self.name = options.name
         self._context = context
-        self._record = context.record_of(self.name)
-        self._replay: Replay | None = None
-        self._is_resuming = False
+        record = context.record_of(self.name)
         self.remembered: Deferred[None] = succeed(None)  # fires when `remember` has been called at the start
         self.escl: EsclScanner | None = None
-        self._settling: list[Deferred[None]] = []
+        self._settling = Settling(lambda: self.monitor.is_settled)
         self.bridge = ScannerBridge(options, new_id=context.new_id, quotas=context.quotas)
         self.device = DeviceClient(
             context.sockets, options, seconds=context.seconds, writes=context.writes,
@@ -80,7 +71,7 @@ class BridgedScanner:
             on_contact=lambda: self.watch.look(), holds=context.holds(self.name))
         self.watch = HealthWatch(self.name, self.bridge, self.device, wall=context.wall,
                                  subscription=lambda: self.subscriptions.own)
-        accounting = self._accounting = Accounting(
+        accounting = Accounting(
             self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
         requests = self.requests = SoapClient(
             self.name, self.device, context.metrics, accounting, on_broken=self.bridge.was_away)
@@ -91,26 +82,23 @@ class BridgedScanner:
         panel = self.subscriptions.panel
         self.gauges = ScannerGauges(self.bridge, lambda: self.subscriptions.on_panel, self.device,
                                     lambda: self.health)
-        self.subscribers = Subscribers(
-            context.reactor, scanner=self.name, subscriptions=self.bridge.subscriptions, panel=panel,
-            store=listed, make_notifier=self._make_notifier, make_distribution=self._make_distribution,
-            now=context.subscription_clock, new_id=context.new_id, silence=self._silence, events=options.events)
-        self.source = EventSource(
-            self.name, self.bridge.subscriptions, self.subscribers, panel, listed, context.policy,
-            options, context.wall, context.subscription_clock, context.new_id, context.secret, self._no_events)
+        self._clients = ClientSubscriptions(
+            context, self.bridge, self.device, panel, listed, options, record, lambda: self.subscriptions.is_refused)
+        self.subscribers, self.source = self._clients.subscribers, self._clients.source
         self.sink = EventSink(
             self.bridge, self.device, self.subscribers, context.metrics, accounting, options=options,
             seconds=context.seconds, new_id=context.new_id, after_learning=self._event_learnt)
-        if self._record is not None:
-            self.sink.record = self._record
-            self._record.is_idle = lambda subscription: not self.subscribers.is_waiting_for(subscription)
+        self._takeover: Takeover | None = None
+        if record is not None:
+            self.sink.record = record
+            self._takeover = Takeover(record, self.bridge, self.sink, context.seconds)
         self.monitor = Monitor(
             context.reactor, options, self.bridge, self.device, requests, seconds=context.seconds,
             new_id=context.new_id, version_of=context.store.metadata_version, search=context.search,
             on_change=self._presence_changed, on_found=self._found, on_doubt=self._doubted)
         self.stand_in = self.monitor.stand_in
         self._reused = ReusedJobIds(context.reactor, self.name, context.on_given_again)
-        forwarder = self._forwarder = Forwarder(self.bridge, self.device, context.metrics, seconds=context.seconds,
+        forwarder = Forwarder(self.bridge, self.device, context.metrics, seconds=context.seconds,
                               after_learning=self._learnt, on_trouble=self._in_trouble)
         question = Question(requests, self.device)
         self._status_check = StatusCheck(self.bridge, question.send, seconds=context.seconds, new_id=context.new_id,
@@ -203,38 +191,11 @@ class BridgedScanner:
         return "unconfirmed" if own.listening and self.watch.health.reachable is False else own.state
 
     def _presence_changed(self) -> None:
-        if self._settling and self.is_settled:
-            self._settle()
+        self._settling.look()
         if self.escl is not None:
             self.escl.look()
         self._context.on_presence(self.name)
         self.watch.look()
-
-    def _make_notifier(self, on_give_up: Callable[[str], None]) -> Notifier:
-        context = self._context
-        return Notifier(context.reactor, scanner=self.name, seconds=context.seconds, events=self.options.events,
-                        counts=context.metrics.deliveries(self.name),
-                        send=partial(context.deliveries.send, self.name), on_give_up=on_give_up,
-                        random=context.random, holds=context.holds(self.name),
-                        record=self._record or NOT_RECORDED)
-
-    def _make_distribution(self, listeners: Callable[[Event], list[Recipient]]) -> Distribution:
-        context = self._context
-        return Distribution(
-            context.reactor, scanner=self.name, seconds=context.seconds, events=self.options.events,
-            slices=context.slices, new_id=context.new_id, listeners=listeners,
-            when_begun=partial(context.deliveries.when_begun, self.name), left_out=context.metrics.left_out(self.name))
-
-    def _silence(self) -> float:
-        """The seconds for which the scanner has not answered; 0 if it answered its last request."""
-        return 0.0 if self.device.reachable else self._context.seconds() - self.device.last_received
-
-    def _no_events(self) -> Unavailable | None:
-        return events_unavailable(
-            is_subscribed_to=self.options.section.is_subscribed_to, silence=self._silence(),
-            max_silence=self.options.events.scanner_silence,
-            is_refused=self.subscriptions.is_refused,
-            synthesizes=self.options.events.synthesize)
 
     def _store_finished(self) -> None:
         given, finished = self.bridge.table.reused, self.bridge.table.newly_finished
@@ -253,14 +214,10 @@ class BridgedScanner:
         The scanner is asked before any job is shown. `restore` then delivers what subscribers were not given. `begun`
         are the jobs that began here a moment ago without a lease, if there are any.
         """
-        if self._record is None:
+        if self._takeover is None:
             return
-        self.bridge.synthesis.makes_missing_ends = True
-        if not self._record.past.is_first:
-            self._replay = Replay(self._record.past)
-            self._replay.learn(self.bridge, self.sink, self._context.seconds())
-            self._is_resuming = True
-            self._store_finished()
+        self._takeover.begin()
+        self._store_finished()
         if begun is not None:
             self.bridge.continue_with(begun)
 
@@ -273,14 +230,12 @@ class BridgedScanner:
         self.subscriptions.inherit(held)
         if subscriptions:
             self.bridge.synthesis.restored(self._context.seconds())
-        clock = self._context.subscription_clock
-        self.subscribers.restore(attrs.evolve(one, expires_at=clock.from_wall(one.expires_at)) for one in subscriptions)
-        replay, self._replay = self._replay, None
-        if replay is not None:
-            replay.deliver(self.subscribers)
+        self._clients.restore(subscriptions)
+        if self._takeover is not None:
+            self._takeover.deliver(self.subscribers)
         if self._checking is None:
             return []
-        self.subscribers.recheck(self._context.policy, self._context.permission)
+        self._clients.recheck()
         restored = {one.identifier for one in subscriptions}
         return self._go_on_with([one for one in self.bridge.subscriptions.all() if one.identifier in restored])
 
@@ -312,7 +267,7 @@ class BridgedScanner:
         return self.subscriptions.hand_off()
 
     def _stop_asking(self) -> None:
-        self._settle()
+        self._settling.give_up()
         self.watch.stop()
         self.polling.stop()
         self.monitor.stop()
@@ -326,7 +281,7 @@ class BridgedScanner:
         """
         stopped = self.options.events.synthesize and not options.events.synthesize
         self.options = options
-        for consumer in (self.device, self.bridge, self.sink, self.source, self.subscribers, self.monitor):
+        for consumer in (self.device, self.bridge, self.sink, self._clients, self.monitor):
             consumer.adjust(options)
         if self.destinations is not None:
             self.destinations.configure()
@@ -334,16 +289,16 @@ class BridgedScanner:
         if stopped and (self.subscriptions.is_refused or not options.section.is_subscribed_to):
             self.dismiss("The scanner provides no events, and the gateway no longer makes any.")
         self.polling.look()
-        self.subscribers.recheck(self._context.policy, self._context.permission)
+        self._clients.recheck()
 
     def serve_alone(self, alone: Alone | None) -> None:
         """Serve the scanner within limits, because the server that gateways share is away; None: without limits again.
 
         The limits keep two gateways that do not know of each other from harm to the scanner and its clients.
         """
-        self.alone = self.source.alone = alone
+        self.alone = alone
         self.stand_in.is_hidden = alone is not None and not alone.is_owner
-        for part in (self.bridge, self.device, self.subscriptions):
+        for part in (self._clients, self.bridge, self.device, self.subscriptions):
             part.serve_alone(alone)
         self._context.repeats.clear()
         self.polling.look()
@@ -354,26 +309,12 @@ class BridgedScanner:
 
         The address is that of the inherited subscription, if the scanner was `taken_over` from another gateway.
         """
-        self.subscribers.recheck(self._context.policy, self._context.permission)
+        self._clients.recheck()
         self.monitor.start(self.subscriptions.inherited_from if taken_over else None)
 
-    @property
-    def is_settled(self) -> bool:
-        """True if it is known where the scan service is, or why it cannot be found."""
-        return self.bridge.device is not None or self.monitor.missing is not None
-
     def settled(self) -> Deferred[None]:
-        """Fires when `is_settled` is true, or the scanner stops."""
-        settled: Deferred[None] = Deferred(self._settling.remove)
-        self._settling.append(settled)
-        if self.is_settled:
-            self._settle()
-        return settled
-
-    def _settle(self) -> None:
-        waiting, self._settling[:] = list(self._settling), []
-        for settled in waiting:
-            settled.callback(None)
+        """Fires when it is known where the scan service is, or why it cannot be found, or when the scanner stops."""
+        return self._settling.wait()
 
     def _found(self, where: ServiceLocation) -> None:
         """Subscribe at the scan service, whose address is now known."""
@@ -400,16 +341,14 @@ class BridgedScanner:
 
         Each Deferred fires after the first attempt.
         """
-        for subscription in self.bridge.subscriptions.all():
-            self.subscribers.end(subscription, SOURCE_CANCELING, reason)
+        self._clients.end_all(reason)
         return self.subscriptions.end_orphans()
 
     def _rebooted(self) -> None:
         """Handle a restart of the scanner, or a possible one."""
-        self._is_resuming = False
         self.bridge.rebooted()
-        if self._record is not None:
-            self._record.restarted()
+        if self._takeover is not None:
+            self._takeover.rebooted()
 
     def subscription_lost(self) -> None:
         """Handle the loss of the gateway's subscription at the scanner; those for the panel may be lost, too."""
@@ -431,12 +370,8 @@ class BridgedScanner:
     def _subscription_changed(self, listening: bool) -> None:
         self.bridge.listens(listening)
         own = self.subscriptions.own
-        if self._is_resuming and own is not None and own.is_resumed is not None:
-            self._is_resuming = False
-            if own.is_resumed:
-                self.bridge.resumed()
-            else:
-                self._rebooted()
+        if own is not None and self._takeover is not None and not self._takeover.resumed(own.is_resumed):
+            self._rebooted()
         misses_service = own is not None and own.misses_service
         if misses_service and not self._misses_service:
             self._status_check.ask()  # its answer tells a scanner without events from a server that is no scanner

@@ -105,7 +105,7 @@ class Subscribers:
         events = self._wanted(body.find(_WSE + "Filter"))
         lifetime = self._lifetime(body)
         identifier = self._new_id()
-        destinations = self._destinations(body)
+        destinations = self.destinations_in(body)
         self.held[identifier] = Subscription(
             identifier, notify_to, events, self._wall() + lifetime,
             {context: token for context, (_, token) in destinations.items()},
@@ -132,7 +132,8 @@ class Subscribers:
             raise Refused(invalid_expiration())
         return min(seconds, self._longest)
 
-    def _destinations(self, body: etree._Element) -> dict[str, tuple[str, str]]:
+    def destinations_in(self, body: etree._Element) -> dict[str, tuple[str, str]]:
+        """The destinations that a Subscribe asks for, by their ClientContext: the name on the panel, and its token."""
         listed = child(body, "ScanDestinations")
         if listed is None:
             return {}

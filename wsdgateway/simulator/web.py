@@ -170,10 +170,11 @@ class SoapResource(Resource):
     def _scan(self, request: Request, envelope: Envelope, page: Page) -> None:
         def scanned() -> None:
             del self._scanned[page.job.job_id]
-            self._draw(request, envelope, page)
+            self.draw(request, envelope, page)
         self._scanned[page.job.job_id] = self._after(self.device.settings.page_seconds, scanned)
 
-    def _draw(self, request: Request, envelope: Envelope, page: Page) -> None:
+    def draw(self, request: Request, envelope: Envelope, page: Page) -> None:
+        """Draw a page in a thread, and send it."""
         if request.channel is None:
             self.device.page_broken(page.job)
             return

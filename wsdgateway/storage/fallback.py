@@ -21,6 +21,7 @@ from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.escl.keptoffer import KeptOffer
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
+from wsdgateway.storage.endedentries import EndedEntries
 from wsdgateway.storage.memory import MemoryStore
 from wsdgateway.storage.merging import name_of_job
 from wsdgateway.storage.recovery import Recovery, Restore
@@ -28,7 +29,6 @@ from wsdgateway.storage.sqlite import SqliteStore
 from wsdgateway.storage.sqlitefile import open_file, read_finished, read_only
 from wsdgateway.storage.store import Content, FinishedJob, IStore, NotOurs, StoreError, Unreadable
 
-MAX_ENDED = 10000  # ended subscriptions that a copy of the file may still list
 MAX_SUPERSEDED = 10000  # JobIds that were reused while the file could not be used
 MAX_WARNED = 1000  # clients named in the log
 
@@ -47,7 +47,7 @@ class FallbackStore:
 
     def __init__(self, reactor: Any, path: Path, history: int, wall: Callable[[], float]) -> None:
         self._path = path
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended = EndedEntries()
         self._superseded: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._warned: set[tuple[str, str]] = set()
         file, problem = None, None
@@ -137,19 +137,19 @@ class FallbackStore:
 
     def succeed(self, heir: Subscription, held: Held | None, former: str, left: Subscription | None) -> Deferred[None]:
         if left is None:
-            self._has_ended(former)
+            self._ended.add(former)
         succeeding = self._write(lambda store: store.succeed(heir, held, former, left))
         return succeeding.addCallback(lambda _: self._warn(heir))
 
     def forget(self, identifier: str) -> Deferred[None]:
-        self._has_ended(identifier)
+        self._ended.add(identifier)
         return self._write(lambda store: store.forget(identifier))
 
     def hold(self, held: Held) -> Deferred[None]:
         return self._write(lambda store: store.hold(held))
 
     def release(self, scanner: str, identifier: str, notify_to: str) -> Deferred[None]:
-        self._has_ended(notify_to)
+        self._ended.add(notify_to)
         return self._write(lambda store: store.release(scanner, identifier, notify_to))
 
     def next_instance(self, now: int) -> Deferred[int]:
@@ -159,18 +159,18 @@ class FallbackStore:
         return self._write(lambda store: store.metadata_version(endpoint, digest))
 
     def adopt(self, adopted: Adopted) -> Deferred[None]:
-        self._ended.pop(adopted.uuid, None)
+        self._ended.discard(adopted.uuid)
         return self._write(lambda store: store.adopt(adopted))
 
     def abandon(self, uuid: str) -> Deferred[None]:
-        self._has_ended(uuid)
+        self._ended.add(uuid)
         return self._write(lambda store: store.abandon(uuid))
 
     def begin_job(self, job: OwnJob) -> Deferred[None]:
         return self._write(lambda store: store.begin_job(job))
 
     def end_job(self, scanner: str, own_id: str) -> Deferred[None]:
-        self._has_ended(name_of_job(scanner, own_id))
+        self._ended.add(name_of_job(scanner, own_id))
         return self._write(lambda store: store.end_job(scanner, own_id))
 
     def keep_escl_port(self, scanner: str, port: int, former: int | None = None,
@@ -182,17 +182,6 @@ class FallbackStore:
 
     def forget_escl_offer(self, scanner: str) -> Deferred[None]:
         return self._write(lambda store: store.forget_escl_offer(scanner))
-
-    def _has_ended(self, name: str) -> None:
-        """Records the end of a subscription, of the adoption of a scanner, or of a job of the gateway's own.
-
-        `name` is the identifier of a client's subscription, the NotifyTo address of a subscription at a scanner, the
-        uuid of an adopted scanner, or the `name_of_job`.
-        """
-        self._ended[name] = None
-        self._ended.move_to_end(name)
-        if len(self._ended) > MAX_ENDED:
-            self._ended.popitem(last=False)
 
     def _warn(self, subscription: Subscription) -> None:
         """Logs that a client's subscription is in memory only, once for each client and scanner."""

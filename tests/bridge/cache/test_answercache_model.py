@@ -95,7 +95,7 @@ class AnswerCacheModel(RuleBasedStateMachine):
             self.tell(*event)
 
     def tell(self, subject, version, event):
-        self.bridge.notified(read_notification(event), self.now)
+        self.bridge.notifications.received(read_notification(event), self.now)
         self.announced[subject] = max(self.announced[subject], version)
         self.announces[subject] = True
 

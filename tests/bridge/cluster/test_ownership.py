@@ -2,17 +2,12 @@
 
 import pytest
 
+from wsdgateway.bridge.cluster.attempts import BEGIN_AGAIN
 from wsdgateway.bridge.cluster.candidates import GIVE_UP_REACHING, STEP
 from wsdgateway.bridge.cluster.commands import Acquire, Begin, Check, End, Regained, Release, Try, Why
 from wsdgateway.bridge.cluster.lease import Lease
-from wsdgateway.bridge.cluster.ownership import (
-    ALONE_AFTER,
-    ALONE_STEP,
-    BEGIN_AGAIN,
-    RETURN_SECONDS,
-    WORTHWHILE,
-    Ownership,
-)
+from wsdgateway.bridge.cluster.outage import RETURN_SECONDS, WORTHWHILE
+from wsdgateway.bridge.cluster.ownership import ALONE_AFTER, ALONE_STEP, Ownership
 from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Acquired, Owner, Refused, Registration, View
 
 LEASE = 4.0

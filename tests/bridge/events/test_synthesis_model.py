@@ -173,9 +173,9 @@ class SynthesisModel(RuleBasedStateMachine):
             messages.append(end_event(job.job_id, status["state"], status["scans"], message_id=self.new_id()))
         for message in messages:
             notification = read_notification(message)
-            self.bridge.notified(notification, self.now)
+            self.bridge.notifications.received(notification, self.now)
             self.look()
-            known = self.bridge.known_to(notification, self.now)
+            known = self.bridge.notifications.known_to(notification, self.now)
             self.distributing.append((notification.event, notification.status, None, known))
 
     @rule(forgets=st.booleans())

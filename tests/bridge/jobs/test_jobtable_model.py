@@ -173,7 +173,7 @@ class JobTableModel(RuleBasedStateMachine):
             self.hear(job_id, int(found[1]), int(found[2]))
 
     def take(self, event):
-        self.bridge.notified(read_notification(event), self.now)
+        self.bridge.notifications.received(read_notification(event), self.now)
 
     @precondition(lambda self: self.events)
     @rule(data=st.data(), names_it=st.booleans())
@@ -184,7 +184,7 @@ class JobTableModel(RuleBasedStateMachine):
         event = re.sub(rb"<wscn:Job(Completed)?State>.*</wscn:Job(Completed)?State>", b"", event) if names_it else b"<a"
         notification = read_notification(event)
         if isinstance(notification, Rejected):
-            self.bridge.unread(unread_of(notification, event), self.now)
+            self.bridge.notifications.unread(unread_of(notification, event), self.now)
         else:
             self.take(event)
         self.steps += 1

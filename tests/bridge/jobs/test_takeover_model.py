@@ -40,14 +40,14 @@ class TakeoverModel(JobTableModel):
             if event is RESTARTED:
                 self.bridge.rebooted()
             else:
-                self.bridge.replay(read_notification(event), self.now, at=self.now, is_own=True)
-        self.bridge.taken_over(self.now)
+                self.bridge.notifications.replay(read_notification(event), self.now, at=self.now, is_own=True)
+        self.bridge.notifications.taken_over(self.now)
         self.flying.clear()
         self.waiting.clear()
         for known in (self.confirmed, self.asked, self.answered):
             known.clear()
         if is_renewed:
-            self.bridge.resumed()
+            self.bridge.notifications.resumed()
             self.late, self.late_until = list(self.events), self.now + LATE_SECONDS
         else:
             self.bridge.rebooted()

@@ -46,7 +46,7 @@ def send_unreadable(bridge, data):
     """Delivers an unreadable notification of the scanner."""
     notification = read_notification(data)
     if isinstance(notification, Rejected):
-        bridge.scanner.unread(unread_of(notification, data), bridge.now)
+        bridge.scanner.notifications.unread(unread_of(notification, data), bridge.now)
     else:
         assert bridge.tell(data)
 
@@ -193,7 +193,7 @@ def test_an_unreadable_event_of_an_unknown_job_may_be_newer_than_its_first_reada
 
 def test_the_number_of_remembered_unreadable_events_is_limited(bridge):
     for number in range(MAX_NAMED + 5):
-        bridge.scanner.unread(Unread((f"n{number}",)), bridge.now)
+        bridge.scanner.notifications.unread(Unread((f"n{number}",)), bridge.now)
     assert read_status(bridge, DONE) == (True, "Completed")  # too many to remember: it may have been any job
 
 

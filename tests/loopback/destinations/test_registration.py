@@ -176,7 +176,7 @@ class Single:
     """Replaces the subscribing at the virtual scanner: it takes one destination in a Subscribe."""
 
     def __init__(self, monkeypatch, *, refuses):
-        destinations = Subscribers._destinations
+        destinations = Subscribers.destinations_in
 
         def take(subscribers, body):
             found = destinations(subscribers, body)
@@ -184,7 +184,7 @@ class Single:
                 raise Refused(invalid_args("One destination, please."))
             return dict(list(found.items())[:1])
 
-        monkeypatch.setattr(Subscribers, "_destinations", take)
+        monkeypatch.setattr(Subscribers, "destinations_in", take)
 
 
 @pytest.mark.parametrize("refuses", [True, False])
@@ -209,7 +209,7 @@ async def test_a_scanner_that_takes_no_list(panel, monkeypatch, configured, refu
 @pytest_twisted.ensureDeferred
 async def test_a_name_that_the_scanner_refuses_does_not_keep_the_others_away(panel, monkeypatch):
     """The first one, in every list and alone, as if the scanner took no such characters."""
-    real = Subscribers._destinations
+    real = Subscribers.destinations_in
 
     def take(self, *arguments):
         found = real(self, *arguments)
@@ -217,7 +217,7 @@ async def test_a_name_that_the_scanner_refuses_does_not_keep_the_others_away(pan
             raise Refused(invalid_args("no such characters"))
         return found
 
-    monkeypatch.setattr(Subscribers, "_destinations", take)
+    monkeypatch.setattr(Subscribers, "destinations_in", take)
     made = await panel({"name": "B\u00fcro"}, {"name": "Archive"}, {"name": "Scans"}, shown=2, state=None)
     await until(lambda: len(made.service.scanner.destinations.registration) == 2)
     assert names(made.scanner) == (2, 2)

@@ -280,7 +280,8 @@ async def test_a_read_outdated_twice_by_events_is_answered(gateway, device):
     reading = ensureDeferred(ask(service.port, PATH, STATUS))
     for _ in range(2):
         asked_now = await device.next()
-        service.scanner.bridge.overheard(read_notification(announcement("ScannerStatusSummaryEvent")), 0.0)
+        service.scanner.bridge.notifications.overheard(
+            read_notification(announcement("ScannerStatusSummaryEvent")), 0.0)
         asked_now.answer(scanner_elements("ScannerStatus"))
     assert (await reading)[0].status == 200
     assert len(device.requests) == 2

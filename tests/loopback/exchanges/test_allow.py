@@ -18,6 +18,7 @@ from tests.messages import (
     envelope,
     fault,
     get_job_elements,
+    get_scanner_elements,
     job_request,
     status_event,
     subscribe,
@@ -159,7 +160,7 @@ async def test_the_concurrent_jobs_of_a_client_are_limited(gateway, device, end)
         await ask(service.port, PATH, get_job_elements("1"))
     elif end == "event":
         service.scanner.bridge.table.announced(JobStatus("1", "Completed"), 0.0)
-        service.scanner._store_finished()  # called directly, because without events nothing else calls it
+        await ask(service.port, PATH, get_scanner_elements("ScannerStatus"))  # any answer of the scanner will do
     assert (await create(9))[0] == (500 if end == "lost" else 200)
     assert (await create(10))[0] == 500
 

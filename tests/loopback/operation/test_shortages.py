@@ -17,7 +17,6 @@ from tests.peers import TIMEOUT, ask, connect, post
 from tests.waiting import until
 from wsdgateway.app.resourcelimits import CLIENTS_SHARE
 from wsdgateway.config.sections import ScannerConfig
-from wsdgateway.net.events import sinkpolicy
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 
@@ -112,13 +111,12 @@ async def test_a_sink_that_cannot_be_checked_gets_a_temporary_error(gateway, vir
     assert (await ask(service.port, PATH, subscribe(listening.url)))[0].status == 200
     [one] = service.scanner.bridge.subscriptions.all()
 
-    def none_left(*family):
+    def none_left(ip):
         raise OSError(24, "Too many open files")
 
     # Only a patch makes sockets run out for the check alone.
-    monkeypatch.setattr(sinkpolicy, "_can_bind", none_left)
+    monkeypatch.setattr(service.sink_policy, "is_local", none_left)
     monkeypatch.setattr(service.sink_policy, "listeners", lambda: [("", listening.device.port)])
-    monkeypatch.setattr(sinkpolicy, "_is_local", lambda ip: sinkpolicy._can_bind(ip))
     head, body = await ask(service.port, PATH, subscribe(listening.url))
     assert (head.status, fault_of(read(body))) == (500, "ServerErrorTemporaryError") and b"Too many open files" in body
     assert service.sink_policy.still_allows(one.notify_to, one.client)

@@ -185,8 +185,7 @@ async def test_a_follower_that_reaches_nobody_serves_alone(pair, away, device_wi
     away.stop()
     await until(lambda: state(owner) == "alone")
     await until(lambda: state(follower) == "following" and owner_of(follower) == "one")
-    await owner.cluster.listener.stopService()
-    await owner.cluster._server.close_all()
+    await owner.cluster.port.stop()
     await until(lambda: serves(follower) and state(follower) == "alone")
     head, answer = await ask(follower.port, PATH, get_job_elements("7"))
     assert head.status == 200 and b"Completed" in answer

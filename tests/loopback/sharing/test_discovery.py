@@ -155,16 +155,15 @@ async def test_without_an_instance_id_the_owner_is_silent_until_it_can_draw_one(
     owner, follower = await two()
     await until(lambda: heard.named("Hello"))
     heard.forget()
-    instances = follower._instances
-    draw = instances._shared
-    monkeypatch.setattr(instances, "_shared", lambda now: fail(NotNow("away")))
+    draw = follower.shared.store.draw_instance
+    monkeypatch.setattr(follower.shared.store, "draw_instance", lambda now: fail(NotNow("away")))
     await move(owner, "two", follower)
     heard.probe("urn:uuid:silence")
     [(endpoint, _)] = await found(follower, f"/{NAME}", probe())
     assert endpoint == ENDPOINT
     await until(lambda: sample(follower, "wsdgateway_discovery_messages_total", message="Probe"))
-    monkeypatch.setattr(instances, "_shared", draw)
-    await follower._synchronize()
+    monkeypatch.setattr(follower.shared.store, "draw_instance", draw)
+    await follower.synchronization.synchronize()
     await until(lambda: heard.named("Hello"))
     assert heard.named("ProbeMatches") == []
 

@@ -62,10 +62,10 @@ class HeldPage:
     """The page with a number, which the virtual scanner sends only when the test says so."""
 
     def __init__(self, monkeypatch, number):
-        draw = SoapResource._draw
+        draw = SoapResource.draw
         self.waiting = []
         self.is_held = True
-        monkeypatch.setattr(SoapResource, "_draw", lambda site, request, envelope, page: self.waiting.append(
+        monkeypatch.setattr(SoapResource, "draw", lambda site, request, envelope, page: self.waiting.append(
             lambda: draw(site, request, envelope, page)) if self.is_held and page.number == number else draw(
                 site, request, envelope, page))
 

@@ -85,7 +85,7 @@ async def test_a_request_to_a_gateway_that_stops_is_answered_by_the_next_owner(p
     stopping = owner.stopService()
     await until(lambda: not owner.bridged.is_served(NAME))
     asking = ensureDeferred(ask(owner.port, PATH, get_job_elements("7")))
-    await until(lambda: owner.cluster.held == 1)
+    await until(lambda: owner.cluster.shared.held == 1)
     scanner.finish()
     head, answer = await asking
     assert head.status == 200 and b"Processing" in answer

@@ -24,7 +24,7 @@ async def test_requests_are_passed_over_tls_to_a_gateway_of_the_authority(member
     follower = await member("two", device.url, scanner=scanner, cluster=cluster("two", authority))
     await until(lambda: owner_of(follower) == "one")
     assert owner.cluster.registration().address.startswith("https://127.0.0.1:")
-    expires = owner.cluster.listener.identity.identity.expires.timestamp()
+    expires = owner.cluster.port.listener.identity.identity.expires.timestamp()
     assert sample(owner, "wsdgateway_certificate_expiry_timestamp_seconds", endpoint="[cluster]") == expires
     head, answer = await ask(follower.port, PATH, get_job_elements("7"))
     assert head.status == 200 and b"Processing" in answer

@@ -71,7 +71,7 @@ class Taken:
         options = ScannerOptions(ScannerConfig("s", event_sources=(ip_network("203.0.113.0/24"),)))
         self.published, self.passed_on, self.identifiers, self.learnt = [], [], [], 0
         self.bridge = ScannerBridge(options, new_id=lambda: "urn:x")
-        self.unread, self.bridge.unread = [], lambda unread, now: self.unread.append(unread.jobs)
+        self.unread, self.bridge.notifications.unread = [], lambda unread, now: self.unread.append(unread.jobs)
         metrics = Metrics()
         accounting = Accounting("s", metrics, ExchangeLog(), seconds=self.clock.seconds, wall=self.clock.seconds)
         self.accounted, accounting.event = [], lambda exchange, event, *_: self.accounted.append(event)

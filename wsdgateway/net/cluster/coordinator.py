@@ -9,14 +9,14 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from wsdgateway.bridge.cluster.candidates import place_of
 from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.bridge.cluster.lease import Leases
-from wsdgateway.bridge.cluster.ownership import Ownership, State
+from wsdgateway.bridge.cluster.ownership import Ownership
+from wsdgateway.bridge.cluster.ownership_table import State
 from wsdgateway.bridge.cluster.serverclock import ServerClock
 from wsdgateway.bridge.cluster.state import CannotMove
 from wsdgateway.bridge.cluster.values import NO_TOKEN, Registration, Serving, View
@@ -26,16 +26,16 @@ from wsdgateway.net.cluster.ownedscanner import Composition, OwnedScanner
 from wsdgateway.net.cluster.ownerwaits import OwnerWaits
 from wsdgateway.net.cluster.sections import SectionComparison
 from wsdgateway.net.cluster.serverstate import ServerState, ServerWatch
+from wsdgateway.net.cluster.takenname import TakenName
+from wsdgateway.net.cluster.ticks import Ticks
 from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.storage.coordination import ICoordination, NameTaken, NotNow
 
 TICKS = 4  # in a lease
 LONGEST_RETRY = 1.0  # seconds between ticks while the server cannot be reached
-SHORTEST_PAUSE = 0.05  # seconds between two ticks
 AFTER_LEASE = 0.05  # seconds after the end of a foreign lease at which this gateway looks whether the scanner is free
 AFTER_GRACE = 0.01  # seconds after the end of a grace at which an owner that is alone asks for the scanner
 LOOK_SECONDS = 0.1  # between looks at whether the scanners of gateways that stop have been taken
-NAME_PATIENCE = 1.0  # seconds beyond a lease after which a gateway with the same name is not its own earlier process
 
 
 class Coordinator:
@@ -63,11 +63,9 @@ class Coordinator:
         self._sections = SectionComparison()
         self._leaving: set[OwnedScanner] = set()
         self._tasks, self._removals = Tasks("the cluster"), Tasks("scanners that are configured no more")
-        self._timer: IDelayedCall | None = None
-        self._is_ticking = False
+        self._ticks = Ticks(reactor, self._tasks, boot_time, self._tick, self._waits.look)
+        self._name = TakenName(lease, boot_time)
         self._phase = "new"  # new ─► running ─► leaving ─► stopped
-        self._sent = float("-inf")
-        self._name_taken_since: float | None = None
         self._known = Knowledge(self._identifier, lease, boot_time, self._server)
         self._inquiry = Inquiry(reactor, ask)
         self._is_asking = False
@@ -78,6 +76,7 @@ class Coordinator:
     def start(self) -> None:
         """Take part; the first tick is sent at once."""
         self._phase = "running"
+        self._ticks.start()
         self.adjust()
         self.check()
 
@@ -101,7 +100,7 @@ class Coordinator:
         if self._phase != "running":
             return self._phase == "leaving"
         self._phase = "leaving"
-        await self._tick_now()
+        await self._ticks.now()
         if not self.is_last():
             return True
         self._phase = "running"
@@ -142,14 +141,13 @@ class Coordinator:
         if self._phase == "running":
             self._phase = "leaving"
             # Others must know that this gateway takes nothing any more before it releases anything.
-            await self._tick_now()
+            await self._ticks.now()
             await self._end_all(Why.STOPPED)
         if self._phase != "leaving":
             return
         self._phase = "stopped"
         self._waits.stop()
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        self._ticks.stop()
         await self._tasks.idle()  # a tick that arrives after `leave` would register the gateway again
         try:
             await self._coordination.leave(self._identifier)
@@ -235,7 +233,7 @@ class Coordinator:
 
     def check(self) -> None:
         """Send a tick as soon as that is allowed."""
-        self._tick_at(self._sent + SHORTEST_PAUSE)
+        self._ticks.soon()
 
     def demote(self, scanner: str, token: int) -> None:
         """Handle the hint of another gateway that an ownership by `token` is known. It only ever ends ownerships."""
@@ -276,41 +274,16 @@ class Coordinator:
 
     # Ticks.
 
-    def _tick_at(self, at: float) -> None:
-        """Send the next tick at a boot time, unless one is sent earlier."""
-        if self._phase in ("new", "stopped"):
-            return
-        after = max(0.0, at - self._boot_time())
-        if self._timer is not None and self._timer.active():
-            if self._timer.getTime() <= self._reactor.seconds() + after:
-                return
-            self._timer.cancel()
-        self._timer = self._reactor.callLater(after, lambda: self._tasks.run(self._tick()))
-
-    async def _tick_now(self) -> None:
-        if self._is_ticking:
-            await self._tasks.idle()
-        await self._tick()
-
-    async def _tick(self) -> None:
-        if self._is_ticking:  # the one that runs sees to the next
-            return
-        self._is_ticking = True
-        try:
-            await self._tick_once()
-        finally:
-            self._is_ticking = False
-        self._waits.look()
-
-    async def _tick_once(self) -> None:
-        sent = self._sent = self._boot_time()
+    async def _tick(self, sent: float) -> None:
         own = self._own_registration()
         renewals = {name: owned.renewal for name, owned in self._scanners.items() if owned.renewal != NO_TOKEN}
         try:
             view = await self._coordination.tick(own, self._lease, renewals, list(self._scanners))
         except NameTaken:
-            self._tick_at(sent + self._period)
-            self._handle_name_taken(own.name)
+            self._ticks.at(sent + self._period)
+            reason = self._name.refused(own.name)
+            if reason is not None:
+                self._composition.name_taken(reason)
         except NotNow as error:
             self._handle_failure(str(error), sent)
         except Exception as error:  # the next tick must be sent whatever happens
@@ -321,7 +294,7 @@ class Coordinator:
             self._handle_view(view, own, sent)
 
     def _handle_failure(self, cause: str, sent: float) -> None:
-        self._tick_at(sent + min(self._period, LONGEST_RETRY))
+        self._ticks.at(sent + min(self._period, LONGEST_RETRY))
         if self._server.failed(cause):
             self._composition.changed()
         for owned in list(self._scanners.values()):
@@ -353,7 +326,7 @@ class Coordinator:
         self._changed()
 
     def _handle_view(self, view: View, own: Registration, sent: float) -> None:
-        self._name_taken_since = None
+        self._name.accepted()
         now = self._boot_time()
         is_news = self._server.answered()
         self._inquiry.answered()
@@ -364,23 +337,13 @@ class Coordinator:
                    if owner.identifier != self._identifier]
         # An owner that is alone asks before all others when the grace is over, or the server's clock is trusted again.
         changes += [wait + AFTER_GRACE for wait in (view.grace, self._clock.trusted_from - now) if wait > 0.0]
-        self._tick_at(min([sent + self._period, *(now + change for change in changes)]))
+        self._ticks.at(min([sent + self._period, *(now + change for change in changes)]))
         for owned in list(self._scanners.values()):
             owned.carry_out(owned.machine.answered(view, sent, now, self._clock.trusted_from))
         if self._known.gives_nothing:
             self._tasks.run(self._ask_others())
         if is_news:
             self._composition.changed()
-
-    def _handle_name_taken(self, name: str) -> None:
-        now = self._boot_time()
-        if self._name_taken_since is None:
-            self._name_taken_since = now
-            self.log.warn("[cluster] name: another gateway is registered as {name}; waiting, since that may be an "
-                          "earlier process of this one", name=name)
-        elif now - self._name_taken_since > self._lease + NAME_PATIENCE:
-            self._composition.name_taken(f"[cluster] name: must be unique, but another gateway that runs is named "
-                                         f"{name}; give this one another name")
 
     @property
     def _period(self) -> float:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from wsdgateway.bridge.cluster.lease import BELIEVED
-from wsdgateway.bridge.cluster.ownership import Ownership, State
+from wsdgateway.bridge.cluster.ownership import Ownership
+from wsdgateway.bridge.cluster.ownership_table import State
 from wsdgateway.bridge.cluster.values import CLAIM, NO_TOKEN, Owner, Registration, Serving, View
 from wsdgateway.net.cluster.serverstate import ServerWatch
 

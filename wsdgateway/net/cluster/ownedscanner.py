@@ -9,7 +9,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.cluster.commands import Acquire, Begin, Check, Command, End, Regained, Release, Try, Why
-from wsdgateway.bridge.cluster.ownership import Ownership, State
+from wsdgateway.bridge.cluster.ownership import Ownership
+from wsdgateway.bridge.cluster.ownership_table import State
 from wsdgateway.bridge.cluster.serverclock import ServerClock
 from wsdgateway.bridge.cluster.values import NO_TOKEN, Acquired
 from wsdgateway.durations import in_words

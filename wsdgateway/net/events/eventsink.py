@@ -185,7 +185,7 @@ class EventSink:
         If the message may concern the subscription's end, the scanner is also asked whether it still holds the
         subscription.
         """
-        self._bridge.unread(unread_of(refusal, data), self._seconds())
+        self._bridge.notifications.unread(unread_of(refusal, data), self._seconds())
         self._log_unread(refusal.reason)
         if refusal.is_end:
             subscription.doubted()
@@ -193,7 +193,7 @@ class EventSink:
     def unread(self, secret: str, client: str) -> None:
         """Handles a message to this address that was cut off, or refused before it was complete."""
         if secret in self.addresses and self.may_notify(client):
-            self._bridge.unread(Unread(), self._seconds())
+            self._bridge.notifications.unread(Unread(), self._seconds())
             self._log_unread("it was incomplete or too large")
 
     def _log_unread(self, why: str) -> None:
@@ -203,13 +203,13 @@ class EventSink:
 
     def _take(self, subscription: NotifiedSubscription, notification: Notification) -> "_Follow | None":
         """Processes a notification to the gateway's subscription: for the job table, and for all subscribers."""
-        if not self._bridge.notified(notification, self._seconds()):
+        if not self._bridge.notifications.received(notification, self._seconds()):
             return None
         if notification.unread is not None and notification.status is None:
             self._log_unread(f"the {notification.event} does not give a reliable job state")
         self._metrics.event(self._bridge.name, notification.event or "other")
         effect = effect_of(notification.event, is_panel=False)
-        known = self._bridge.known_to(notification, self._seconds()) if effect is Effect.PUBLISHED else ()
+        known = self._bridge.notifications.known_to(notification, self._seconds()) if effect is Effect.PUBLISHED else ()
         self._after_learning()
         if effect is Effect.ENDED:
             subscription.ended()
@@ -226,7 +226,7 @@ class EventSink:
         """
         if not subscription.seen.is_new(notification.message_id) or self._was_replayed(subscription, notification):
             return None
-        self._bridge.overheard(notification, self._seconds())
+        self._bridge.notifications.overheard(notification, self._seconds())
         effect = effect_of(notification.event, is_panel=True)
         if effect is Effect.NONE:
             self._after_learning()

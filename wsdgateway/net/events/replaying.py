@@ -40,8 +40,9 @@ class Replay:
                                   scanner=bridge.name, event=str(event.identifier), reason=found.reason)
                 continue
             self._read[event.identifier] = found
-            reached = bridge.replay(found, now, at=now - max(0.0, self._past.time - event.at),
-                                    is_own=not event.receiver and not event.made, is_made=event.made)
+            reached = bridge.notifications.replay(
+                found, now, at=now - max(0.0, self._past.time - event.at),
+                is_own=not event.receiver and not event.made, is_made=event.made)
             if reached is not None and found.envelope.action is not None:
                 self._reached.append((event.identifier, found.envelope.action, reached))
             if event.receiver:
@@ -49,7 +50,7 @@ class Replay:
         if unread > 1:
             self.log.warn("{scanner}: {count} more events that another gateway has left cannot be read",
                           scanner=bridge.name, count=unread - 1)
-        bridge.taken_over(now)
+        bridge.notifications.taken_over(now)
 
     def deliver(self, subscribers: Subscribers) -> None:
         """Delivers what lies after the cursor of each subscription.

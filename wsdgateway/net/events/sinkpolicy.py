@@ -27,6 +27,7 @@ from wsdgateway.bridge.events.sinks import (
     sink_refused,
     still_admits,
 )
+from wsdgateway.net.transport.localaddress import is_own_address
 from wsdgateway.soap.addressing import EndpointReference
 from wsdgateway.soap.faults import Refused, temporary_error
 
@@ -35,12 +36,16 @@ LOOKUP_SECONDS = 5.0
 
 @attrs.define(eq=False)
 class SinkPolicy:
-    """The policy for sinks of notifications. `listeners` returns interface and port of the gateway's listeners."""
+    """The policy for sinks of notifications. `listeners` returns interface and port of the gateway's listeners.
+
+    `is_local` tells whether an address belongs to this machine. It may raise `OSError`.
+    """
 
     reactor: Any
     networks: tuple[Network, ...]
     listeners: Callable[[], list[tuple[str, int]]]
     lookups: Lookups = attrs.field(factory=Lookups)
+    is_local: Callable[[IPAddress], bool] = is_own_address
 
     async def check(self, name: str, reference: EndpointReference, client: str) -> Sink:
         """Returns the sink for a NotifyTo or EndTo (`name`) of the subscriber at that IP address. Raises `Refused`."""
@@ -96,21 +101,4 @@ class SinkPolicy:
         return still_admits(sink, client=client, networks=self.networks, is_own=self._is_own)
 
     def _is_own(self, ip: IPAddress, port: int) -> bool:
-        return is_listener(ip, port, listeners=self.listeners(), is_local=_is_local)
-
-
-def _is_local(ip: IPAddress) -> bool:
-    """True if an address belongs to this machine: a socket can be bound to it (link-local ones on some interface)."""
-    if ip.version == 4:
-        return ip.is_loopback or _can_bind(socket.AF_INET, (str(ip), 0))
-    scopes = [index for index, _ in socket.if_nameindex()] if ip.is_link_local else [0]
-    return any(_can_bind(socket.AF_INET6, (str(ip), 0, 0, scope)) for scope in scopes)
-
-
-def _can_bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> bool:
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(address)
-        except OSError:
-            return False
-        return True
+        return is_listener(ip, port, listeners=self.listeners(), is_local=self.is_local)

@@ -115,6 +115,11 @@ class Monitor:
         self._on_change()
 
     @property
+    def is_settled(self) -> bool:
+        """True if it is known where the scan service is, or why it cannot be found."""
+        return self._bridge.device is not None or self.missing is not None
+
+    @property
     def missing(self) -> Cause | None:
         """The cause for which the scan service is not known; None if it is known, or has only just been searched."""
         if self._where is not None:

@@ -4,7 +4,7 @@ It is the address given to scanners for notifications unless `[events] address` 
 """
 
 import socket
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import attrs
@@ -27,6 +27,23 @@ def _local_address(host: str, port: int) -> str:
     with socket.socket(family, kind, protocol) as probe:
         probe.connect(address)
         return str(probe.getsockname()[0])
+
+
+def is_own_address(ip: IPv4Address | IPv6Address) -> bool:
+    """True if an address belongs to this machine: a socket can be bound to it (link-local ones on some interface)."""
+    if ip.version == 4:
+        return ip.is_loopback or _can_bind(socket.AF_INET, (str(ip), 0))
+    scopes = [index for index, _ in socket.if_nameindex()] if ip.is_link_local else [0]
+    return any(_can_bind(socket.AF_INET6, (str(ip), 0, 0, scope)) for scope in scopes)
+
+
+def _can_bind(family: socket.AddressFamily, address: tuple[Any, ...]) -> bool:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(address)
+        except OSError:
+            return False
+        return True
 
 
 def own_address(interfaces: tuple[str, ...], version: int) -> str:
