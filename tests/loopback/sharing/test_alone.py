@@ -209,6 +209,21 @@ async def test_without_alone_nothing_is_served_without_redis(member, away, devic
     await until(lambda: serves(service) and service.shared.leases.of(NAME).holds())
 
 
+@pytest_twisted.ensureDeferred
+async def test_without_alone_no_gateway_is_ready_without_redis(pair, away, device_with_events):
+    owner, follower = await pair(device_with_events.device.url, lease=LEASE, cluster={"alone": False})
+    assert follower.overview.readiness() == [f"{NAME}: passed on to one"]
+    away.stop()
+    for service in (owner, follower):
+        await until(lambda service=service: any("no scanner can be served" in one
+                                                for one in service.overview.problems()))
+        assert (state(service), owner_of(service)) == ("following", None)
+        assert f"{NAME}: no gateway owns it" in service.overview.readiness()
+    away.cont()
+    for service in (owner, follower):
+        await until(lambda service=service: owner_of(service) == "one" and not service.overview.problems())
+
+
 @pytest.fixture
 def stall(running):
     """`stall(service)`: the gateway gets no more answers to its ticks; `stall.end()`: it gets them again."""

@@ -155,11 +155,14 @@ class Ownership:
         return self.state is _O and self._away_since is not None and not self._may_be_alone and not self.lease.holds()
 
     def asks_others(self, now: float) -> bool:
-        """True if the other gateways must be asked what they serve, because the server gives the scanner to nobody."""
+        """True if the other gateways must be asked what they serve, because the server gives the scanner to nobody.
+
+        A gateway that may not be alone asks at once, only to know whether requests can be passed on.
+        """
         if self.state is _F:
-            return self._may_be_alone and self._deserted_since is not None \
-                and now - self._deserted_since >= ALONE_AFTER
-        return self.state in (_A, _C, _U)
+            waits = ALONE_AFTER if self._may_be_alone else 0.0
+            return self._deserted_since is not None and now - self._deserted_since >= waits
+        return self.state in (_A, _C, _U) or self.is_silenced
 
     def asked(self, serving: Collection[tuple[int, str]], place: int, sent: float, now: float, *,
               all_heard: bool = True) -> list[Command]:
@@ -173,7 +176,8 @@ class Ownership:
             return []
         if self.state is _F:
             waited = now - self._deserted_since
-            if serving or waited < ALONE_AFTER + place * ALONE_STEP or now < self._not_before \
+            if not self._may_be_alone or serving or waited < ALONE_AFTER + place * ALONE_STEP \
+                    or now < self._not_before \
                     or not (self._away_since is not None or (all_heard and self._is_long_grace(now))):
                 return []
             self._settle(now)  # the answers to an earlier question do not count
