@@ -20,6 +20,7 @@ from tests.waiting import until
 from wsdgateway.bridge.cluster import ownership
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
+from wsdgateway.storage.redis import keys
 
 LEASE = 4.0  # much shorter ones lapse before a tick has failed
 SUBSCRIPTIONS = f"/{NAME}/subscriptions"
@@ -193,6 +194,34 @@ async def test_a_follower_that_reaches_nobody_serves_alone(pair, away, device_wi
     away.cont()
     await until(lambda: state(follower) == "following" and state(owner) == "owning")
     assert follower.scanners == []
+
+
+@pytest.fixture
+def refusing(fresh):
+    """`refusing(setting, value)`: Redis answers, and takes no writes until the end of the test."""
+    former = {}
+
+    def refuse(setting, value):
+        former[setting] = fresh.command("CONFIG", "GET", setting)[1]
+        fresh.command("CONFIG", "SET", setting, value)
+
+    yield refuse
+    for setting, value in former.items():
+        fresh.command("CONFIG", "SET", setting, value)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("maxmemory", "1"), ("min-replicas-to-write", "1")])
+@pytest_twisted.ensureDeferred
+async def test_jobs_are_created_while_redis_answers_and_takes_no_writes(pair, fresh, refusing, virtual, setting, value):
+    scanner = await virtual()
+    owner, follower = await pair(scanner.scan_url, lease=LEASE, limits={"unlimited": []})
+    await until(lambda: owner.scanners[0].bridge.table.listening)
+    refusing(setting, value)
+    await until(lambda: state(owner) == "alone" and fresh.command("GET", keys.owner(NAME)) is None)
+    for number, service in enumerate((owner, follower), 1):
+        head, answer = await ask(service.port, PATH, create_scan_job(f"urn:uuid:create-{number}"))
+        assert (head.status, scanner.soap.asked["CreateScanJob"]) == (200, number), answer
+        scanner.device.cancel_jobs()
 
 
 @pytest_twisted.ensureDeferred
