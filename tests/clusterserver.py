@@ -93,13 +93,13 @@ class ClusterServer:
         return self.refusal(scanner, identifier, token) is None
 
     def refusal(self, scanner, identifier, token):
-        """Why a write of that gateway by that token is refused: "fenced", "era", or None; see `scripts/common.lua`."""
+        """Why a write of that gateway by that token is refused, as in `scripts/common.lua`; None if it is made."""
         era = self._get((_ERA,))
         if era is None or not self._is_present(era):
             return "era"
         owned = self._owned(scanner)
         if owned is None:
-            return "era" if self._grace_left(era) > 0.0 else "fenced"
+            return "era" if self._grace_left(era) > 0.0 else "free"
         return None if (owned.identifier, owned.token) == (identifier, token) else "fenced"
 
     def count(self, scanner, identifier, token, client, job, seconds, most):

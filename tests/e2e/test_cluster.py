@@ -200,6 +200,17 @@ def test_sigterm_hands_over_without_a_fault(two):
     assert lab.control()["subscriptions"] == 0, "the last gateway ends its subscription"
 
 
+@pytest.mark.parametrize("killed", ["owner", "other"])
+def test_a_gateway_that_is_stopped_just_after_the_other_was_killed_ends_its_subscription(two, killed):
+    lab, owner, other, _ = two
+    victim, survivor = (owner, other) if killed == "owner" else (other, owner)
+    lab.address.holder = survivor
+    victim.kill()
+    survivor.terminate()
+    assert survivor.status in (0, -signal.SIGTERM)
+    assert lab.control()["subscriptions"] == 0
+
+
 def test_an_owner_that_was_stopped_does_not_answer_from_before(two):
     lab, owner, other, client = two
     made = client.subscribe(owner.name, lab.sinks)[0]

@@ -15,6 +15,8 @@ from wsdgateway.app.storedstate import END_SECONDS, StoredState
 from wsdgateway.bridge.cluster.values import View
 from wsdgateway.net.transport.timeouts import within
 
+MAX_NAMES = 100  # scanners that one gateway owns only to end what they hold
+
 
 class Listing(Protocol):
     """The part of the store that knows all scanners with data."""
@@ -51,7 +53,7 @@ class AbandonedScanners:
         found = frozenset(await self._store.scanners()) - configured - self.names
         is_first = me == min((gateway.identifier for gateway in view.gateways if gateway.sections), default=me)
         if is_first:
-            self.names |= found & self._suspected
+            self.names.update(sorted(found & self._suspected)[:max(0, MAX_NAMES - len(self.names))])
         self._suspected = found
 
     async def end(self, name: str) -> None:

@@ -155,7 +155,8 @@ class Cluster:
         lease = self._shared.leases.of(name)
         quotas = self._bridged.context.quotas
         return JobIntents(name, self._shared.events, token=lambda: lease.token, seconds=self._parts.seconds,
-                          most_jobs=lambda: quotas.most_jobs)
+                          most_jobs=lambda: quotas.most_jobs, is_alone=lambda: lease.is_alone,
+                          on_fenced=lambda: self.coordinator.fenced(name))
 
     def _may_subscribe(self, name: str) -> Callable[[], bool]:
         lease = self._shared.leases.of(name)

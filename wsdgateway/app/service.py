@@ -420,7 +420,9 @@ class GatewayService(MultiService):
 
     async def _stop(self) -> None:
         seconds = self.config.limits.stop_timeout + END_SECONDS
-        self.supervision.stopping(seconds * (1 if self.cluster is None else 2) + STOP_MARGIN)  # a hand-over comes first
+        # A hand-over comes first, and before that the question whether another gateway lives.
+        before = 0.0 if self.cluster is None else seconds + 2 * self.config.cluster.lease
+        self.supervision.stopping(before + seconds + STOP_MARGIN)
         await self._control.stop()
         if self._loading is not None:
             await self._loading

@@ -26,6 +26,14 @@ class Fenced(StoreError):
     """The write was refused: the gateway no longer owns the scanner by that token. Nothing was written."""
 
 
+class Unowned(Fenced):
+    """The same, because no gateway owns the scanner. One that serves it alone may go on.
+
+    Its lease has run out at a server that answers, but takes no writes, such as one whose memory is full or that has
+    lost its replicas.
+    """
+
+
 class NameTaken(StoreError):
     """Another running gateway is registered under the same `[cluster] name`."""
 

@@ -61,7 +61,7 @@ class IIntents(Interface):
 
         Returns the record that is there already, else None. Then the job of the `claim` counts; fails with
         `TooManyJobs`, without an intent, if it must not. The record of another owner is also returned in the grace of a
-        new era, in which nothing is written.
+        new era, and while no gateway owns the scanner, when nothing is written.
         """
 
     def conclude(scanner: str, token: int, key: str, record: Record | None) -> Deferred[None]:

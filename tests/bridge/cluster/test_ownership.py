@@ -363,6 +363,18 @@ def test_tokens_that_were_seen_are_told_to_a_server_that_may_have_lost_them(gate
 # Without the server and without the owner.
 
 
+def test_a_gateway_that_may_not_be_alone_asks_the_others_and_claims_nothing():
+    gateway = Gateway(alone=False)
+    gateway.unanswered()
+    assert gateway.machine.asks_others(gateway.now)
+    assert (gateway.later(2 * ALONE_AFTER).asked(), gateway.state) == ([], "following")
+    owner = Gateway(alone=False).owning()
+    owner.unanswered()
+    assert not owner.machine.asks_others(owner.now)
+    assert owner.later(LEASE).machine.asks_others(owner.now)
+    assert (owner.asked((NO_TOKEN, "other")), owner.state) == ([], "owning")
+
+
 def test_a_follower_without_the_server_asks_the_others_before_it_claims_the_scanner(gateway):
     assert gateway.unanswered() == []
     assert not gateway.machine.asks_others(gateway.now)
@@ -540,9 +552,3 @@ def test_a_gateway_without_a_lease_stops(gateway):
     claiming = Gateway().deserted()
     assert claiming.machine.stop(Why.STOPPED) == []
     assert claiming.state == "stopped"
-
-
-def test_a_gateway_that_may_not_be_alone_asks_nobody():
-    gateway = Gateway(alone=False)
-    gateway.unanswered()
-    assert not gateway.later(10 * ALONE_AFTER).machine.asks_others(gateway.now)

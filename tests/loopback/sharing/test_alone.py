@@ -20,6 +20,7 @@ from tests.waiting import until
 from wsdgateway.bridge.cluster import ownership
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
+from wsdgateway.storage.redis import keys
 
 LEASE = 4.0  # much shorter ones lapse before a tick has failed
 SUBSCRIPTIONS = f"/{NAME}/subscriptions"
@@ -194,6 +195,34 @@ async def test_a_follower_that_reaches_nobody_serves_alone(pair, away, device_wi
     assert follower.scanners == []
 
 
+@pytest.fixture
+def refusing(fresh):
+    """`refusing(setting, value)`: Redis answers, and takes no writes until the end of the test."""
+    former = {}
+
+    def refuse(setting, value):
+        former[setting] = fresh.command("CONFIG", "GET", setting)[1]
+        fresh.command("CONFIG", "SET", setting, value)
+
+    yield refuse
+    for setting, value in former.items():
+        fresh.command("CONFIG", "SET", setting, value)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("maxmemory", "1"), ("min-replicas-to-write", "1")])
+@pytest_twisted.ensureDeferred
+async def test_jobs_are_created_while_redis_answers_and_takes_no_writes(pair, fresh, refusing, virtual, setting, value):
+    scanner = await virtual()
+    owner, follower = await pair(scanner.scan_url, lease=LEASE, limits={"unlimited": []})
+    await until(lambda: owner.scanners[0].bridge.table.listening)
+    refusing(setting, value)
+    await until(lambda: state(owner) == "alone" and fresh.command("GET", keys.owner(NAME)) is None)
+    for number, service in enumerate((owner, follower), 1):
+        head, answer = await ask(service.port, PATH, create_scan_job(f"urn:uuid:create-{number}"))
+        assert (head.status, scanner.soap.asked["CreateScanJob"]) == (200, number), answer
+        scanner.device.cancel_jobs()
+
+
 @pytest_twisted.ensureDeferred
 async def test_without_alone_nothing_is_served_without_redis(member, away, device_with_events, monkeypatch):
     monkeypatch.setattr("wsdgateway.bridge.cluster.passing.HOLD_SECONDS", 0.1)
@@ -206,6 +235,21 @@ async def test_without_alone_nothing_is_served_without_redis(member, away, devic
     assert "Redis server, which cannot be reached" in reason_of(read(answer))
     away.cont()
     await until(lambda: serves(service) and service.shared.leases.of(NAME).holds())
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_alone_no_gateway_is_ready_without_redis(pair, away, device_with_events):
+    owner, follower = await pair(device_with_events.device.url, lease=LEASE, cluster={"alone": False})
+    assert follower.overview.readiness() == [f"{NAME}: passed on to one"]
+    away.stop()
+    for service in (owner, follower):
+        await until(lambda service=service: any("no scanner can be served" in one
+                                                for one in service.overview.problems()))
+        assert (state(service), owner_of(service)) == ("following", None)
+        assert f"{NAME}: no gateway owns it" in service.overview.readiness()
+    away.cont()
+    for service in (owner, follower):
+        await until(lambda service=service: owner_of(service) == "one" and not service.overview.problems())
 
 
 @pytest.fixture

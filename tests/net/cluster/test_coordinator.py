@@ -3,7 +3,7 @@
 import pytest
 from twisted.internet.defer import Deferred, fail
 
-from tests.net.cluster.gateways import LEASE, STOP_TIMEOUT, Cluster, Outcome
+from tests.net.cluster.gateways import LEASE, STEP, STOP_TIMEOUT, Cluster, Outcome
 from wsdgateway.admin.cluster import cannot_serve
 from wsdgateway.bridge.cluster.state import CannotMove
 from wsdgateway.bridge.cluster.values import Registration
@@ -129,6 +129,51 @@ def test_the_last_gateway_stops(cluster, owner):
 def test_a_gateway_with_others_is_not_the_last(cluster, owner, follower):
     cluster.advance(1.0)
     assert not owner.coordinator.is_last()
+
+
+@pytest.mark.parametrize("ago", [0.0, 1.5, LEASE - 0.5])
+def test_a_gateway_that_has_just_died_does_not_go_on(cluster, owner, follower, ago):
+    follower.kill()
+    cluster.advance(ago)
+    stopped = Outcome.of(owner.stop())
+    while stopped.value == "waiting":
+        assert owner.owns()
+        cluster.advance(STEP)
+    assert stopped.value is None
+    assert owner.history == [*TOOK, "end desk: stopped"]
+
+
+def test_the_scanner_of_a_gateway_that_has_just_died_is_ended_by_the_one_that_stops(cluster, owner, follower):
+    owner.kill()
+    stopped = Outcome.of(follower.stop())
+    assert cluster.advance_until(lambda: stopped.value is None) < LEASE + 2.0
+    assert follower.history == [*TOOK, "end desk: stopped"]
+
+
+def test_of_gateways_that_stop_together_just_after_another_has_died_the_last_one_owns_all_scanners(
+        cluster, owner, follower):
+    third = cluster.add("third")
+    third.kill()
+    stopped = [Outcome.of(gateway.stop()) for gateway in (owner, follower)]
+    cluster.advance_until(lambda: all(outcome.value is None for outcome in stopped))
+    ends = [line for gateway in (owner, follower) for line in gateway.history if line.startswith("end desk: stopped")]
+    assert len(ends) == 1
+    assert cluster.server.owner("desk") is None
+
+
+def test_a_gateway_that_lives_is_waited_for_in_vain_only_if_the_link_to_it_is_broken(cluster, owner, follower):
+    owner.unreached.append(follower)
+    stopped = Outcome.of(owner.stop())
+    assert LEASE <= cluster.advance_until(follower.owns) < LEASE + 2.0
+    assert stopped.value is None
+    assert owner.history == [*TOOK, "end desk: handed over"]
+
+
+def test_without_the_server_nobody_waits_for_gateways_that_may_have_died(cluster, owner, follower):
+    follower.kill()
+    owner.connection.state = "refusing"
+    stopped = Outcome.of(owner.stop())
+    assert cluster.advance_until(lambda: stopped.value is None) <= 1.5
 
 
 @pytest.mark.parametrize("latency", [None, 0.05])
@@ -261,8 +306,7 @@ def test_an_owner_that_may_not_be_alone_serves_again_with_the_server(cluster, sa
     assert not owner.owns()
     assert owner.coordinator.find("desk") is None
     assert (owner.state().state, owner.state().owner, owner.state().lease_age) == ("following", None, None)
-    shown = CoordinatedState(owner.coordinator, "owner", "redis://h", wall=lambda: 0.0,
-                             boot_time=cluster.clock.seconds, version=lambda: None)
+    shown = shown_by(owner)
     assert cannot_serve(shown).startswith("no scanner can be served: redis://h: ")
     cluster.advance(LEASE)
     assert len(lines(said, "desk: its lease has run out while Redis cannot be reached; clients get temporary")) == 1
@@ -705,6 +749,72 @@ def test_a_follower_that_may_not_be_alone_waits_for_the_server(cluster, owner):
     cluster.advance(60.0)
     assert follower.history == []
     assert "cannot be reached" in follower.coordinator.outage
+
+
+def shown_by(gateway):
+    """The state of the cluster as that gateway shows it."""
+    return CoordinatedState(gateway.coordinator, gateway.name, "redis://h", wall=lambda: 0.0,
+                            boot_time=gateway.cluster.clock.seconds, version=lambda: None)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_follower_that_may_not_be_alone_is_not_ready_while_nothing_can_be_passed_on(cluster, is_killed):
+    owner, follower = cluster.add("owner", alone=False), cluster.add("follower", alone=False)
+    shown = shown_by(follower)
+    for gateway in (owner, follower):
+        gateway.connection.state = "silent"
+    cluster.advance(2.0)
+    assert owner.owns() and follower.state().owner == "owner"  # by its lease
+    assert cannot_serve(shown) is None
+    if is_killed:
+        owner.kill()
+    cluster.advance(3.0)
+    for _ in range(30):
+        cluster.advance(0.1)
+        assert (follower.state().state, follower.state().owner) == ("following", None)
+        assert cannot_serve(shown).startswith("no scanner can be served: redis://h: ")
+    follower.connection.state = owner.connection.state = "up"
+    cluster.advance_until(lambda: shown.ownership("desk").owner is not None)
+    assert cannot_serve(shown) is None
+
+
+def test_a_follower_that_may_not_be_alone_passes_on_to_an_owner_that_reaches_the_server(cluster, owner):
+    follower = cluster.add("follower", alone=False)
+    shown = shown_by(follower)
+    follower.connection.state = "silent"
+    for _ in range(20):
+        cluster.advance(1.0)
+        assert (shown.ownership("desk").owner, cannot_serve(shown)) == ("owner", None)
+        assert follower.coordinator.find("desk").name == "owner"
+
+
+def test_an_owner_that_may_not_be_alone_passes_on_to_a_gateway_that_serves_alone(cluster):
+    owner = cluster.add("owner", alone=False)
+    other = cluster.add("other")
+    for gateway in (owner, other):
+        gateway.connection.state = "silent"
+    cluster.advance_until(other.owns)
+    cluster.advance(2.0)
+    assert owner.coordinator.find("desk").name == owner.state().owner == "other"
+    assert not owner.owns()
+    for gateway in (owner, other):
+        gateway.connection.state = "up"
+    cluster.advance(5.0)
+    assert cluster.owner() in ("owner", "other")
+
+
+def test_in_the_grace_a_follower_that_may_not_be_alone_is_not_ready_while_nobody_serves(failover):
+    owner = failover.add("owner", alone=False)
+    failover.advance_until(owner.owns)
+    follower = failover.add("follower", alone=False)
+    shown = shown_by(follower)
+    failover.happen(owner)
+    failover.advance_until(lambda: shown.server().grace > 0.0)
+    failover.advance(1.0)
+    assert shown.ownership("desk").owner is None
+    assert "gateways may take scanners in" in cannot_serve(shown)
+    failover.advance_until(follower.owns)
+    assert cannot_serve(shown) is None
 
 
 def test_a_gateway_that_starts_without_the_server_serves_alone(cluster):

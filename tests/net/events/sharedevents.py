@@ -6,7 +6,7 @@ from zope.interface import implementer
 
 from wsdgateway.bridge.cluster.intents import Record
 from wsdgateway.bridge.events.eventlog import MAX_EVENTS, EventID, Past
-from wsdgateway.storage.coordination import Fenced, NotNow
+from wsdgateway.storage.coordination import Fenced, NotNow, Unowned
 from wsdgateway.storage.sharedevents import IIntents, IJobCounts, ISharedEvents, TooManyJobs
 
 
@@ -55,7 +55,7 @@ class SharedEvents:
         """Carries out the oldest command; if its answer does not arrive, it fails all the same."""
         done, token, change = self.waiting.pop(0)
         if token != self.token:
-            done.errback(Fenced("another gateway owns the scanner"))
+            done.errback(Fenced("another gateway owns the scanner") if self.token else Unowned("nobody does"))
             return
         try:
             result = change()

@@ -24,12 +24,17 @@ class Owner:
 
     def __init__(self):
         self.shared = SharedEvents()
+        self.is_alone, self.fenced = False, 0
         self.take_over()
 
     def take_over(self):
         self.shared.token += 1
         token = self.shared.token
-        self.intents = JobIntents("s", self.shared, token=lambda: token, seconds=lambda: 0.0, most_jobs=lambda: 2)
+        self.intents = JobIntents("s", self.shared, token=lambda: token, seconds=lambda: 0.0, most_jobs=lambda: 2,
+                                  is_alone=lambda: self.is_alone, on_fenced=self._note_fenced)
+
+    def _note_fenced(self):
+        self.fenced += 1
 
     @property
     def kept(self):
@@ -92,6 +97,19 @@ async def test_a_former_owner_sends_nothing(owner):
     assert (await former.begin(Bridge().question(create_scan_job("urn:uuid:2")), None)).fault is NOT_OWNED
     await former.conclude(QUESTION, CREATED, was_sent=True)
     assert owner.kept == Record(2)
+    assert owner.fenced == 1
+
+
+@pytest.mark.parametrize(("is_alone", "owner_at_server", "is_sent"), [
+    (True, 0, True), (True, 7, False), (False, 0, False)])
+@pytest_twisted.ensureDeferred
+async def test_a_lease_that_has_run_out_at_the_server_is_not_needed_alone(owner, is_alone, owner_at_server, is_sent):
+    owner.is_alone, owner.shared.token = is_alone, owner_at_server
+    counted = job(1)
+    for outcome in (await owner.intents.begin(QUESTION, counted), await owner.intents.count(counted)):
+        assert (outcome is None) if is_sent else (outcome.fault is NOT_OWNED)
+    assert counted.is_shared is is_sent
+    assert owner.fenced == (0 if is_sent else 2)
 
 
 @pytest_twisted.ensureDeferred

@@ -6,7 +6,7 @@ import pytest_twisted
 from wsdgateway.bridge.cluster.intents import Record
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.bridge.events.eventlog import MAX_EVENTS, Cursor, EventID, LoggedEvent, Write
-from wsdgateway.storage.coordination import Fenced, NotNow
+from wsdgateway.storage.coordination import Fenced, NotNow, Unowned
 from wsdgateway.storage.redis import keys
 from wsdgateway.storage.redis.events import RedisEvents
 from wsdgateway.storage.sharedevents import Claim, JobChange, TooManyJobs
@@ -160,6 +160,20 @@ async def test_without_an_owner_in_a_new_era_a_gateway_finds_what_the_former_one
         for gateway, token, key in ((first, 1, "new"), (second, 2, "sent")):
             with pytest.raises(NotNow):
                 await gateway.intend(NAME, token, key)
+        assert one.get(keys.create(NAME, "new")) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_while_no_gateway_owns_the_scanner_one_finds_what_the_former_one_has_sent(owner, redis_server):
+    first, second = owner(), owner("two", 2)
+    await second.intend(NAME, 2, "sent")
+    with redis_server.connect() as one:
+        one.delete(keys.owner(NAME))
+        assert await first.intend(NAME, 1, "sent") == Record(2)
+        for refused in (first.intend(NAME, 1, "new"), second.intend(NAME, 2, "sent"),
+                        first.count(NAME, 1, Claim("192.0.2.1", "a", 2, 60.0)), first.write(NAME, 1, Write((), {}))):
+            with pytest.raises(Unowned):
+                await refused
         assert one.get(keys.create(NAME, "new")) is None
 
 

@@ -22,6 +22,9 @@ SCRIPT = " script: 440684a112b1eb0e13a78d09debc3739eef74443, on @user_script:119
      "name"),
     (ONE, redis.ResponseError(f"NOREPLICAS Not enough good replicas to write.{SCRIPT}"),
      "NOREPLICAS Not enough good replicas to write"),
+    (ONE, redis.ResponseError("Command # 1 (LRANGE wsdgateway:{a (b)}:done -1000 -1) of pipeline caused error: command "
+                              "not allowed when used memory > 'maxmemory'."),
+     "command not allowed when used memory > 'maxmemory'"),
     (ONE, redis.AuthenticationError("Authentication required."),
      "a password is required: give a password file, or the password in the URL (Authentication required)"),
     (ONE, redis.AuthenticationError("invalid username-password pair or user is disabled."),

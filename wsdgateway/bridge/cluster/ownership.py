@@ -74,11 +74,14 @@ class Ownership:
         return self.state is _O and self._outage.is_away and not self._may_be_alone and not self.lease.holds()
 
     def asks_others(self, now: float) -> bool:
-        """True if the other gateways must be asked what they serve, because the server gives the scanner to nobody."""
+        """True if the other gateways must be asked what they serve, because the server gives the scanner to nobody.
+
+        A gateway that may not be alone asks at once, only to know whether requests can be passed on.
+        """
         if self.state is _F:
             waited = self._outage.deserted_for(now)
-            return self._may_be_alone and waited is not None and waited >= ALONE_AFTER
-        return self.state in (_A, _C, _U)
+            return waited is not None and (waited >= ALONE_AFTER or not self._may_be_alone)
+        return self.state in (_A, _C, _U) or self.is_silenced
 
     def asked(self, serving: Collection[tuple[int, str]], place: int, sent: float, now: float, *,
               all_heard: bool = True) -> list[Command]:
@@ -92,7 +95,8 @@ class Ownership:
         if sent < self._core.settled_at or waited is None:
             return []
         if self.state is _F:
-            if serving or waited < ALONE_AFTER + place * ALONE_STEP or self._attempts.is_barred(now) \
+            if not self._may_be_alone or serving or waited < ALONE_AFTER + place * ALONE_STEP \
+                    or self._attempts.is_barred(now) \
                     or not (self._outage.is_away or (all_heard and self._outage.is_long_grace(now))):
                 return []
             self._core.settle(now)  # the answers to an earlier question do not count

@@ -35,7 +35,7 @@ TICKS = 4  # in a lease
 LONGEST_RETRY = 1.0  # seconds between ticks while the server cannot be reached
 AFTER_LEASE = 0.05  # seconds after the end of a foreign lease at which this gateway looks whether the scanner is free
 AFTER_GRACE = 0.01  # seconds after the end of a grace at which an owner that is alone asks for the scanner
-LOOK_SECONDS = 0.1  # between looks at whether the scanners of gateways that stop have been taken
+LOOK_SECONDS = 0.1  # between looks at what other gateways do, in a stop
 
 
 class Coordinator:
@@ -101,11 +101,29 @@ class Coordinator:
             return self._phase == "leaving"
         self._phase = "leaving"
         await self._ticks.now()
+        await self._wait_for_the_dead()
         if not self.is_last():
             return True
         self._phase = "running"
         self.check()
         return False
+
+    async def _wait_for_the_dead(self) -> None:
+        """Wait until the server registers no gateway that has died.
+
+        That takes at most a lease, and a tick. If another gateway answers over the link, none of them matters. One that
+        is still registered after that time lives, although the link to it is broken.
+        """
+        going_on = self._going_on()
+        if not going_on or self._server.state.is_reachable is False \
+                or await self._inquiry.ask(going_on, self.serving()):
+            return
+        seconds = self._lease + self._period + LOOK_SECONDS
+        self.log.info("Stopping: {names} cannot be reached; waiting up to {seconds:g} s, to see whether Redis still "
+                      "hears of it", names=" and ".join(sorted(one.name for one in going_on)), seconds=seconds)
+        until = self._boot_time() + seconds
+        while not self.is_last() and self._server.state.is_reachable and self._boot_time() < until:
+            await deferLater(self._reactor, LOOK_SECONDS)
 
     async def hand_over(self) -> None:
         """End all ownerships, and release the scanners, each of which another gateway takes at once; after `leave`.
@@ -126,7 +144,7 @@ class Coordinator:
     def _is_something_left(self) -> bool:
         if self._phase != "running" or not self._server.state.is_reachable or self.grace > 0.0:
             return False
-        going_on = {gateway.identifier for gateway in self._known.others() if gateway.sections}
+        going_on = {gateway.identifier for gateway in self._going_on()}
         owners = {} if self.view is None else self.view.owners
         return any(not owned.is_served and (name not in owners or owners[name].identifier not in going_on)
                    for name, owned in self._scanners.items())
@@ -227,7 +245,11 @@ class Coordinator:
 
     def is_last(self) -> bool:
         """True if no other gateway is registered that goes on serving scanners, as far as this one knows."""
-        return not any(gateway.sections for gateway in self._known.others())
+        return not self._going_on()
+
+    def _going_on(self) -> list[Registration]:
+        """The other gateways that are registered, and do not stop, as far as this one knows."""
+        return [gateway for gateway in self._known.others() if gateway.sections]
 
     # What others of this gateway report.
 
@@ -314,7 +336,7 @@ class Coordinator:
             self._is_asking = False
         if not self._known.gives_nothing or self._phase != "running":
             return
-        self._known.told(answers)
+        self._known.told(answers, () if self._alone else (owned.machine.scanner for owned in asking))
         now, reached = self._boot_time(), [self._registration(), *(answer.gateway for answer in answers)]
         heard = {gateway.identifier for gateway in reached}
         all_heard = all(gateway.identifier in heard for gateway in self._known.others())

@@ -1,6 +1,6 @@
 """The knowledge that this gateway has of the cluster: the answer to its last tick, and how old that is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
@@ -41,6 +41,8 @@ class Knowledge:
         self._owners: dict[str, Registration] = {}
         # By scanner, while the server is away or in the grace: the gateways that have said that they serve it.
         self._told: dict[str, Registration] = {}
+        # Meanwhile, the scanners that no gateway has said to serve, and that this one does not take without the server.
+        self._unserved: frozenset[str] = frozenset()
         self.view: View | None = None
 
     def seen(self, view: View, now: float) -> bool:
@@ -50,11 +52,16 @@ class Knowledge:
         gateways = {gateway.identifier: gateway for gateway in view.gateways}
         owners = {scanner: gateways[owner.identifier] for scanner, owner in view.owners.items()
                   if owner.identifier in gateways}
-        self._owners = {**self._owners, **_alone(view), **owners} if view.grace > 0.0 else owners
+        alone = _alone(view)
+        self._owners = {**self._owners, **alone, **owners} if view.grace > 0.0 else owners
+        self._unserved = self._unserved - alone.keys() - owners.keys() if view.grace > 0.0 else frozenset()
         return former is None or (former.gateways, _tokens(former)) != (view.gateways, _tokens(view))
 
-    def told(self, answers: Sequence[Serving]) -> None:
-        """Note what other gateways have said that they serve, while the server is away or in the grace."""
+    def told(self, answers: Sequence[Serving], not_taken: Iterable[str] = ()) -> None:
+        """Note what other gateways have said that they serve, while the server is away or in the grace.
+
+        This gateway does not take the scanners in `not_taken` without the server.
+        """
         best: dict[str, tuple[int, str, Registration]] = {}
         for answer in answers:
             for scanner, token in answer.tokens.items():
@@ -62,6 +69,7 @@ class Knowledge:
                 if token != CLAIM and (scanner not in best or right[:2] > best[scanner][:2]):
                     best[scanner] = right
         self._told = {scanner: gateway for scanner, (_, _, gateway) in best.items()}
+        self._unserved = frozenset(not_taken) - best.keys()
 
     @property
     def gateways(self) -> tuple[Registration, ...]:
@@ -125,6 +133,8 @@ class Knowledge:
             return KnownOwnership(machine.scanner, State.ALONE.value, own_name, NO_TOKEN, None)
         # An owner whose lease does not hold serves nothing, such as one that may not go on without the server.
         told = State.FOLLOWING.value if state in _SERVING else _TOLD.get(state, state).value
+        if machine.scanner in self._unserved:
+            return KnownOwnership(machine.scanner, told, None, NO_TOKEN, None)
         owner = self._foreign_owner(machine.scanner)
         if owner is None:
             return KnownOwnership(machine.scanner, told, self.owner_name(machine.scanner), NO_TOKEN, None)

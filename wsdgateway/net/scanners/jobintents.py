@@ -1,7 +1,8 @@
 """Writes the intent of each CreateScanJob before it is sent, so that another gateway does not create a second job.
 
 `bridge.cluster.intents` decides. The same command has the job counted for its client at the scanners of all gateways.
-If the server does not answer, the request is sent all the same.
+If the server does not answer, the request is sent all the same; also if no gateway owns the scanner there, and this
+one serves it alone.
 """
 
 from collections.abc import Callable
@@ -14,25 +15,28 @@ from wsdgateway.bridge.decisions import Failure, Outcome, Question, Reply
 from wsdgateway.net.transport.errors import NOT_OWNED
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.soap.faults import Fault
-from wsdgateway.storage.coordination import Fenced, NotNow
+from wsdgateway.storage.coordination import Fenced, NotNow, Unowned
 from wsdgateway.storage.sharedevents import Claim, IIntents, TooManyJobs
 
 
 class JobIntents:
     """The CreateScanJobs of one scanner. `token` returns that of the present ownership, `seconds` the time.
 
-    `most_jobs` returns the number of jobs that a client may have.
+    `most_jobs` returns the number of jobs that a client may have. `is_alone` returns whether the scanner is served
+    without the server. `on_fenced` is called when a request must not be sent, because the ownership has ended.
     """
 
     log = Logger()
 
     def __init__(self, scanner: str, shared: IIntents, *, token: Callable[[], int], seconds: Callable[[], float],
-                 most_jobs: Callable[[], int]) -> None:
+                 most_jobs: Callable[[], int], is_alone: Callable[[], bool] = lambda: False,
+                 on_fenced: Callable[[], None] = lambda: None) -> None:
         self._scanner = scanner
         self._shared = shared
         self._token = token
         self._seconds = seconds
         self._most_jobs = most_jobs
+        self._is_alone, self._on_fenced = is_alone, on_fenced
         self._recorded: set[str] = set()  # the keys of requests that run
         self._throttle = LogThrottle()
 
@@ -76,7 +80,8 @@ class JobIntents:
 
     def _refused(self, error: Exception, job: CountedJob | None) -> Failure | None:
         """Returns the outcome of a request that must not be sent; None if the server is away."""
-        if isinstance(error, Fenced):
+        if isinstance(error, Fenced) and not (isinstance(error, Unowned) and self._is_alone()):
+            self._on_fenced()
             return Failure(NOT_OWNED)
         if isinstance(error, TooManyJobs):
             return Failure(too_many_jobs(self._most_jobs()), JOBS_AT_ONCE)

@@ -24,6 +24,7 @@ SENTINEL_PART = 0.3  # of the deadline for one Sentinel, so that another one can
 # Codes of error replies after which another server may be the master, or the connection is of no use.
 _REFUSED = r"Error -?\d+ connecting to (\S+)\. ([^;]*?)\."  # of redis-py
 _SCRIPT = re.compile(r"\.? script: [0-9a-f]+, on @user_script:\s?\d+\.?")  # at the end of errors in a script
+_PIPELINE = re.compile(r"\ACommand # \d+ \(.*?\) of pipeline caused error: ", re.DOTALL)  # of redis-py
 _OTHER_SERVER = re.compile(r"\b(?:READONLY|MASTERDOWN|NOREPLICAS|LOADING|UNBLOCKED)\b")
 
 
@@ -178,16 +179,15 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
     """The error for callers: it names the server, and what to do where that is known."""
     if isinstance(error, redis.TimeoutError):
         return no_answer(address, deadline)
-    text = _first_sentence(str(error)) or type(error).__name__
+    text = _first_sentence(_PIPELINE.sub("", str(error))) or type(error).__name__
     if address.master_name is not None:  # only the Sentinels have been named
         text = re.sub(rf"\A{_REFUSED}\Z", r"the master \1: \2", text)
     text = re.sub(rf"{_REFUSED}(?=;|$)", r"\2", text)  # the server has been named
-    text = _SCRIPT.sub("", text)
-    said = text.rstrip(".")
+    text = _SCRIPT.sub("", text).rstrip(".")
     if re.search(r"\bNOAUTH\b|Authentication required", text):
-        text = f"a password is required: give a password file, or the password in the URL ({said})"
+        text = f"a password is required: give a password file, or the password in the URL ({text})"
     elif isinstance(error, redis.AuthenticationError) or "WRONGPASS" in text:
-        text = f"the password or user is wrong: correct the password file, or the URL ({said})"
+        text = f"the password or user is wrong: correct the password file, or the URL ({text})"
     elif isinstance(error, redis.exceptions.NoPermissionError):
         text = f"the user lacks a right (ACL SETUSER): {text}"
     return NotNow(f"{address.text}: {text}")

@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from wsdgateway.storage.coordination import Fenced, NotNow
+from wsdgateway.storage.coordination import Fenced, NotNow, Unowned
 from wsdgateway.storage.redis import keys
 from wsdgateway.storage.redis.client import RedisConnection
 from wsdgateway.storage.redis.luascript import LuaScript
@@ -33,6 +33,8 @@ def checked_outcome(scanner: str, token: int, outcome: bytes) -> None:
     """Raises `Fenced` or `NotNow` if a script refused a write by its outcome, a word."""
     if outcome == b"fenced":
         raise Fenced(f"{scanner}: this gateway no longer owns the scanner by token {token}")
+    if outcome == b"free":
+        raise Unowned(f"{scanner}: this gateway no longer owns the scanner by token {token}, and no other one does")
     if outcome == b"era":
         raise NotNow(f"{scanner}: Redis was restarted or replaced, and the lease has not been renewed since")
 

@@ -85,8 +85,9 @@ local function last_instance(key)
   return 0
 end
 
--- Why a gateway must not write by this token: 'fenced' if its ownership has ended; 'era' if it may still be renewed,
--- since the server has been restarted or replaced. Nil if it may write.
+-- Why a gateway must not write by this token: 'fenced' if another gateway owns the scanner, or the same by another token;
+-- 'free' if nobody does; 'era' if the ownership may still be renewed, since the server has been restarted or replaced. Nil
+-- if it may write.
 local function refusal(era_key, owner_key, its_token, its_identifier)
   local era, grace = present_era(era_key, now())
   if not era then
@@ -96,10 +97,10 @@ local function refusal(era_key, owner_key, its_token, its_identifier)
   if token == its_token and identifier == its_identifier then
     return nil
   end
-  if not token and grace > 0 then
-    return 'era'
+  if token then
+    return 'fenced'
   end
-  return 'fenced'
+  return grace > 0 and 'era' or 'free'
 end
 
 -- Has a job count for a client for so many ms, unless as many other jobs as may count do so already; returns whether it

@@ -3,7 +3,7 @@
 -- KEYS: era, owner, events, cursor. ARGV: token, identifier, the number of events to keep, the number of events; for
 -- each event its identifier, the message, its Content-Type, its receiver, and 1 if the gateway made it; then for each
 -- cursor its subscription and its value, which is empty if it is deleted.
--- Returns 'done', 'fenced' or 'era' as fenced.lua.
+-- Returns 'done', 'fenced', 'free' or 'era' as fenced.lua.
 
 local refused = refusal(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
 if refused then
