@@ -25,7 +25,8 @@ Deviations that are tolerated from every scanner because they are harmless, and 
 
 import attrs
 
-_ALL_IMAGES = {"ricoh": 100}  # instead of 0, the specification's "all", which some of these scanners refuse
+SOME_IMAGES = 100  # ImagesToTransfer for scanners that refuse 0, the specification's "all"
+_ALL_IMAGES = {"ricoh": SOME_IMAGES}
 
 
 def images_for_all(manufacturer: str) -> int:
