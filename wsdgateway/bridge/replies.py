@@ -30,7 +30,7 @@ from wsdgateway.scan.operations import (
 from wsdgateway.scan.refusals import CANCELED, JOB_NOT_FOUND, NO_IMAGES
 from wsdgateway.scan.scannerelements import SCANNER_STATUS, read_elements
 from wsdgateway.scan.scannerstatus import read_status
-from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
@@ -121,7 +121,7 @@ class ReplyObserver:
         if not forward.learns:
             return True
         try:
-            envelope = read(reply.body, reply.charset)
+            envelope = reply.read()
         except Malformed:
             envelope = None
         if operation is GET_JOB_ELEMENTS and job_id is not None:
@@ -148,7 +148,7 @@ class ReplyObserver:
         if len(body) > MAX_OVERHEARD or (_ENVELOPE in body and _STATUS not in body and self.misfit is None):
             return False
         try:
-            envelope = read(body, reply.charset)
+            envelope = reply.read()
         except Malformed:
             envelope = None
         self.learn_scanner(envelope, reply, sent)

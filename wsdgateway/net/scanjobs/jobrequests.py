@@ -305,7 +305,7 @@ def _read(decision: Answer | Pass) -> Envelope | Refusal:
         return read(decision.body)
     reply = decision.reply
     try:
-        envelope = read(reply.body, reply.charset)
+        envelope = reply.read()
     except Malformed:
         return Refusal(f"HTTP {reply.status}", reply.reason.decode("latin-1")[:MAX_TEXT])
     fault = fault_of(envelope)
