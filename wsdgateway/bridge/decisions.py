@@ -68,6 +68,10 @@ class Answer:
     body: bytes
     content_type: bytes = CONTENT_TYPE
 
+    def read(self) -> Envelope:
+        """The message in the body."""
+        return read_leniently(self.body, charset_of(self.content_type))
+
 
 @attrs.frozen(eq=False)
 class Refuse:

@@ -302,7 +302,7 @@ def _written(ticket: etree._Element) -> str:
 def _read(decision: Answer | Pass) -> Envelope | Refusal:
     """The message in an answer, or the refusal that it is."""
     if isinstance(decision, Answer):
-        return read(decision.body)
+        return decision.read()
     reply = decision.reply
     try:
         envelope = reply.read()
