@@ -244,7 +244,7 @@ class FieldDevice:
                 "</s:Body></s:Envelope>")
         # A prefix follows the start of a tag, or begins a QName in text or in an attribute's value.
         text = re.sub(r"""(</?|["> ])([saenpmdxi]):(?=\w)""", lambda found: f"{found[1]}{mine[found[2]]}:", text)
-        return f"{style.prolog}<{mine['s']}:Envelope{declared}>{text}".encode()
+        return f"{style.prolog}<{mine['s']}:Envelope{declared}>{text}".encode(style.encoding)
 
     def _reply(self, asked, message, action, body, status=200):
         self._send(asked, message.action.rpartition("/")[2], status, self._write(
@@ -266,7 +266,8 @@ class FieldDevice:
         else:
             answer()
 
-    def _send(self, asked, operation, status, body, content_type="application/soap+xml; charset=utf-8"):
+    def _send(self, asked, operation, status, body, content_type=None):
+        content_type = content_type or f"application/soap+xml; charset={self.style.charset}"
         self.sent[operation] = body
         head = f"HTTP/1.1 {status} Answer\r\nServer: {self.style.name}/1.0\r\nContent-Type: {content_type}\r\n".encode()
         size = self.style.chunk

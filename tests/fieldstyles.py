@@ -46,6 +46,8 @@ class Style:
     scan_path: str
     endpoint: str = f"urn:uuid:{UUID}"
     prolog: str = '<?xml version="1.0" encoding="UTF-8"?>\n'
+    encoding: str = "utf-8"  # of its messages
+    charset: str = "utf-8"  # that it names in Content-Type
     prefixes: dict[str, str] = USUAL
     more: tuple[str, ...] = ()
     hosted: tuple[str, ...] = ("{base}",)  # addresses of each hosted service

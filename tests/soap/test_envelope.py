@@ -3,7 +3,7 @@
 import pytest
 
 from tests.messages import envelope
-from wsdgateway.soap.envelope import DoubledHeader, compose, read, readdressed, write
+from wsdgateway.soap.envelope import DoubledHeader, compose, read, read_leniently, readdressed, write
 from wsdgateway.soap.faults import (
     unreadable,
 )
@@ -95,3 +95,31 @@ def test_writing_keeps_unknown_contents():
 def test_composed_messages_are_escaped():
     message = read(compose(action="a&b", message_id="<1>", to="t", relates_to="r\"&", body="", namespaces={}))
     assert (message.action, message.message_id, message.relates_to) == ("a&b", "<1>", 'r"&')
+
+
+def named(name, declared=' encoding="utf-8"'):
+    """Returns a message whose text has these bytes."""
+    return envelope("urn:a", "<wscn:X>NAME</wscn:X>", prolog=f'<?xml version="1.0"{declared}?>').replace(b"NAME", name)
+
+
+@pytest.mark.parametrize(("data", "charset", "name"), [
+    (named("Büro".encode("latin-1")), None, "Büro"), (named("Büro".encode("latin-1")), "utf-8", "Büro"),
+    (named("Büro".encode("latin-1"), ""), None, "Büro"), (named(b"\x80 5", ' encoding="ASCII"'), "utf-8", "€ 5"),
+    (named("Büro Kü".encode()[:-1]), "utf-8", "Büro KÃ"), (named(b"a\x81\xff"), None, "a\x81ÿ"),
+    (b"\xef\xbb\xbf" + named(b"\xfc") + b"\0", "utf8", "ü"), (named("ü".encode()), "utf-8", "ü"),
+    (named(b"\xfc"), "iso-8859-1", "ü"), (named(b"\xa4", ' encoding="iso-8859-15"'), "utf-8", "€")])
+def test_text_that_is_not_in_the_encoding_that_a_scanner_names(data, charset, name):
+    assert read_leniently(data, charset).body.text == name
+
+
+@pytest.mark.parametrize("data", [
+    b"\xfc", b"<a>\xfc", b"<a/>\xfc", b"<!DOCTYPE a>" + named(b"\xfc", "")[len('<?xml version="1.0"?>'):],
+    named(b"\xfc</wscn:X><wscn:X>").replace(b"</soap:Body>", b""), "<a>\u00fc".encode("utf-16")])
+def test_other_messages_of_a_scanner_are_malformed(data):
+    with pytest.raises(Malformed):
+        read_leniently(data)
+
+
+def test_a_request_must_be_in_the_encoding_that_it_names():
+    with pytest.raises(Malformed):
+        read(named(b"\xfc"), "utf-8")

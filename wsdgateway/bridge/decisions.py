@@ -14,7 +14,7 @@ from wsdgateway.scan.jobelements import JobElementsRequest
 from wsdgateway.scan.jobstatus import JOB_LISTS
 from wsdgateway.scan.operations import Operation
 from wsdgateway.scan.scannerelements import SCANNER_STATUS
-from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope
+from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, read_leniently
 from wsdgateway.soap.faults import Fault, fault_in
 
 # The number of times that one request is sent to the device because newer knowledge overtakes its answer.
@@ -67,6 +67,10 @@ class Answer:
 
     body: bytes
     content_type: bytes = CONTENT_TYPE
+
+    def read(self) -> Envelope:
+        """The message in the body."""
+        return read_leniently(self.body, charset_of(self.content_type))
 
 
 @attrs.frozen(eq=False)
@@ -132,6 +136,10 @@ class Reply:
     def charset(self) -> str | None:
         """The charset of the Content-Type."""
         return charset_of(self.content_type)
+
+    def read(self) -> Envelope:
+        """The message in the body. Raises `Malformed`."""
+        return read_leniently(self.body, self.charset)
 
     @property
     def fault(self) -> str | None:

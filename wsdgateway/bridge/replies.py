@@ -27,18 +27,18 @@ from wsdgateway.scan.operations import (
     GET_SCANNER_ELEMENTS,
     RETRIEVE_IMAGE,
 )
+from wsdgateway.scan.refusals import CANCELED, JOB_NOT_FOUND, NO_IMAGES
 from wsdgateway.scan.scannerelements import SCANNER_STATUS, read_elements
 from wsdgateway.scan.scannerstatus import read_status
-from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
 MAX_OVERHEARD = 262144  # bytes of an answer that is parsed for the scanner's status alone
 _ENVELOPE, _STATUS = b"Envelope", SCANNER_STATUS.encode()
-JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
 # Faults of RetrieveImage that mean that the job has ended; others mean that the request was wrong, or that the
 # device is busy. Some devices answer for an unknown job with HTTP 404 and no fault, which counts as JOB_NOT_FOUND.
-_NO_MORE = ("ClientErrorNoImagesAvailable", JOB_NOT_FOUND, "ClientErrorJobCanceled", "ClientErrorJobCancelled")
+_NO_MORE = CANCELED | {NO_IMAGES, JOB_NOT_FOUND}
 
 # These operations change a scanner's ScannerStatus, and clients ask for it right afterwards.
 _CHANGE_STATUS = (CREATE_SCAN_JOB, RETRIEVE_IMAGE, CANCEL_JOB)
@@ -121,7 +121,7 @@ class ReplyObserver:
         if not forward.learns:
             return True
         try:
-            envelope = read(reply.body, reply.charset)
+            envelope = reply.read()
         except Malformed:
             envelope = None
         if operation is GET_JOB_ELEMENTS and job_id is not None:
@@ -148,7 +148,7 @@ class ReplyObserver:
         if len(body) > MAX_OVERHEARD or (_ENVELOPE in body and _STATUS not in body and self.misfit is None):
             return False
         try:
-            envelope = read(body, reply.charset)
+            envelope = reply.read()
         except Malformed:
             envelope = None
         self.learn_scanner(envelope, reply, sent)

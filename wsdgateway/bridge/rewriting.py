@@ -15,7 +15,7 @@ from wsdgateway.discovery.identity import is_same
 from wsdgateway.scan.destinations import replace_token
 from wsdgateway.soap.addressing import ANONYMOUS
 from wsdgateway.soap.encodings import bare
-from wsdgateway.soap.envelope import Envelope, read, write
+from wsdgateway.soap.envelope import Envelope, read_leniently, write
 from wsdgateway.soap.faults import invalid_args
 from wsdgateway.soap.namespaces import WSA, WSA_2005_08
 from wsdgateway.soap.parsing import Malformed, set_text, text_of
@@ -108,7 +108,7 @@ def relate_reply(body: bytes, message_id: str | None, charset: str | None = None
     `charset` is that of the answer's Content-Type.
     """
     try:
-        envelope = read(body, charset)
+        envelope = read_leniently(body, charset)
     except Malformed:
         return body
     header = None if envelope.header is None else envelope.header.find(f"{{{WSA}}}RelatesTo")

@@ -11,7 +11,7 @@ from itertools import islice
 import attrs
 from lxml import etree
 
-from wsdgateway.scan.jobstates import FINAL
+from wsdgateway.scan.jobstates import COMPLETED, FINAL
 from wsdgateway.scan.operations import GET_ACTIVE_JOBS, GET_JOB_HISTORY
 from wsdgateway.scan.reading import MAX_ID, child, identifier, number, tag
 from wsdgateway.soap.fragments import fits, write_fragment
@@ -49,6 +49,10 @@ class JobStatus:
     def final(self) -> bool:
         """True if the job has ended."""
         return self.ended or self.state in FINAL
+
+    def is_complete(self, images: int) -> bool:
+        """Return whether the job is completed, and the device counts no more than that number of images."""
+        return self.state == COMPLETED and (self.scans_completed or 0) <= images
 
 
 def compare_times(one: str, other: str) -> int | None:

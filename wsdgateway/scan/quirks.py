@@ -20,12 +20,14 @@ Deviations that are tolerated from every scanner because they are harmless, and 
 - types with undeclared prefixes in announcements: `wsdgateway.discovery.messages.read_message`
 - sizes with width and height exchanged: `wsdgateway.scan.scannerconfiguration.read_configuration`
 - a job that is not found after its last page: `wsdgateway.bridge.frontends.escl.faults.page_outcome`
+- text that is not in the encoding that the message names: `wsdgateway.soap.envelope.read_leniently`
 - blanks, byte order marks and comments around an envelope: `wsdgateway.soap.encodings.bare`
 """
 
 import attrs
 
-_ALL_IMAGES = {"ricoh": 100}  # instead of 0, the specification's "all", which some of these scanners refuse
+SOME_IMAGES = 100  # ImagesToTransfer for scanners that refuse 0, the specification's "all"
+_ALL_IMAGES = {"ricoh": SOME_IMAGES}
 
 
 def images_for_all(manufacturer: str) -> int:

@@ -32,6 +32,8 @@ _IN_UTF_8 = re.compile(r"utf-?8|(us-)?ascii", re.IGNORECASE)
 # A document with one byte for "<" can't be in these encodings, whatever it declares. .NET's StringWriter declares
 # them.
 _WIDE = re.compile(r"utf-?(16|32)(le|be)?|(iso-10646-)?ucs-?[24]|unicode", re.IGNORECASE)
+# Python's surrogates for bytes that are not UTF-8. Five bytes are no characters in windows-1252.
+_STRAY_BYTES = {0xdc00 + byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0x100)}
 _UTF_7 = re.compile(r"(unicode-1-1-)?utf-?7", re.IGNORECASE)
 _PROLOG = re.compile(r"\ufeff?(?:\s|<!--.*?-->|<\?.*?\?>)*+(<!DOCTYPE)?", re.DOTALL)
 _OPENINGS = ("<!--", "<?", "<!DOCTYPE")
@@ -149,6 +151,21 @@ def _encoding(document: bytes, is_marked: bool, charset: str | None) -> str | No
     if declared is not None and _is_other_kin(declared) and not _is_utf_8(document):
         return None  # the sender names UTF-8 whatever it sends
     return "utf-8"
+
+
+def mended(data: bytes, charset: str | None = None) -> bytes | None:
+    """The message with the bytes that are not UTF-8 replaced by their characters in windows-1252, in UTF-8.
+
+    None if its document is UTF-8, or is in another encoding. Scanners put names into their documents as somebody typed
+    them on their web page, or cut them off in the middle of a character.
+    """
+    start = data.find(b"<")
+    if start < 0 or data.startswith(b"\x00", start + 1) or (charset is not None and not _IN_UTF_8.fullmatch(charset)):
+        return None
+    found = _DECLARED.match(data, start)
+    if (found is not None and not _IN_UTF_8.fullmatch(found[1].decode("ascii", "replace"))) or _is_utf_8(data):
+        return None
+    return data.decode("utf-8", "surrogateescape").translate(_STRAY_BYTES).encode()
 
 
 def _is_other_kin(declared: str) -> bool:

@@ -7,6 +7,7 @@ import attrs
 from lxml import etree
 
 from wsdgateway.soap.addressing import anonymous
+from wsdgateway.soap.encodings import mended
 from wsdgateway.soap.namespaces import SOAP, WSA
 from wsdgateway.soap.parsing import Malformed, escape, parse, text_of
 
@@ -81,6 +82,20 @@ def read(data: bytes, charset: str | None = None) -> Envelope:
         raise _doubled(doubled, message_id)
     return Envelope(root, header, next(parts[-1].iterchildren(tag=etree.Element), None), found.get(_ACTION),
                     message_id, found.get(_RELATES_TO), found.get(_TO), obliges)
+
+
+def read_leniently(data: bytes, charset: str | None = None) -> Envelope:
+    """The envelope in an answer of a scanner, as `read`; its text may have bytes that are not UTF-8.
+
+    Raises `Malformed`, `DoubledHeader`.
+    """
+    try:
+        return read(data, charset)
+    except Malformed:
+        better = mended(data, charset)
+        if better is None:
+            raise
+        return read(better, charset)
 
 
 def is_obligatory(header: etree._Element) -> bool:

@@ -9,7 +9,7 @@ SOAP 1.2 part 1, section 5.4; the codes are those of WS-Addressing, WS-Eventing 
 import attrs
 
 from wsdgateway.soap.addressing import ANONYMOUS, FAULT_ACTION
-from wsdgateway.soap.envelope import DoubledHeader, Envelope, compose, read
+from wsdgateway.soap.envelope import DoubledHeader, Envelope, compose, read_leniently
 from wsdgateway.soap.namespaces import PREFIXES, SOAP
 from wsdgateway.soap.parsing import Malformed, escape, text_of
 
@@ -119,7 +119,7 @@ def fault_in(data: bytes, charset: str | None = None) -> str | None:
     if b"Fault" not in data and b"\x00" not in data:
         return None
     try:
-        return fault_of(read(data, charset))
+        return fault_of(read_leniently(data, charset))
     except Malformed:
         return None
 

@@ -1,5 +1,6 @@
 """Tests of bridge.scanjobs.scanjobs: what is sent to the scanner, and what the client is told, step by step."""
 
+import attrs
 import pytest
 
 from tests.bridge.scanjobs.orders import (
@@ -102,6 +103,28 @@ def test_complete_pages_are_delivered_before_the_end_is_told(jobs, refusal):
     assert job.state == "Processing"
     assert [jobs.fetch(job), jobs.fetch(job)] == [1, None]
     assert (job.state, job.end.reason) == ("Aborted", Reason.STOPPED_AT_DEVICE)
+
+
+@pytest.mark.parametrize(("order", "refusal", "completed", "state"), [
+    (feeder(), Refusal("OperationFailed"), 2, "Completed"), (feeder(), Refusal("HTTP 500"), None, "Completed"),
+    (feeder(), Refusal("OperationFailed"), 3, "Aborted"), (feeder(images=3), INTERNAL, 2, "Completed"),
+    (feeder(), BROKEN, 2, "Aborted"), (feeder(), NO_IMAGES, 3, "Completed")])
+def test_any_refusal_after_the_last_image_of_a_completed_job_is_its_end(jobs, order, refusal, completed, state):
+    job = jobs.begin(order)
+    jobs.deliver(job)
+    jobs.deliver(job)
+    jobs.call("page_refused", job, refusal)
+    jobs.call("judged", job, attrs.evolve(status("Completed"), scans_completed=completed))
+    assert "Cancel" not in jobs.did
+    assert [jobs.fetch(job), jobs.fetch(job), jobs.fetch(job)] == [1, 2, None]
+    assert job.state == state
+
+
+def test_a_completed_job_of_which_no_image_came_has_failed(jobs):
+    job = jobs.begin(feeder())
+    jobs.call("page_refused", job, Refusal("OperationFailed"))
+    jobs.call("judged", job, status("Completed"))
+    assert (job.state, job.end.reason) == ("Aborted", Reason.FAILED)
 
 
 def test_a_job_that_is_still_active_after_a_fault_is_canceled(jobs):

@@ -190,6 +190,10 @@ async def test_a_scanner_that_refuses_an_unlimited_number_of_images_is_asked_for
     ({"RetrieveImage": [PAGE, ("500 Internal Server Error", b"")], "GetJobElements": [
         status_response("1", "Completed")]}, 0, 0),
     ({"RetrieveImage": [PAGE, ("500 Internal Server Error", b"")]}, FAILED, 1),
+    ({"RetrieveImage": [PAGE, ("500 Internal Server Error", b"")], "GetJobElements": [
+        status_response("1", "Completed", 2)]}, FAILED, 0),
+    ({"CreateScanJob": [fault("wscn:Calibrating", code="Receiver"), fault("wscn:LampWarming", code="Receiver"),
+                        created_job()], "RetrieveImage": [PAGE, NO_IMAGES]}, 0, 0),
     ({"RetrieveImage": [PAGE, NO_IMAGES], "GetJobElements": [
         status_response("1", "Aborted", reasons=["ScannerStopped"])]}, FAILED, 0),
     ({"RetrieveImage": [BUSY_FAULT, PAGE, BUSY_FAULT, NO_IMAGES]}, 0, 0),

@@ -26,7 +26,7 @@ from tests.peers import ask, connect, post
 from tests.waiting import until
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
-from wsdgateway.soap.namespaces import WSE, WXF
+from wsdgateway.soap.namespaces import WSDP, WSE, WSX, WXF
 
 OFF = {"events": "off"}
 PATH = "/front-desk/scan"
@@ -196,6 +196,29 @@ async def test_bytes_around_a_request_are_not_sent_to_the_scanner(gateway, devic
     sent = asked.request.body
     assert sent.removeprefix(b"\xef\xbb\xbf").startswith(b"<?xml") and sent.rstrip().endswith(b"</soap:Envelope>")
     assert read(sent).message_id == read(request).message_id
+
+
+@pytest_twisted.ensureDeferred
+async def test_names_that_are_not_in_the_encoding_of_the_answer(gateway, device):
+    """The bytes are passed on; the gateway reads them, and its own metadata are UTF-8."""
+    service = await gateway(None, scanner={"device": device.url, **OFF})
+    elements = scanner_elements("ScannerDescription", note="B\u00fcro").replace("B\u00fcro".encode(), b"B\xfcro")
+    description = envelope(f"{WXF}/GetResponse", (
+        f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice><d:FriendlyName>B\u00fcro</d:FriendlyName>'
+        "</d:ThisDevice><d:Relationship><d:Hosted><wsa:EndpointReference><wsa:Address>"
+        f"{device.url}</wsa:Address></wsa:EndpointReference><d:Types>wscn:ScannerServiceType</d:Types></d:Hosted>"
+        "</d:Relationship></m:Metadata>")).replace("B\u00fcro".encode(), b"B\xfcro")
+    device.handle = lambda asked: asked.answer(
+        description if read(asked.request.body).action == f"{WXF}/Get" else elements)
+    await until(lambda: service.scanner.bridge.device)
+    head, answer = await ask(service.port, "/front-desk", envelope(f"{WXF}/Get"))
+    assert (head.status, read(answer).body.findtext(f".//{{{WSDP}}}FriendlyName")) == (200, "B\u00fcro")
+    head, answer = await ask(service.port, PATH, ELEMENTS)
+    assert (head.status, b">B\xfcro<" in answer) == (200, True)
+    refused = fault("wscn:ClientErrorNoImagesAvailable", reason="F\u00e4cher leer").replace("\u00e4".encode(), b"\xe4")
+    device.handle = lambda asked: asked.answer(refused)
+    assert (await ask(service.port, PATH, IMAGE))[1] == refused
+    assert outcomes(service, "RetrieveImage") == {"fault": 1}
 
 
 # Faults with status 200.

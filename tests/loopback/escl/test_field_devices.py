@@ -4,7 +4,7 @@ import attrs
 import pytest
 import pytest_twisted
 
-from tests.fielddevices import FieldDevice, page
+from tests.fielddevices import ELEMENTS, FieldDevice, page
 from tests.fieldstyles import BROTHER, STYLES
 from tests.loopback.escl.client import client, section, settings
 from tests.waiting import until
@@ -40,6 +40,19 @@ async def test_the_capabilities_are_offered_without_discovery(behind, style):
     assert found.serial_number == (style.serial or found.uuid)
     assert found.platen.max_width == 2550
     assert (await one.get("ScannerCapabilities")).value("UUID") == found.uuid
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-8"])
+@pytest_twisted.ensureDeferred
+async def test_names_in_another_encoding(behind, charset, monkeypatch):
+    # Answers with all that was asked for are kept for other clients.
+    monkeypatch.setitem(ELEMENTS, "DefaultScanTicket", (
+        '<n:ElementData Name="n:DefaultScanTicket" Valid="true"><n:DefaultScanTicket/></n:ElementData>'))
+    one, device = await behind(attrs.evolve(BROTHER, name="B\u00fcro", encoding="iso-8859-1", charset=charset))
+    for _ in range(2):
+        found = ScannerCapabilities.read((await one.get("ScannerCapabilities")).body)
+        assert found.make_and_model == "Example B\u00fcro 1"
+    assert sum(b":DefaultScanTicket<" in raw for raw in device.raw) == 1
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)

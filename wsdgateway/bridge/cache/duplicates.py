@@ -10,7 +10,6 @@ from collections import OrderedDict
 
 from wsdgateway.bridge.decisions import Forward, Question, Reply
 from wsdgateway.soap.addressing import MAX_MESSAGE_ID
-from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
@@ -73,6 +72,6 @@ def is_success(reply: Reply) -> bool:
     if reply.status != 200:
         return False
     try:
-        return fault_of(read(reply.body, reply.charset)) is None
+        return fault_of(reply.read()) is None
     except Malformed:
         return False

@@ -10,7 +10,7 @@ import attrs
 
 from wsdgateway.bridge.decisions import Answer
 from wsdgateway.http.messages import charset_of
-from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.envelope import Envelope, read_leniently
 from wsdgateway.soap.parsing import Malformed, escape
 
 # Matches a tag in UTF-8 and every other ASCII-compatible encoding. Answers in other encodings are not made
@@ -60,7 +60,7 @@ def make_template(envelope: Envelope, body: bytes, content_type: bytes) -> Reply
 def _is_right(template: ReplyTemplate, envelope: Envelope) -> bool:
     """Return whether ids in the gaps are read back as RelatesTo and MessageID."""
     try:
-        filled = read(template.fill(*_PROBE), charset_of(template.content_type))
+        filled = read_leniently(template.fill(*_PROBE), charset_of(template.content_type))
     except Malformed:
         return False
     relates_to, message_id = _PROBE

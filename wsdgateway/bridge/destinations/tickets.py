@@ -12,15 +12,16 @@ from wsdgateway.bridge.destinations.settings import Settings
 from wsdgateway.bridge.frontends.escl.formats import BILEVEL, DEEP, JPEG, PDF, PNG, TIFF, formats_for
 from wsdgateway.bridge.frontends.escl.sources import USUAL_RESOLUTION, Source, formats_of, sources_of
 from wsdgateway.scan.documentparameters import DocumentParameters
+from wsdgateway.scan.quirks import SOME_IMAGES
 from wsdgateway.scan.reading import child, in_current_namespace, tag, text
 from wsdgateway.scan.scannerconfiguration import ADF, ADF_DUPLEX, PLATEN, ScannerConfiguration
 from wsdgateway.scan.scannerstatus import INPUT_TRAY_EMPTY, ScannerStatus
 from wsdgateway.scan.scanticket import ScanTicket
 
 USER = "wsdgateway"
-MAX_TICKETS = 3  # tried for a scan
+MAX_TICKETS = 4  # tried for a scan
 ALL_IMAGES = 0
-MANY_IMAGES = 500  # for scanners that do not take 0
+NUMBERS = (500, SOME_IMAGES)  # of images, for scanners that do not take 0
 MEDIA = {"pdf": PDF, "jpeg": JPEG, "png": PNG, "tiff": TIFF}
 _FEEDERS = (ADF, ADF_DUPLEX)
 _SOURCES = {"platen": (PLATEN, ADF), "adf": (ADF, PLATEN), "duplex": (ADF_DUPLEX, ADF, PLATEN)}
@@ -71,9 +72,9 @@ def make_plan(wanted: Settings, offer: PanelOffer, pressed_source: str | None, *
         default, source=name, images=images, color=color, resolution=_resolution(wanted, default, source),
         size=size, offset=offset, auto_detect=default.auto_detect and configuration.auto_detect)
     formats = _formats(wanted, color, configuration, default)
-    found = [attrs.evolve(base, format=one) for one in formats[:MAX_TICKETS - 1]]
+    found = [attrs.evolve(base, format=one) for one in formats[:MAX_TICKETS - len(NUMBERS)]]
     if images == ALL_IMAGES:
-        found.append(attrs.evolve(found[0], images=MANY_IMAGES))
+        found += [attrs.evolve(found[0], images=number) for number in NUMBERS]
     return Plan(tuple(ScanTicket(wanted.name, USER, one) for one in found), images, name in _FEEDERS, guessed)
 
 

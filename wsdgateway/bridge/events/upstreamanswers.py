@@ -11,7 +11,7 @@ import attrs
 from wsdgateway.bridge.decisions import Reply
 from wsdgateway.eventing.messages import Granted, read_granted
 from wsdgateway.http.messages import first
-from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
@@ -33,7 +33,7 @@ def read_answer(reply: Reply, wall: float) -> UpstreamAnswer:
     """Reads a reply; `wall` is in seconds since 1970, for grants of a scanner whose reply has no Date."""
     is_success = reply.status < 300
     try:
-        envelope = read(reply.body, reply.charset)
+        envelope = reply.read()
         fault = fault_of(envelope)
         if fault is not None or not is_success:
             return UpstreamAnswer(None, fault or str(reply.status), envelope)
@@ -62,7 +62,7 @@ def is_other_service(reply: Reply) -> bool:
     if reply.status == 503 or (reply.status < 300 and not reply.body):
         return False
     try:
-        read(reply.body, reply.charset)
+        reply.read()
     except Malformed:
         return True
     return False

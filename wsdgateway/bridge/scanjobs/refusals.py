@@ -7,15 +7,9 @@ Ricoh scanners end a feeder's job with ClientErrorJobIdNotFound.
 from enum import Enum
 
 from wsdgateway.bridge.scanjobs.scanjob import FINISHED, End, Reason, Refusal
+from wsdgateway.scan import refusals
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, TERMINATING
 from wsdgateway.scan.jobstatus import JobStatus
-
-NO_IMAGES = "ClientErrorNoImagesAvailable"
-_TEMPORARY = ("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "HTTP 503", "LampWarming", "Calibrating")
-_NOT_THIS_TICKET = ("ClientErrorFormatNotSupported", "ClientErrorDocumentFormatNotSupported",
-                    "ClientErrorConflictingRequiredParameters", "ConflictingRequiredParameters", "InvalidArgs")
-_UNKNOWN = ("ClientErrorJobIdNotFound", "HTTP 404", "HTTP 410")
-_CANCELED = ("ClientErrorJobCancelled", "ClientErrorJobCanceled")
 
 
 class Meaning(Enum):
@@ -35,23 +29,23 @@ def meaning_of(refusal: Refusal) -> Meaning:
     """The meaning of a refused RetrieveImage."""
     if refusal.broken or refusal.lost:
         return Meaning.FAILED
-    if refusal.fault in _TEMPORARY:
+    if refusal.fault in refusals.TEMPORARY:
         return Meaning.TEMPORARY
-    if refusal.fault == NO_IMAGES:
+    if refusal.fault == refusals.NO_IMAGES:
         return Meaning.NO_MORE
-    if refusal.fault in _UNKNOWN:
+    if refusal.fault in refusals.UNKNOWN_JOB:
         return Meaning.UNKNOWN_JOB
-    return Meaning.CANCELED if refusal.fault in _CANCELED else Meaning.FAILED
+    return Meaning.CANCELED if refusal.fault in refusals.CANCELED else Meaning.FAILED
 
 
 def wants_other_ticket(refusal: Refusal) -> bool:
     """True if another ticket may be accepted in place of the refused one."""
-    return refusal.fault in _NOT_THIS_TICKET
+    return refusal.fault in refusals.NOT_THIS_TICKET
 
 
 def is_busy(refusal: Refusal) -> bool:
     """True if the same CreateScanJob may be accepted later. One that may have created a job must not be repeated."""
-    return refusal.fault in _TEMPORARY and not refusal.lost
+    return refusal.fault in refusals.TEMPORARY and not refusal.lost
 
 
 def end_of_creation(refusal: Refusal, *, feeder: bool) -> End:
@@ -59,9 +53,9 @@ def end_of_creation(refusal: Refusal, *, feeder: bool) -> End:
     reason = Reason.REFUSED
     if refusal.unreachable:
         reason = Reason.UNREACHABLE
-    elif refusal.fault in _TEMPORARY:
+    elif refusal.fault in refusals.TEMPORARY:
         reason = Reason.BUSY
-    elif refusal.fault == NO_IMAGES and feeder:
+    elif refusal.fault == refusals.NO_IMAGES and feeder:
         reason = Reason.FEEDER_EMPTY
     return End(reason, refusal.fault, refusal.text)
 
@@ -78,6 +72,8 @@ def end_of_images(refusal: Refusal, *, scanned: int, feeder: bool, status: JobSt
     elif status is not None and status.state in (ABORTED, TERMINATING):
         is_timed_out = "JobTimedOut" in status.reasons
         reason = Reason.FAILED if is_timed_out else Reason.STOPPED_AT_DEVICE
+    elif scanned and status is not None and status.is_complete(scanned) and not refusal.unreachable:
+        return FINISHED  # some scanners refuse the image after the last one with OperationFailed
     elif meaning is Meaning.NO_MORE or meaning is Meaning.UNKNOWN_JOB:
         if scanned:
             return FINISHED

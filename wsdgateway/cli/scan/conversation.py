@@ -19,10 +19,10 @@ from wsdgateway.cli.scan.retrying import Retries
 from wsdgateway.cli.scan.scanner import Scanner, ScannerRefusal
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.jobs import CreatedJob
+from wsdgateway.scan.quirks import SOME_IMAGES
+from wsdgateway.scan.refusals import FORMAT_NOT_SUPPORTED
 
 MAX_PAGES = 1000
-MANY_IMAGES = 100
-_FORMAT_FAULTS = ("ClientErrorFormatNotSupported", "ClientErrorDocumentFormatNotSupported")
 
 
 class Conversation:
@@ -62,13 +62,13 @@ class Conversation:
                     ticket, self._cancel, self._diagnosis.check_stopped),  # noqa: B023
                                              self._diagnosis.check)
             except ScannerRefusal as refusal:
-                if refusal.code in _FORMAT_FAULTS and waiting:
+                if refusal.code in FORMAT_NOT_SUPPORTED and waiting:
                     continue
                 if refusal.code == "InvalidArgs" and ticket.images == 0:
                     # Some Ricoh scanners do not accept the 0 that means all pages.
                     self._progress.say("The scanner does not accept a job with an open number of images; requested "
-                                       f"{MANY_IMAGES}")
-                    waiting.insert(0, attrs.evolve(ticket, images=MANY_IMAGES))
+                                       f"{SOME_IMAGES}")
+                    waiting.insert(0, attrs.evolve(ticket, images=SOME_IMAGES))
                     continue
                 if refusal.is_of_web_server:
                     raise no_scanner(self._scanner.address, refusal) from None

@@ -12,11 +12,12 @@ from wsdgateway.bridge.health.causes import STOPPING, condition_cause
 from wsdgateway.cli.scan.bounded import BoundedScanner
 from wsdgateway.cli.scan.calls import TimeOver
 from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER, UNREACHABLE, ScanError, plain
-from wsdgateway.cli.scan.scanner import NO_IMAGES, ScannerRefusal
+from wsdgateway.cli.scan.scanner import ScannerRefusal
 from wsdgateway.scan.conditions import in_words, listed
 from wsdgateway.scan.jobs import CreatedJob
-from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
+from wsdgateway.scan.jobstates import ABORTED, CANCELED
 from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.scan.refusals import NO_IMAGES
 from wsdgateway.scan.scannerstatus import (
     ATTENTION_REQUIRED,
     INPUT_TRAY_EMPTY,
@@ -64,7 +65,7 @@ class Diagnosis:
             self._check(self._condition(), pages, status.reasons)
             cause = listed(status.reasons) or in_words(status.state)
             raise ScanError(f"The scanner ended the job: {plain(cause)}")
-        if pages and (refusal.over or (status is not None and status.state == COMPLETED)):
+        if pages and (refusal.over or (status is not None and status.is_complete(pages))):
             if self._feeder and refusal.code == NO_IMAGES:
                 # A feeder that is jammed has no images either.
                 self._check(self._condition(), pages)

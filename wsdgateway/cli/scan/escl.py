@@ -25,7 +25,6 @@ from wsdgateway.cli.scan.outcomes import FAILED, ScanError, plain
 from wsdgateway.cli.scan.scanner import (
     ELEMENTS_TIMEOUT,
     JOB_TIMEOUT,
-    NO_IMAGES,
     STATUS_TIMEOUT,
     Capabilities,
     Names,
@@ -39,6 +38,7 @@ from wsdgateway.http.urls import IN_PATH
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.scan.refusals import NO_IMAGES
 from wsdgateway.scan.scannerstatus import ScannerStatus
 
 PAUSE = 1.0  # seconds before a page that is not ready is asked for again

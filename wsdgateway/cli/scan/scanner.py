@@ -14,6 +14,7 @@ from wsdgateway.net.transport.errors import UNAVAILABLE
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.scan.refusals import NO_IMAGES, TEMPORARY, UNKNOWN_JOB
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration
 from wsdgateway.scan.scannerstatus import ScannerStatus
 
@@ -22,10 +23,7 @@ ELEMENTS_TIMEOUT = 20.0
 STATUS_TIMEOUT = 5.0
 JOB_TIMEOUT = 120.0  # lamps warm up for a minute, and a page at 1,200 dpi takes longer
 
-NO_IMAGES = "ClientErrorNoImagesAvailable"
-_TEMPORARY = ("ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs", "HTTP 503")
-_UNKNOWN = ("ClientErrorJobIdNotFound", "HTTP 404", "HTTP 410")
-_OVER = (NO_IMAGES, "HTTP 409", *_UNKNOWN)
+_OVER = UNKNOWN_JOB | {NO_IMAGES, "HTTP 409"}
 _WEB_SERVER = tuple(f"HTTP {status}" for status in (200, 301, 302, 303, 307, 308, 404, 405, 415, 501))
 # The gateway's own ServerErrorTemporaryError begins with this, or with `UNAVAILABLE`, if it cannot reach the scanner.
 # With any other text the scanner is reachable but busy.
@@ -46,9 +44,9 @@ class ScannerRefusal(Exception):
         super().__init__(plain(f"{reason} ({code})" if reason else code))
         self.code = code
         self.reason = reason
-        self.temporary = code in _TEMPORARY
+        self.temporary = code in TEMPORARY
         self.over = code in _OVER
-        self.unknown = code in _UNKNOWN
+        self.unknown = code in UNKNOWN_JOB
         self.is_of_web_server = code in _WEB_SERVER
         self.unreachable = self.temporary and reason.startswith((_NOT_FOUND, UNAVAILABLE))
 

@@ -22,7 +22,7 @@ from wsdgateway.cli.scan.scanner import CONNECT_TIMEOUT, ScannerRefusal
 from wsdgateway.cli.scan.securing import Judgement
 from wsdgateway.http.messages import charset_of
 from wsdgateway.http.urls import PORTS, address_of
-from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.envelope import Envelope, read_leniently
 from wsdgateway.soap.faults import fault_of, reason_of
 from wsdgateway.soap.parsing import Malformed
 
@@ -142,7 +142,7 @@ class Web:
     def envelope(self, response: HTTPResponse, end: float) -> Envelope:
         """The message in an answer. Raises `ScannerRefusal` if it is a fault, or no SOAP."""
         try:
-            envelope = read(_short(response, end), charset_of(content_type_of(response).encode("latin-1")))
+            envelope = read_leniently(_short(response, end), charset_of(content_type_of(response).encode("latin-1")))
         except (Malformed, OSError, HTTPException):
             what = "" if response.status >= 400 else ": an answer without SOAP"
             raise ScannerRefusal(f"HTTP {response.status}", f"{plain(response.reason)}{what}") from None

@@ -33,7 +33,6 @@ from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.serial import SerialQueue
 from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.scan.operations import GET_METADATA
-from wsdgateway.soap.envelope import read
 from wsdgateway.soap.parsing import Malformed
 
 MAX_WAITING = 100  # devices that wait in each queue
@@ -58,7 +57,7 @@ async def read_device(reactor: Any, sighting: Sighting, new_id: Callable[[], str
                                    REQUEST_SECONDS, sighting.via, accounting, trust_in)
             if len(reply.body) > MAX_METADATA:
                 raise Malformed(f"{url}: its metadata is larger than {MAX_METADATA} bytes")
-            envelope = read(reply.body, reply.charset)
+            envelope = reply.read()
             metadata = find_metadata(envelope.body)
             told = None if metadata is None else host_endpoint(metadata)
             represents = metadata is not None and is_stand_in(metadata)

@@ -32,7 +32,6 @@ from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.net.transport.localaddress import local_address, url_of, zoned
 from wsdgateway.net.transport.serial import SerialQueue
 from wsdgateway.scan.operations import JOB_STATUS, SUBSCRIBE, UNSUBSCRIBE, action_of
-from wsdgateway.soap.envelope import read
 from wsdgateway.soap.parsing import Malformed
 
 RATE = 1000.0
@@ -84,7 +83,7 @@ async def _notifies(reactor: Any, url: str, zone: str, new_id: Callable[[], str]
             to=url, message_id=new_id(), notify_to=f"{url_of(local, port.getHost().port)}/", expires=EXPIRES,
             actions=(action_of(JOB_STATUS),)), ASK_SECONDS, zone, trust_in=trust_in)
         # Its expiry does not matter, so any time will do.
-        granted = read_granted(read(reply.body, reply.charset), datetime.fromtimestamp(0, UTC)) if (
+        granted = read_granted(reply.read(), datetime.fromtimestamp(0, UTC)) if (
             reply.status < 400) else None
         if granted is not None and granted.manager is not None:
             where, manager = managed_at(granted.manager, url)

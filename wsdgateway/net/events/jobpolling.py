@@ -21,9 +21,9 @@ from wsdgateway.metrics import Metrics
 from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.scan.jobstatus import JobStatus
 from wsdgateway.scan.operations import JOB_END_STATE, JOB_STATUS, SCANNER_STATUS_SUMMARY
+from wsdgateway.scan.refusals import UNKNOWN_JOB
 
 NOT_SUPPORTED = "ActionNotSupported"
-UNKNOWN_JOB = ("ClientErrorJobIdNotFound", "HTTP 404")
 
 
 class AsksForJobs(Protocol):

@@ -23,7 +23,7 @@ from wsdgateway.net.transport.errors import STOPPING, BadDevice, Unavailable
 from wsdgateway.net.transport.serial import SerialQueue
 from wsdgateway.scan.destinations import read_tokens, write_responses
 from wsdgateway.scan.operations import SUBSCRIBE, UNSUBSCRIBE, Operation
-from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.envelope import Envelope
 from wsdgateway.storage.failedwrites import log_failed_write
 from wsdgateway.storage.store import IClientSubscriptions
 
@@ -174,7 +174,7 @@ class ScanDestinations:
             return self._refusal(reply)
         if not made.listening:
             raise Unavailable(self._bridge.name, STOPPING)
-        answer = read(reply.body, reply.charset).body
+        answer = reply.read().body
         tokens = self._bridge.subscriptions.tokens_for(
             read_tokens(answer), iter(lambda: self._secret(TOKEN_BYTES).hex(), ""))
         self._held[subscription.identifier] = made

@@ -17,7 +17,7 @@ from wsdgateway.net.scanners.soapclient import SendRequest
 from wsdgateway.net.transport.errors import BadDevice, DeviceError, Unavailable
 from wsdgateway.scan.operations import GET_METADATA, GET_SCANNER_ELEMENTS
 from wsdgateway.scan.scannerelements import read_description, write_description_request
-from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.faults import fault_of
 from wsdgateway.soap.parsing import Malformed
 
@@ -98,7 +98,7 @@ def _whole(url: str, reply: Reply,
            learn: Callable[[Envelope | None, Reply], None] = lambda *_: None) -> Envelope:
     """The envelope in an answer. Raises `DeviceError` for a fault, an error status or an unreadable answer."""
     try:
-        envelope = read(reply.body, reply.charset)
+        envelope = reply.read()
     except Malformed as error:
         learn(None, reply)
         if reply.status >= 400:

@@ -16,7 +16,7 @@ from wsdgateway.net.scanners.soapclient import SendRequest
 from wsdgateway.net.transport.errors import DeviceError
 from wsdgateway.scan.operations import GET_SCANNER_ELEMENTS
 from wsdgateway.scan.scannerelements import write_status_request
-from wsdgateway.soap.envelope import Envelope, read
+from wsdgateway.soap.envelope import Envelope
 from wsdgateway.soap.parsing import Malformed
 
 # With a second for the next poll of a client and one for the answer, less than the 12 seconds within which clients must
@@ -155,6 +155,6 @@ class StatusCheck:
 
 def _envelope(reply: Reply) -> Envelope | None:
     try:
-        return read(reply.body, reply.charset)
+        return reply.read()
     except Malformed:
         return None

@@ -302,10 +302,10 @@ def _written(ticket: etree._Element) -> str:
 def _read(decision: Answer | Pass) -> Envelope | Refusal:
     """The message in an answer, or the refusal that it is."""
     if isinstance(decision, Answer):
-        return read(decision.body)
+        return decision.read()
     reply = decision.reply
     try:
-        envelope = read(reply.body, reply.charset)
+        envelope = reply.read()
     except Malformed:
         return Refusal(f"HTTP {reply.status}", reply.reason.decode("latin-1")[:MAX_TEXT])
     fault = fault_of(envelope)

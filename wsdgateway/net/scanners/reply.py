@@ -18,7 +18,7 @@ from wsdgateway.net.scanners.replywatch import check_document
 from wsdgateway.net.scanners.request import ABANDONED, Connection, ScannerRequest
 from wsdgateway.net.transport.errors import DISCONNECTED, BadDevice, DeviceError, Unavailable
 from wsdgateway.scan.operations import RETRIEVE_IMAGE
-from wsdgateway.soap.envelope import read
+from wsdgateway.soap.envelope import read_leniently
 from wsdgateway.soap.parsing import Malformed
 
 MAX_COLLECTED = 4 * 1024 * 1024
@@ -232,7 +232,7 @@ async def read_reply(response: Response) -> Reply:
     check_document(response.peer, content_type, body)
     if not head.framed and is_soap(content_type):
         try:
-            read(body, charset_of(content_type))
+            read_leniently(body, charset_of(content_type))
         except Malformed as error:
             raise BadDevice(response.peer, f"it closed the connection before the end of its answer: {error}") from None
     return Reply(head.status, content_type, body, head.reason, head.passed_on)

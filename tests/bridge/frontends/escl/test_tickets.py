@@ -78,6 +78,16 @@ def test_sources_and_numbers_of_images(asked, source, images):
     assert (found.source, found.images) == (source, images)
 
 
+@pytest.mark.parametrize(("asked", "tried"), [
+    ({"source": "Feeder"}, [("jfif", 0), ("exif", 0), ("jfif", 100)]),
+    ({"source": "Platen"}, [("jfif", 1), ("exif", 1)]),
+    ({"source": "Feeder", "pages": 3}, [("jfif", 3), ("exif", 3)]),
+    ({"source": "Feeder", "all_images": 100}, [("jfif", 100), ("exif", 100)])])
+def test_a_scanner_that_refuses_an_open_number_of_images_is_asked_for_many(asked, tried):
+    assert [(one.parameters.format, one.parameters.images) for one in planned(format="image/jpeg", **asked).tickets
+            ] == tried
+
+
 def test_without_a_platen_the_feeder_is_the_default():
     assert parameters(attrs.evolve(FULL, sources={ADF: FEEDER}), source=None).source == "ADF"
 

@@ -10,15 +10,10 @@ import attrs
 
 from wsdgateway.escl.scannerstatus import ADF_EMPTY, ADF_HATCH_OPEN, ADF_JAM, ADF_MULTIPICK
 from wsdgateway.http.answers import HTTPAnswer
+from wsdgateway.scan import refusals
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
+from wsdgateway.scan.refusals import JOB_NOT_FOUND, NO_IMAGES, NOT_ACCEPTING
 
-NOT_ACCEPTING, TEMPORARY = "ServerErrorNotAcceptingJobs", "ServerErrorTemporaryError"
-NO_IMAGES, JOB_NOT_FOUND = "ClientErrorNoImagesAvailable", "ClientErrorJobIdNotFound"
-_CANCELED = frozenset(("ClientErrorJobCancelled", "ClientErrorJobCanceled"))  # the specification's spelling is first
-_TEMPORARY = frozenset((TEMPORARY, "HTTP 503", "LampWarming", "Calibrating"))  # some scanners send no SOAP, or a state
-FORMAT_NOT_SUPPORTED = frozenset(("ClientErrorFormatNotSupported", "ClientErrorDocumentFormatNotSupported"))
-# InvalidArgs is a scanner's answer to a value that is out of range.
-CONFLICTING = frozenset(("ClientErrorConflictingRequiredParameters", "ConflictingRequiredParameters", "InvalidArgs"))
 RETRY_AFTER = 1  # seconds
 BUSY_RETRY_AFTER = 5  # seconds, while another job is scanned
 STOPPED_FEEDER = frozenset((ADF_JAM, ADF_HATCH_OPEN, ADF_MULTIPICK))
@@ -63,9 +58,9 @@ def create_outcome(fault: str, *, feeder: bool, idle: bool, has_next_best: bool)
     """
     if fault == NO_IMAGES or (fault == NOT_ACCEPTING and feeder and idle):
         return Outcome(409, adf_state=ADF_EMPTY if feeder else None)
-    if fault == NOT_ACCEPTING or fault in _TEMPORARY:
+    if fault in refusals.TEMPORARY:
         return BUSY
-    if fault in FORMAT_NOT_SUPPORTED or fault in CONFLICTING:
+    if fault in refusals.NOT_THIS_TICKET:
         return Outcome(409, again=has_next_best)
     return Outcome(500)
 
@@ -78,9 +73,9 @@ def page_outcome(fault: str, *, pages: int, feeder: bool, adf_state: str | None 
     scanner has reported the job as canceled. Some scanners do not know a feeder's job any more when they have no images
     (Ricoh MP 201, Brother DCP-L2540DW).
     """
-    if fault in _CANCELED or canceled or (fault == JOB_NOT_FOUND and not feeder):
+    if fault in refusals.CANCELED or canceled or (fault == JOB_NOT_FOUND and not feeder):
         return Outcome(410, job_state=CANCELED, job_reason="JobCanceledAtDevice")
-    if fault in _TEMPORARY or fault == NOT_ACCEPTING:
+    if fault in refusals.TEMPORARY:
         return attrs.evolve(NOT_READY, again=True)
     if fault in (NO_IMAGES, JOB_NOT_FOUND):
         if pages:
@@ -97,6 +92,6 @@ def aborted_reason(fault: str | None) -> str:
     """The JobStateReason of a job that the scanner's fault has ended."""
     if fault == NO_IMAGES:
         return "ResourcesAreNotReady"
-    if fault in FORMAT_NOT_SUPPORTED:
+    if fault in refusals.FORMAT_NOT_SUPPORTED:
         return "DocumentFormatError"
-    return "UnsupportedAttributesOrValues" if fault in CONFLICTING else "AbortedBySystem"
+    return "UnsupportedAttributesOrValues" if fault in refusals.CONFLICTING else "AbortedBySystem"

@@ -8,7 +8,7 @@ would refuse to scan.
 
 import attrs
 
-from wsdgateway.bridge.frontends.escl.faults import NO_IMAGES, aborted_reason
+from wsdgateway.bridge.frontends.escl.faults import aborted_reason
 from wsdgateway.escl.jobinfo import JobInfo
 from wsdgateway.escl.scannerstatus import (
     ADF_EMPTY,
@@ -24,6 +24,7 @@ from wsdgateway.escl.scannerstatus import (
 )
 from wsdgateway.escl.scannerstatus import ScannerStatus as EsclStatus
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED, CREATING, HELD, PENDING
+from wsdgateway.scan.refusals import NO_IMAGES
 from wsdgateway.scan.scannerstatus import INPUT_TRAY_EMPTY, ScannerStatus
 
 # An empty feeder that is only known from a job may be filled at any time, and the scanner would not report it.

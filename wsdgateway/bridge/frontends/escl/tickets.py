@@ -14,12 +14,13 @@ from wsdgateway.bridge.frontends.escl.sources import USUAL_RESOLUTION, Source, f
 from wsdgateway.escl.scansettings import FEEDER, UNITS, ScanRegion, ScanSettings
 from wsdgateway.escl.scansettings import PLATEN as ESCL_PLATEN
 from wsdgateway.scan.documentparameters import DocumentParameters
+from wsdgateway.scan.quirks import SOME_IMAGES
 from wsdgateway.scan.scannerconfiguration import ADF, ADF_DUPLEX, PLATEN, ScannerConfiguration
 from wsdgateway.scan.scanticket import ScanTicket
 
 JOB_NAME = "eSCL scan"
 ALL_IMAGES = 0
-MAX_TICKETS = 2  # tried for a job
+MAX_FORMATS = 2  # tried for a job
 ROUNDING = 2  # 1/300 inch, by which the sum of a rounded offset and a rounded size may exceed the area
 _GRAY = ("Grayscale8", "RGB24", "BlackAndWhite1")
 _COLOR = ("RGB24", "Grayscale8", "BlackAndWhite1")
@@ -38,7 +39,7 @@ class Conflict:
 class PlannedJob:
     """The tickets for the scanner, and the media type that the client gets.
 
-    The tickets differ by format; the second is for a scanner that refuses the first.
+    Each further ticket is for a scanner that refuses those before it, with another format or number of images.
     """
 
     tickets: tuple[ScanTicket, ...]
@@ -79,13 +80,16 @@ def _planned(settings: ScanSettings, configuration: ScannerConfiguration, defaul
         raise _Unmet(f"the scanner has no format for {media} in {color}")
     offset, size = _area(settings, source, default)
     images = 1 if name == PLATEN else settings.pages or all_images
-    return PlannedJob(tuple(ScanTicket(JOB_NAME, client, DocumentParameters(
+    first, *others = (DocumentParameters(
         wire, name, images, color, _resolution(settings, source, default), size, False, offset,
         quality_for(settings.compression, configuration, default),
         content_type_for(settings.content_type, settings.intent, configuration),
         exposure_for(settings.brightness, settings.contrast, settings.sharpen, configuration, default),
-        (100, 100) if default.scaling is not None else None, 0 if default.rotation is not None else None))
-        for wire in fitting[:MAX_TICKETS]), media)
+        (100, 100) if default.scaling is not None else None, 0 if default.rotation is not None else None)
+        for wire in fitting[:MAX_FORMATS])
+    if images == ALL_IMAGES:
+        others.append(attrs.evolve(first, images=SOME_IMAGES))
+    return PlannedJob(tuple(ScanTicket(JOB_NAME, client, one) for one in (first, *others)), media)
 
 
 def _source_name(settings: ScanSettings, sources: dict[str, Source]) -> str:
