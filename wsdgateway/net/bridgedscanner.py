@@ -109,7 +109,7 @@ class BridgedScanner:
                           new_id=context.new_id, intents=intents)
         self.polling = JobPolling(context.reactor, self.bridge, own, self.subscribers, context.metrics,
                                   seconds=context.seconds, new_id=context.new_id)
-        self.subscribers.on_change = self.polling.look
+        self.subscribers.on_change = self._subscribers_changed
         authorization = Authorization(self.name, context.permission, accounting)
         self.own_jobs = OwnJobs(context, self.bridge, own)
         self.destinations = None if destinations is None else self._show(destinations, own)
@@ -378,6 +378,12 @@ class BridgedScanner:
         self._misses_service = misses_service
         self.watch.look()
 
+    def _subscribers_changed(self) -> None:
+        """Handle a subscription of a client that was added or changed."""
+        self.polling.look()
+        if self.destinations is not None:
+            self.destinations.check_names()
+
     def _event_learnt(self) -> None:
         self._store_finished()
         self.polling.look()
@@ -408,8 +414,6 @@ class BridgedScanner:
         interval, silent = self.options.events.check, self.monitor.silent_for()
         if len(self.bridge.subscriptions) or self.subscriptions.on_panel:
             self.subscriptions.check(usual=True)
-        if self.destinations is not None:
-            self.destinations.check_names()
         if self.options.announced and silent > interval:
             self.stand_in.metadata.check()
             silent = 0.0  # it is being asked

@@ -231,8 +231,7 @@ async def test_a_client_with_the_same_name_is_served_too(panel, sink, caught):
     listener = await sink()
     granted = await subscribed(made.service, listener.url, **PANEL)
     assert granted.tokens
-    made.service.scanner.destinations.check_names()
-    made.service.scanner.destinations.check_names()
+    await subscribed(made.service, listener.url, **PANEL)
     [line] = [one for one in caught.all_warnings() if "on the panel, as a [[destination]] does" in one]
     assert "shows the name Scan to me" in line
     made.scanner.device.press()
