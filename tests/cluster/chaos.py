@@ -64,7 +64,8 @@ class Failures:
         """Makes failures until the run ends."""
         kinds = [self.kill, self.pause, self.end, self.move_address]
         if self.lab.redis is not None:
-            kinds += [self.kill, self.stop_redis, self.restart_redis, self.empty_redis, self.kill_without_redis]
+            kinds += [self.kill, self.stop_redis, self.restart_redis, self.empty_redis, self.kill_without_redis,
+                      self.fill_redis]
         if self.lab.replicated is not None:
             kinds += [self.kill, self.kill_master, self.kill_master, self.stop_master]
         if self.lab.has_links:
@@ -124,6 +125,13 @@ class Failures:
             self.lab.redis.stop()
             self._wait(0.5, 8.0)
             self.lab.redis.cont()
+
+    def fill_redis(self, gateway):
+        """Has Redis answer and take no writes, because its memory is full, for shorter or longer than a lease."""
+        with self.lab.recorder.outage(longer=RECONNECT_SECONDS):
+            self.lab.redis.command("CONFIG", "SET", "maxmemory", "1")
+            self._wait(0.5, 8.0)
+            self.lab.redis.command("CONFIG", "SET", "maxmemory", "0")
 
     def kill_without_redis(self, gateway):
         """Kills a gateway while Redis is stopped."""

@@ -22,6 +22,10 @@ class NotNow(StoreError):
     """
 
 
+class NotAdmitted(NotNow):
+    """The server answers, and does not admit this gateway: the password is wrong, or the user lacks a right."""
+
+
 class Fenced(StoreError):
     """The write was refused: the gateway no longer owns the scanner by that token. Nothing was written."""
 

@@ -9,7 +9,7 @@ from wsdgateway.bridge.cluster.state import CannotMove
 from wsdgateway.bridge.cluster.values import Registration
 from wsdgateway.net.cluster.clusterstate import CoordinatedState
 from wsdgateway.net.cluster.ownerwaits import MAX_WAITING
-from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.coordination import NotAdmitted, NotNow
 from wsdgateway.storage.store import Unreadable
 
 TOOK = ["desk", "begin desk"]  # counted, and begun
@@ -826,6 +826,23 @@ def test_a_gateway_that_starts_without_the_server_serves_alone(cluster):
     gateway.connection.state = "up"
     assert cluster.advance_until(lambda: gateway.state().state == "owning") < 6.0
     assert gateway.history == ["begin desk alone", "end desk: lost", *TOOK]
+
+
+def test_a_gateway_that_the_server_does_not_admit_does_not_serve_beside_the_owner(cluster, owner, monkeypatch):
+    gateway = cluster.add("other", start=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway.connection, "tick", lambda *_: fail(NotAdmitted("redis://h: the password is wrong")))
+        gateway.start()
+        cluster.advance(60.0)
+        assert gateway.history == []
+        assert cannot_serve(shown_by(gateway)) == "no scanner can be served: redis://h: the password is wrong"
+    cluster.advance_until(lambda: gateway.state().owner == "owner")
+
+
+def test_an_owner_that_the_server_no_longer_admits_goes_on_alone(cluster, owner, monkeypatch):
+    monkeypatch.setattr(owner.connection, "tick", lambda *_: fail(NotAdmitted("redis://h: a password is required")))
+    cluster.advance(20.0)
+    assert owner.owns() and owner.state().state == "alone"
 
 
 def test_of_two_followers_that_reach_each_other_one_serves_and_the_other_passes_on(silence, owner, follower):

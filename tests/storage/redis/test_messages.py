@@ -3,6 +3,7 @@
 import pytest
 import redis
 
+from wsdgateway.storage.coordination import NotAdmitted, NotNow
 from wsdgateway.storage.redis.address import parse
 from wsdgateway.storage.redis.connecting import not_now
 
@@ -32,3 +33,14 @@ SCRIPT = " script: 440684a112b1eb0e13a78d09debc3739eef74443, on @user_script:119
      "disabled)")])
 def test_an_error_names_the_server_and_what_to_do(url, error, said):
     assert str(not_now(parse(url), error, 1.0)) == f"{url}: {said}"
+
+
+@pytest.mark.parametrize(("error", "kind"), [
+    (redis.AuthenticationError("Authentication required."), NotAdmitted),
+    (redis.ResponseError("WRONGPASS invalid username-password pair or user is disabled."), NotAdmitted),
+    (redis.exceptions.NoPermissionError("User a has no permissions to run the 'evalsha' command"), NotAdmitted),
+    (redis.ResponseError("LOADING Redis is loading the dataset in memory"), NotNow),
+    (redis.ConnectionError("Error 111 connecting to 203.0.113.7:6379. Connection refused."), NotNow),
+    (redis.TimeoutError("Timeout reading from socket"), NotNow)])
+def test_a_server_that_does_not_admit_the_gateway_is_told_from_one_that_is_away(error, kind):
+    assert type(not_now(parse(ONE), error, 1.0)) is kind

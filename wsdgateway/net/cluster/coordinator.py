@@ -29,7 +29,7 @@ from wsdgateway.net.cluster.serverstate import ServerState, ServerWatch
 from wsdgateway.net.cluster.takenname import TakenName
 from wsdgateway.net.cluster.ticks import Ticks
 from wsdgateway.net.transport.tasks import Tasks
-from wsdgateway.storage.coordination import ICoordination, NameTaken, NotNow
+from wsdgateway.storage.coordination import ICoordination, NameTaken, NotAdmitted, NotNow
 
 TICKS = 4  # in a lease
 LONGEST_RETRY = 1.0  # seconds between ticks while the server cannot be reached
@@ -307,7 +307,7 @@ class Coordinator:
             if reason is not None:
                 self._composition.name_taken(reason)
         except NotNow as error:
-            self._handle_failure(str(error), sent)
+            self._handle_failure(str(error), sent, is_admitted=not isinstance(error, NotAdmitted))
         except Exception as error:  # the next tick must be sent whatever happens
             if self._server.state.is_reachable is not False:
                 self.log.failure("The answer of Redis to a tick cannot be used")
@@ -315,10 +315,12 @@ class Coordinator:
         else:
             self._handle_view(view, own, sent)
 
-    def _handle_failure(self, cause: str, sent: float) -> None:
+    def _handle_failure(self, cause: str, sent: float, *, is_admitted: bool = True) -> None:
         self._ticks.at(sent + min(self._period, LONGEST_RETRY))
         if self._server.failed(cause):
             self._composition.changed()
+        if not is_admitted and self.view is None:
+            return  # the others, which it does not know, may well use the server: it must not serve beside their owner
         for owned in list(self._scanners.values()):
             owned.carry_out(owned.machine.unanswered(sent))
         self._tasks.run(self._ask_others())

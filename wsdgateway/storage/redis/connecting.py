@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import attrs
 import redis
 
-from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.coordination import NotAdmitted, NotNow
 from wsdgateway.storage.redis.address import ServerAddress
 from wsdgateway.storage.redis.tracked import make_pool
 
@@ -184,10 +184,13 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
         text = re.sub(rf"\A{_REFUSED}\Z", r"the master \1: \2", text)
     text = re.sub(rf"{_REFUSED}(?=;|$)", r"\2", text)  # the server has been named
     text = _SCRIPT.sub("", text).rstrip(".")
+    kind: type[NotNow] = NotAdmitted
     if re.search(r"\bNOAUTH\b|Authentication required", text):
         text = f"a password is required: give a password file, or the password in the URL ({text})"
     elif isinstance(error, redis.AuthenticationError) or "WRONGPASS" in text:
         text = f"the password or user is wrong: correct the password file, or the URL ({text})"
     elif isinstance(error, redis.exceptions.NoPermissionError):
         text = f"the user lacks a right (ACL SETUSER): {text}"
-    return NotNow(f"{address.text}: {text}")
+    else:
+        kind = NotNow
+    return kind(f"{address.text}: {text}")
