@@ -20,7 +20,7 @@ Deviations that are tolerated from every scanner because they are harmless, and 
 - types with undeclared prefixes in announcements: `wsdgateway.discovery.messages.read_message`
 - sizes with width and height exchanged: `wsdgateway.scan.scannerconfiguration.read_configuration`
 - a job that is not found after its last page: `wsdgateway.bridge.frontends.escl.faults.page_outcome`
-- text that is not in the encoding that the message names: `wsdgateway.soap.envelope.read_leniently`
+- text that is not in the encoding that an answer names, or is not escaped: `wsdgateway.soap.encodings.mended`
 - blanks, byte order marks and comments around an envelope: `wsdgateway.soap.encodings.bare`
 """
 
