@@ -21,7 +21,7 @@ Deviations that are tolerated from every scanner because they are harmless, and 
 - the type of a scan service with an undeclared prefix in metadata: `wsdgateway.metadata.messages.offers`
 - sizes with width and height exchanged: `wsdgateway.scan.scannerconfiguration.read_configuration`
 - a job that is not found after its last page: `wsdgateway.bridge.frontends.escl.faults.page_outcome`
-- text that is not in the encoding that an answer names, or is not escaped: `wsdgateway.soap.encodings.mended`
+- answers with undeclared prefixes, with text in another encoding, or not escaped: `wsdgateway.soap.encodings.mended`
 - blanks, byte order marks and comments around an envelope: `wsdgateway.soap.encodings.bare`
 """
 

@@ -207,7 +207,8 @@ async def test_names_that_are_not_escaped_or_not_in_the_encoding_of_the_answer(g
         f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice><d:FriendlyName>B\u00fcro</d:FriendlyName>'
         "</d:ThisDevice><d:Relationship><d:Hosted><wsa:EndpointReference><wsa:Address>"
         f"{device.url}</wsa:Address></wsa:EndpointReference><d:Types>wscn:ScannerServiceType</d:Types></d:Hosted>"
-        "</d:Relationship></m:Metadata>")).replace("B\u00fcro".encode(), b"B\xfcro R&D")
+        "</d:Relationship></m:Metadata>")).replace("B\u00fcro".encode(), b"B\xfcro R&D").replace(
+            b"<d:ThisDevice>", b"<d:ThisDevice><dn:Color>1</dn:Color>")
     device.handle = lambda asked: asked.answer(
         description if read(asked.request.body).action == f"{WXF}/Get" else elements)
     await until(lambda: service.scanner.bridge.device)
