@@ -20,6 +20,12 @@ def test_the_scan_service_is_found_by_its_type():
     assert scan_service_addresses(read(metadata("q:ScannerServiceType"))) == ("http://d/scan", "http://e/scan")
 
 
+def test_a_type_counts_by_its_local_part_if_its_prefix_is_not_declared():
+    for name in ("undeclared:ScannerServiceType", "ScannerServiceType"):
+        assert scan_service_addresses(read(metadata(name))) == ("http://d/scan", "http://e/scan")
+    assert scan_service_addresses(read(metadata("undeclared:PrinterServiceType"))) == ()
+
+
 def test_another_namespace_is_another_type():
     assert scan_service_addresses(read(metadata("x:ScannerServiceType"))) == ()
     assert scan_service_addresses(read(metadata("q:ScannerServiceTypes"))) == ()

@@ -72,6 +72,21 @@ def test_types_without_prefix_keep_their_default_namespace():
     assert (hosted.text, hosted.nsmap[None]) == ("ScannerServiceType", WSCN)
 
 
+@pytest.mark.parametrize(("name", "declared", "expected"), [
+    ("q:ScannerServiceType", "", "s:ScannerServiceType"), ("ScannerServiceType", "", "s:ScannerServiceType"),
+    ("v:Other q:ScannerServiceType", "", "v:Other s:ScannerServiceType"),
+    ("q:ScannerServiceType", "urn:other", "wscn:ScannerServiceType"),
+    ("q:ScannerServiceType", 'urn:other" xmlns:wscn="urn:a" xmlns:wscn0="urn:b', "wscn1:ScannerServiceType")])
+def test_the_stand_in_declares_the_prefix_that_the_scanner_does_not(name, declared, expected):
+    source = METADATA.replace("s:ScannerServiceType", name)
+    if declared:
+        source = source.replace(f'xmlns:s="{WSCN}"', f'xmlns:s="{declared}"')
+    text = stand_in(etree.fromstring(source), endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset())
+    [types] = parse(text.encode()).iterfind(f".//{W}Hosted/{W}Types")
+    assert types.text == expected
+    assert types.nsmap[expected.split()[-1].partition(":")[0]] == WSCN
+
+
 def test_names_beyond_ascii_are_supported():
     source = etree.fromstring(METADATA.replace("v:Admin", "v:Gerät").replace("xmlns:v=", "xmlns:é='urn:e' xmlns:v="))
     metadata = parse(stand_in(source, endpoint="urn:uuid:ours", scan=SCAN, hosts=frozenset()).encode())

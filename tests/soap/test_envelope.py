@@ -3,6 +3,7 @@
 import pytest
 
 from tests.messages import envelope
+from wsdgateway.soap.encodings import MAX_UNDECLARED
 from wsdgateway.soap.envelope import DoubledHeader, compose, read, read_leniently, readdressed, write
 from wsdgateway.soap.faults import (
     unreadable,
@@ -107,19 +108,27 @@ def named(name, declared=' encoding="utf-8"'):
     (named("Büro".encode("latin-1"), ""), None, "Büro"), (named(b"\x80 5", ' encoding="ASCII"'), "utf-8", "€ 5"),
     (named("Büro Kü".encode()[:-1]), "utf-8", "Büro KÃ"), (named(b"a\x81\xff"), None, "a\x81ÿ"),
     (b"\xef\xbb\xbf" + named(b"\xfc") + b"\0", "utf8", "ü"), (named("ü".encode()), "utf-8", "ü"),
-    (named(b"\xfc"), "iso-8859-1", "ü"), (named(b"\xa4", ' encoding="iso-8859-15"'), "utf-8", "€")])
-def test_text_that_is_not_in_the_encoding_that_a_scanner_names(data, charset, name):
+    (named(b"\xfc"), "iso-8859-1", "ü"), (named(b"\xa4", ' encoding="iso-8859-15"'), "utf-8", "€"),
+    (named(b"R&D & &amp;&#38;&#x26;&lt;&"), None, "R&D & &&&<&"), (named(b"a&nbsp;b&x"), "utf-8", "a&nbsp;b&x"),
+    (named(b"\x01a\x1fb\tc"), None, "ab\tc"), (named("R&D Büro".encode("latin-1")), None, "R&D Büro"),
+    (named(b"R&D \xfc", ' encoding="iso-8859-1"'), None, "R&D ü"),
+    (named(b"<km:x km:y='z: a'/>").replace(b"<soap:Header>", b"<soap:Header dn:a = '1'><ex.1:b/>"), None, None)])
+def test_text_that_needs_to_be_mended(data, charset, name):
     assert read_leniently(data, charset).body.text == name
 
 
 @pytest.mark.parametrize("data", [
     b"\xfc", b"<a>\xfc", b"<a/>\xfc", b"<!DOCTYPE a>" + named(b"\xfc", "")[len('<?xml version="1.0"?>'):],
-    named(b"\xfc</wscn:X><wscn:X>").replace(b"</soap:Body>", b""), "<a>\u00fc".encode("utf-16")])
+    named(b"\xfc</wscn:X><wscn:X>").replace(b"</soap:Body>", b""), "<a>\u00fc".encode("utf-16"), b"<a>&", b"&<a/>",
+    b"<!DOCTYPE a [<!ENTITY e 'x'>]>" + named(b"&e;", "")[len('<?xml version="1.0"?>'):], named(b"&#0;"),
+    named(b"a\0b"), named(b"<a xmlns:km='u'/><km:b/>"),
+    named(b"".join(b"<a%d:b/>" % number for number in range(MAX_UNDECLARED + 1)))])
 def test_other_messages_of_a_scanner_are_malformed(data):
     with pytest.raises(Malformed):
         read_leniently(data)
 
 
-def test_a_request_must_be_in_the_encoding_that_it_names():
+@pytest.mark.parametrize("name", [b"\xfc", b"R&D", b"&nbsp;", b"\x01"])
+def test_requests_are_not_mended(name):
     with pytest.raises(Malformed):
-        read(named(b"\xfc"), "utf-8")
+        read(named(name), "utf-8")

@@ -56,13 +56,16 @@ def write_get(*, to: str, message_id: str) -> bytes:
 
 
 def offers(types: etree._Element | None, wanted: str) -> bool:
-    """True if a `Types` list of QNames contains the WS-Scan type of that name."""
+    """True if a `Types` list of QNames contains the WS-Scan type of that name.
+
+    Some devices do not declare the prefixes of names in text; such a name counts by its local part.
+    """
     if types is None:
         return False
     prefixes = types.nsmap  # lxml builds it on each access
     for name in (text_of(types) or "").split():
         prefix, _, local = name.rpartition(":")
-        if local == wanted and prefixes.get(prefix or None) == WSCN:
+        if local == wanted and prefixes.get(prefix or None, WSCN) == WSCN:
             return True
     return False
 

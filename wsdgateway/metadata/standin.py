@@ -5,6 +5,7 @@ must stay as the scanner has them.
 """
 
 import re
+from itertools import chain, count
 from urllib.parse import urlsplit
 
 from lxml import etree
@@ -55,6 +56,7 @@ def stand_in(metadata: etree._Element, *, endpoint: str, scan: str, hosts: froze
         for hosted in list(relationship.iterchildren(f"{_WSDP}Hosted")):
             if offers(hosted.find(f"{_WSDP}Types"), SCANNER_SERVICE_TYPE):
                 ours |= _point(hosted, scan, f"{endpoint}/scan", named)
+                _declare(hosted)
             else:
                 relationship.remove(hosted)
     for element in list(copy.iter(etree.Element)):
@@ -153,6 +155,23 @@ def _complete(metadata: etree._Element, endpoint: str) -> None:
         types.text = f"{known or 'wscn'}:ScanDeviceType"
         etree.SubElement(host, f"{_WSDP}ServiceId").text = endpoint
         relationship.insert(0, host)
+
+
+def _declare(hosted: etree._Element) -> None:
+    """Declares the type of the scan service where the device has not: clients resolve its prefix."""
+    types = hosted.find(f"{_WSDP}Types")
+    assert types is not None
+    declared = types.nsmap
+    names = (text_of(types) or "").split()
+    bare = [name for name in names if name.rpartition(":")[2] == SCANNER_SERVICE_TYPE
+            and (name.rpartition(":")[0] or None) not in declared]
+    if not bare:
+        return
+    known = next((prefix for prefix, uri in declared.items() if prefix and uri == WSCN), None)
+    prefix = known or next(one for one in chain(["wscn"], map("wscn{}".format, count())) if one not in declared)
+    ours = etree.Element(f"{_WSDP}Types", nsmap=declared if known else {**declared, prefix: WSCN})
+    ours.text = " ".join(f"{prefix}:{SCANNER_SERVICE_TYPE}" if name in bare else name for name in names)
+    hosted.replace(types, ours)
 
 
 def _mark(host: etree._Element) -> None:

@@ -18,9 +18,10 @@ Deviations that are tolerated from every scanner because they are harmless, and 
 - events in another shape, under another action, or in the namespace of the specification's web pages:
   `wsdgateway.scan.events.read_job_event`
 - types with undeclared prefixes in announcements: `wsdgateway.discovery.messages.read_message`
+- the type of a scan service with an undeclared prefix in metadata: `wsdgateway.metadata.messages.offers`
 - sizes with width and height exchanged: `wsdgateway.scan.scannerconfiguration.read_configuration`
 - a job that is not found after its last page: `wsdgateway.bridge.frontends.escl.faults.page_outcome`
-- text that is not in the encoding that the message names: `wsdgateway.soap.envelope.read_leniently`
+- answers with undeclared prefixes, with text in another encoding, or not escaped: `wsdgateway.soap.encodings.mended`
 - blanks, byte order marks and comments around an envelope: `wsdgateway.soap.encodings.bare`
 """
 

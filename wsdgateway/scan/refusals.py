@@ -8,6 +8,8 @@ NO_IMAGES = "ClientErrorNoImagesAvailable"
 JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
 TEMPORARY_ERROR, NOT_ACCEPTING = "ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs"
 
+# After an image, there are no more.
+NO_MORE_IMAGES = frozenset((NO_IMAGES, "HTTP 409"))
 # The same request may succeed later.
 TEMPORARY = frozenset((TEMPORARY_ERROR, NOT_ACCEPTING, "HTTP 503", "LampWarming", "Calibrating"))
 # The scanner does not know the job, or not any more.

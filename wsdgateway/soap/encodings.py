@@ -12,6 +12,7 @@ import re
 
 import attrs
 
+MAX_UNDECLARED = 16  # prefixes
 MAX_NAME = 40  # characters of an encoding's name in an error message
 
 _MARK = b"\xef\xbb\xbf"
@@ -34,6 +35,11 @@ _IN_UTF_8 = re.compile(r"utf-?8|(us-)?ascii", re.IGNORECASE)
 _WIDE = re.compile(r"utf-?(16|32)(le|be)?|(iso-10646-)?ucs-?[24]|unicode", re.IGNORECASE)
 # Python's surrogates for bytes that are not UTF-8. Five bytes are no characters in windows-1252.
 _STRAY_BYTES = {0xdc00 + byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0x100)}
+_STRAY_AMPERSAND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)")
+_USED_PREFIX = re.compile(rb"""</?([A-Za-z_][\w.-]*+):|\s([A-Za-z_][\w.-]*+):[\w.-]++\s*+=""")
+_DECLARED_PREFIX = re.compile(rb"\sxmlns:([\w.-]++)\s*+=")
+_ROOT = re.compile(rb"<[A-Za-z_][\w.:-]*+")
+_NO_CHARACTERS = bytes(byte for byte in range(1, 32) if byte not in b"\t\n\r")
 _UTF_7 = re.compile(r"(unicode-1-1-)?utf-?7", re.IGNORECASE)
 _PROLOG = re.compile(r"\ufeff?(?:\s|<!--.*?-->|<\?.*?\?>)*+(<!DOCTYPE)?", re.DOTALL)
 _OPENINGS = ("<!--", "<?", "<!DOCTYPE")
@@ -154,18 +160,30 @@ def _encoding(document: bytes, is_marked: bool, charset: str | None) -> str | No
 
 
 def mended(data: bytes, charset: str | None = None) -> bytes | None:
-    """The message with the bytes that are not UTF-8 replaced by their characters in windows-1252, in UTF-8.
+    """The message with text that XML allows, and with all prefixes declared; None if there is nothing to mend.
 
-    None if its document is UTF-8, or is in another encoding. Scanners put names into their documents as somebody typed
-    them on their web page, or cut them off in the middle of a character.
+    Scanners put names into their documents as somebody typed them on their web page, with "&" and without an encoding,
+    or cut them off in the middle of a character. In a document that is UTF-8 by its own word, other bytes count as
+    windows-1252. References to unknown entities become text, and control characters are left out. Prefixes that are
+    declared nowhere belong to elements and attributes that nobody reads.
     """
     start = data.find(b"<")
-    if start < 0 or data.startswith(b"\x00", start + 1) or (charset is not None and not _IN_UTF_8.fullmatch(charset)):
+    if start < 0 or data.startswith(b"\x00", start + 1):
         return None
-    found = _DECLARED.match(data, start)
-    if (found is not None and not _IN_UTF_8.fullmatch(found[1].decode("ascii", "replace"))) or _is_utf_8(data):
-        return None
-    return data.decode("utf-8", "surrogateescape").translate(_STRAY_BYTES).encode()
+    found, better = _DECLARED.match(data, start), data
+    named = (charset, None if found is None else found[1].decode("ascii", "replace"))
+    if all(name is None or _IN_UTF_8.fullmatch(name) for name in named) and not _is_utf_8(data):
+        better = data.decode("utf-8", "surrogateescape").translate(_STRAY_BYTES).encode()
+    better = _declared(_STRAY_AMPERSAND.sub(b"&amp;", better.translate(None, _NO_CHARACTERS)))
+    return None if better == data else better
+
+
+def _declared(data: bytes) -> bytes:
+    """The document with the prefixes declared in its root element that it uses and declares nowhere."""
+    used = {element or attribute for element, attribute in _USED_PREFIX.findall(data)}
+    missing = sorted(used - {b"xml", b"xmlns"}.union(_DECLARED_PREFIX.findall(data)))[:MAX_UNDECLARED]
+    declarations = b"".join(b' xmlns:%b="urn:undeclared:%b"' % (prefix, prefix) for prefix in missing)
+    return _ROOT.sub(lambda root: root[0] + declarations, data, count=1)
 
 
 def _is_other_kin(declared: str) -> bool:

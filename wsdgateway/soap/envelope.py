@@ -85,7 +85,7 @@ def read(data: bytes, charset: str | None = None) -> Envelope:
 
 
 def read_leniently(data: bytes, charset: str | None = None) -> Envelope:
-    """The envelope in an answer of a scanner, as `read`; its text may have bytes that are not UTF-8.
+    """The envelope in an answer of a scanner, as `read`, whose text may need to be mended.
 
     Raises `Malformed`, `DoubledHeader`.
     """

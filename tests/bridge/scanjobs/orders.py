@@ -18,6 +18,7 @@ class Ticket:
 TICKET = Ticket("first")
 PAGE = 100  # bytes
 NO_IMAGES, UNKNOWN = Refusal("ClientErrorNoImagesAvailable"), Refusal("ClientErrorJobIdNotFound")
+CONFLICT = Refusal("HTTP 409")
 TEMPORARY, INTERNAL = Refusal("ServerErrorTemporaryError"), Refusal("ServerErrorInternalError")
 UNREACHABLE = Refusal("ServerErrorTemporaryError", unreachable=True)
 BROKEN = Refusal("ServerErrorInternalError", unreachable=True, lost=True, broken=True)

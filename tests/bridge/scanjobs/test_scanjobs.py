@@ -5,6 +5,7 @@ import pytest
 
 from tests.bridge.scanjobs.orders import (
     BROKEN,
+    CONFLICT,
     INTERNAL,
     NO_IMAGES,
     PAGE,
@@ -70,7 +71,7 @@ def test_the_first_page_can_be_read_while_it_arrives(jobs):
 
 @pytest.mark.parametrize(("order", "refusal", "judged", "state", "reason"), [
     (feeder(), NO_IMAGES, None, "Aborted", Reason.FEEDER_EMPTY),
-    (feeder(), UNKNOWN, None, "Aborted", Reason.FEEDER_EMPTY),
+    (feeder(), UNKNOWN, None, "Aborted", Reason.FEEDER_EMPTY), (feeder(), CONFLICT, None, "Aborted", Reason.FAILED),
     (feeder(), UNKNOWN, status("Aborted"), "Aborted", Reason.STOPPED_AT_DEVICE),
     (platen(), NO_IMAGES, None, "Aborted", Reason.FAILED),
     (platen(), UNKNOWN, None, "Canceled", Reason.CANCELED_AT_DEVICE),
@@ -92,6 +93,17 @@ def test_a_refused_first_image(jobs, order, refusal, judged, state, reason):
     else:
         assert jobs.did == ["Retrieve", "Discard", "Forget"]
     assert (job.state, job.end.reason, job.end.fault) == (state, reason, refusal.fault)
+
+
+@pytest.mark.parametrize("refusal", [NO_IMAGES, UNKNOWN, CONFLICT])
+def test_after_an_image_there_are_no_more_whatever_the_status(jobs, refusal):
+    job = jobs.begin(feeder())
+    jobs.deliver(job)
+    jobs.call("page_refused", job, refusal)
+    jobs.call("judged", job, None)
+    assert "Cancel" not in jobs.did
+    assert [jobs.fetch(job), jobs.fetch(job)] == [1, None]
+    assert job.state == "Completed"
 
 
 @pytest.mark.parametrize("refusal", [NO_IMAGES, UNKNOWN])

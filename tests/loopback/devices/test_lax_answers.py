@@ -199,7 +199,7 @@ async def test_bytes_around_a_request_are_not_sent_to_the_scanner(gateway, devic
 
 
 @pytest_twisted.ensureDeferred
-async def test_names_that_are_not_in_the_encoding_of_the_answer(gateway, device):
+async def test_names_that_are_not_escaped_or_not_in_the_encoding_of_the_answer(gateway, device):
     """The bytes are passed on; the gateway reads them, and its own metadata are UTF-8."""
     service = await gateway(None, scanner={"device": device.url, **OFF})
     elements = scanner_elements("ScannerDescription", note="B\u00fcro").replace("B\u00fcro".encode(), b"B\xfcro")
@@ -207,12 +207,13 @@ async def test_names_that_are_not_in_the_encoding_of_the_answer(gateway, device)
         f'<m:Metadata xmlns:m="{WSX}" xmlns:d="{WSDP}"><d:ThisDevice><d:FriendlyName>B\u00fcro</d:FriendlyName>'
         "</d:ThisDevice><d:Relationship><d:Hosted><wsa:EndpointReference><wsa:Address>"
         f"{device.url}</wsa:Address></wsa:EndpointReference><d:Types>wscn:ScannerServiceType</d:Types></d:Hosted>"
-        "</d:Relationship></m:Metadata>")).replace("B\u00fcro".encode(), b"B\xfcro")
+        "</d:Relationship></m:Metadata>")).replace("B\u00fcro".encode(), b"B\xfcro R&D").replace(
+            b"<d:ThisDevice>", b"<d:ThisDevice><dn:Color>1</dn:Color>")
     device.handle = lambda asked: asked.answer(
         description if read(asked.request.body).action == f"{WXF}/Get" else elements)
     await until(lambda: service.scanner.bridge.device)
     head, answer = await ask(service.port, "/front-desk", envelope(f"{WXF}/Get"))
-    assert (head.status, read(answer).body.findtext(f".//{{{WSDP}}}FriendlyName")) == (200, "B\u00fcro")
+    assert (head.status, read(answer).body.findtext(f".//{{{WSDP}}}FriendlyName")) == (200, "B\u00fcro R&D")
     head, answer = await ask(service.port, PATH, ELEMENTS)
     assert (head.status, b">B\xfcro<" in answer) == (200, True)
     refused = fault("wscn:ClientErrorNoImagesAvailable", reason="F\u00e4cher leer").replace("\u00e4".encode(), b"\xe4")

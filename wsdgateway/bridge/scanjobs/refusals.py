@@ -31,7 +31,7 @@ def meaning_of(refusal: Refusal) -> Meaning:
         return Meaning.FAILED
     if refusal.fault in refusals.TEMPORARY:
         return Meaning.TEMPORARY
-    if refusal.fault == refusals.NO_IMAGES:
+    if refusal.fault in refusals.NO_MORE_IMAGES:
         return Meaning.NO_MORE
     if refusal.fault in refusals.UNKNOWN_JOB:
         return Meaning.UNKNOWN_JOB
@@ -77,6 +77,7 @@ def end_of_images(refusal: Refusal, *, scanned: int, feeder: bool, status: JobSt
     elif meaning is Meaning.NO_MORE or meaning is Meaning.UNKNOWN_JOB:
         if scanned:
             return FINISHED
-        reason = Reason.FEEDER_EMPTY if feeder else (
+        is_empty = refusal.fault == refusals.NO_IMAGES or meaning is Meaning.UNKNOWN_JOB
+        reason = Reason.FEEDER_EMPTY if feeder and is_empty else (
             Reason.CANCELED_AT_DEVICE if meaning is Meaning.UNKNOWN_JOB else Reason.FAILED)
     return End(reason, refusal.fault, refusal.text)

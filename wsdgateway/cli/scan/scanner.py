@@ -14,7 +14,7 @@ from wsdgateway.net.transport.errors import UNAVAILABLE
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.scan.refusals import NO_IMAGES, TEMPORARY, UNKNOWN_JOB
+from wsdgateway.scan.refusals import NO_MORE_IMAGES, TEMPORARY, UNKNOWN_JOB
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration
 from wsdgateway.scan.scannerstatus import ScannerStatus
 
@@ -23,7 +23,7 @@ ELEMENTS_TIMEOUT = 20.0
 STATUS_TIMEOUT = 5.0
 JOB_TIMEOUT = 120.0  # lamps warm up for a minute, and a page at 1,200 dpi takes longer
 
-_OVER = UNKNOWN_JOB | {NO_IMAGES, "HTTP 409"}
+_OVER = UNKNOWN_JOB | NO_MORE_IMAGES
 _WEB_SERVER = tuple(f"HTTP {status}" for status in (200, 301, 302, 303, 307, 308, 404, 405, 415, 501))
 # The gateway's own ServerErrorTemporaryError begins with this, or with `UNAVAILABLE`, if it cannot reach the scanner.
 # With any other text the scanner is reachable but busy.
