@@ -189,6 +189,26 @@ def test_a_body_that_is_too_large_or_has_no_length_is_refused(head, status):
     assert not client.connected
 
 
+@pytest.mark.parametrize("fields", [
+    b"X: " + b"a" * 40000, b"X: " + b"a" * 16384, b"\r\n".join([b"X: " + b"a" * 1000] * 20)])
+def test_a_header_block_that_is_too_large_is_refused(fields):
+    gateway = Gateway()
+    client = gateway.connect()
+    assert gateway.ask(client).startswith(b"HTTP/1.1 200 ")
+    answer = gateway.ask(client, GET[:-2] + fields + b"\r\n\r\n" + GET)
+    assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n") and answer.count(b"HTTP/1.1") == 1
+    assert answer.endswith(b"The header block is larger than 16384 bytes.\n") and not client.connected
+
+
+def test_a_header_block_as_large_as_permitted_is_accepted_in_each_request():
+    gateway = Gateway()
+    client = gateway.connect()
+    request = GET[:-2] + b"X: " + b"a" * (16384 - len(GET) - len("X: \r\n")) + b"\r\n\r\n"
+    assert len(request) == 16384
+    assert gateway.ask(client, request + request).count(b"HTTP/1.1 200 ") == 2
+    assert gateway.ask(client, request).startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE"])
 @pytest.mark.parametrize("path", [
     b"/nothing", b"/metrics/x", b"/metrics/", b"/healthz/x", b"/readyz/x/y", b"/api/scanners/x", b"/api/jobs/1",

@@ -3,12 +3,16 @@
 import socket
 
 import pytest
+import pytest_twisted
 
 from tests.certificates import Certified
 from tests.config.configurations import SAMPLE
+from tests.ports import free_port
 from wsdgateway.app.tap import Options, makeService
 from wsdgateway.cli.main import main
 from wsdgateway.config import reading
+from wsdgateway.storage.spool import Spool
+from wsdgateway.storage.sqlite import SqliteStore
 
 LISTEN = '[[listen]]\nendpoint = "tcp:5358"\n'
 
@@ -188,6 +192,43 @@ def test_check_reports_an_escl_spool_and_a_port_that_cannot_be_used(check, tmp_p
         port = taken.getsockname()[1]
         [line] = [line for line in check(f"{text}escl_port = {port}\n")[1] if "escl_port" in line]
     assert line.startswith(f"warning: g.toml:8: [[scanner]] a escl_port = {port}: the port is in use at the moment")
+
+
+@pytest_twisted.ensureDeferred
+async def test_check_reports_a_port_of_the_escl_range_that_is_in_use(check, tmp_path):
+    """That of a new scanner in any case, one from the store unless the gateway that runs has it open."""
+    from twisted.internet import reactor
+
+    port = free_port()
+    while (following := free_port()) != port + 1:
+        port = following
+    scanner = "[[scanner]]\nname = '{}'\nscan = 'http://192.0.2.{}/'\n".format
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        text = LISTEN + f"[escl]\nannounce = false\nports = '{port}-{port + 1}'\n" + scanner("a", 1)
+
+        def ports(text):
+            return [line for line in check(text)[1] if "[escl] ports" in line]
+
+        [line] = ports(text)
+        assert line == (
+            f"warning: g.toml:5: [escl] ports = {port}-{port + 1}: port {port}, which is that of a, is in use at the "
+            "moment; end the program that uses it, or give a range without it, since the gateway uses no other instead")
+        assert ports(text + "[gateway]\nstate = 'memory:'\n") == [line]
+        assert ports(text + "escl = false\n") == ports(text + "bridge = false\n") == []
+        assert ports(text + f"escl_port = {port + 1}\n") == []
+        store = SqliteStore(reactor, tmp_path / "gateway.sqlite", 1)
+        await store.keep_escl_port("b", port)
+        await store.close()
+        assert ports(text) == []
+        text += scanner("b", 2)
+        assert [one.replace("of b,", "of a,") for one in ports(text)] == [line]
+        spool = Spool(tmp_path / "spool")
+        spool.open()
+        assert ports(text) == []
+        spool.close()
+        assert len(ports(text)) == 1
 
 
 def test_check_reports_uploads_and_commands_that_cannot_work(check, tmp_path):

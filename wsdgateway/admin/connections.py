@@ -1,4 +1,4 @@
-"""Limits the connections to the admin site: their number, and the time that each may take.
+"""Limits the connections to the admin site: their number, the time that each may take, and the size of a header block.
 
 RFC 9112 section 9; `[admin] connections`, `[limits] header_timeout` and `keepalive_timeout`. twisted.web only times out
 silent connections; here a deadline also bounds each whole request, body included, however slowly its bytes arrive::
@@ -26,9 +26,11 @@ from twisted.web.http import HTTPChannel
 
 from wsdgateway.bridge.access.admission import SharedConnections
 from wsdgateway.http.messages import response_head
+from wsdgateway.http.requests import MAX_HEADER_BLOCK
 from wsdgateway.net.transport.logthrottle import LogThrottle
 from wsdgateway.net.transport.timeouts import MovingDeadline
 
+_TOO_LARGE = b"The header block is larger than %d bytes.\n" % MAX_HEADER_BLOCK
 CLOSING_SECONDS = 5.0  # for a client to read a refusal, if nothing else is being written
 
 
@@ -87,6 +89,7 @@ class AdminChannel(HTTPChannel):
         super().connectionMade()
         self._state = "arriving"
         self._heard = False
+        self._head = 0  # bytes of the header block so far
         self._deadline = MovingDeadline(self.connections.reactor, self.connections.seconds, self._late)
         if not self.connections.admits(self):
             self._state = "closing"
@@ -107,6 +110,21 @@ class AdminChannel(HTTPChannel):
             self._arrive()
         super().dataReceived(data)
 
+    def lineReceived(self, line: bytes) -> None:
+        """Receive a line of a header block."""
+        if self._state == "closing":
+            return
+        self._head += len(line) + len(self.delimiter)
+        if self._head > MAX_HEADER_BLOCK:
+            self.refuse(431, _TOO_LARGE)
+        else:
+            super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Refuse a line that is longer than a header block may be; the end of it has not arrived yet."""
+        if self._state != "closing":
+            self.refuse(431, _TOO_LARGE)
+
     def rawDataReceived(self, data: bytes) -> None:
         """Receive a part of a body; ignore what follows a request that was refused."""
         if self._state != "closing":
@@ -117,6 +135,7 @@ class AdminChannel(HTTPChannel):
         if self._state == "closing":
             return  # refused for its size
         self._state = "answering"
+        self._head = 0
         self._deadline.at = None
         self.connections.answers(self)
         super().allContentReceived()

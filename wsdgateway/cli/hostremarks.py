@@ -6,13 +6,17 @@ import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from wsdgateway.bridge.frontends.escl.ports import Place, assign_ports
 from wsdgateway.config.cluster import peer_listener
 from wsdgateway.config.endpoints import Listening, identity_files, listening_place, own_identity_files
+from wsdgateway.config.esclports import reserved_ports, shown_range
+from wsdgateway.config.redisurl import is_redis
 from wsdgateway.config.remarks import EVERY, Remark
-from wsdgateway.config.sections import Config
+from wsdgateway.config.sections import Config, Escl, ScannerConfig
 from wsdgateway.net.destinations.folder import problem_with
 from wsdgateway.net.transport.interfaces import read_interfaces
-from wsdgateway.storage.spool import problem_with_spool
+from wsdgateway.storage.inspecting import stored_escl_ports
+from wsdgateway.storage.spool import is_spool_in_use, problem_with_spool
 from wsdgateway.storage.uploads import problem_with_uploads
 from wsdgateway.tls.identity import read_identity
 
@@ -94,12 +98,40 @@ def _uploads(config: Config) -> Iterator[Remark]:
 
 
 def _taken(config: Config) -> Iterator[Remark]:
-    """Remarks about ports given by hand that another program uses."""
-    for position, one in enumerate(config.scanner if config.escl is not None else ()):
-        if one.escl_port is not None and one.escl and one.bridge and is_taken(one.escl_port):
+    """Remarks about ports of eSCL scanners that another program uses."""
+    escl = config.escl
+    if escl is None:
+        return
+    offered = [(position, one) for position, one in enumerate(config.scanner) if one.escl and one.bridge]
+    for position, one in offered:
+        if one.escl_port is not None and is_taken(one.escl_port):
             yield Remark(("scanner", position, "escl_port"), (
                 f"[[scanner]] {one.name} escl_port = {one.escl_port}: the port is in use at the moment, unless by this "
                 "gateway itself; give another one, since the gateway uses no other instead"))
+    for place, port in _assigned(config, escl, [one for _, one in offered]).items():
+        if is_taken(port):
+            yield Remark(("escl", "ports"), (
+                f"[escl] ports = {shown_range(escl.ports)}: port {port}, which is that of {place.scanner}"
+                f"{' for TLS' if place.secure else ''}, is in use at the moment; end the program that uses it, or give "
+                "a range without it, since the gateway uses no other instead"))
+
+
+def _assigned(config: Config, escl: Escl, offered: list[ScannerConfig]) -> dict[Place, int]:
+    """The ports of the range that the gateway would open, without those that it has open if it runs.
+
+    Empty if these are not known: those in a Redis server, and those of a gateway that runs without a file for them.
+    """
+    kind, _, where = config.gateway.state.partition(":")
+    runs = is_spool_in_use(config.spool)
+    if is_redis(config.gateway.state) or (runs and kind != "sqlite"):
+        return {}
+    stored = stored_escl_ports(config.folder / where) if kind == "sqlite" else {}
+    fixed = {Place(one.name): one.escl_port for one in offered if one.escl_port is not None}
+    places = [Place(one.name, secure) for secure in (False, True) for one in offered
+              if not secure or escl.certificate is not None]
+    assigned = assign_ports(places, fixed, stored, escl.ports, reserved_ports(config))
+    return {place: port for place, port in assigned.items()
+            if place not in fixed and not (runs and stored.get(place.key) == port)}
 
 
 def _folders(config: Config) -> Iterator[Remark]:

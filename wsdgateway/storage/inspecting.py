@@ -1,4 +1,4 @@
-"""Checks a store without changing it, for `wsdgateway check`."""
+"""Checks and reads a store without changing it, for `wsdgateway check`."""
 
 import os
 import sqlite3
@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from wsdgateway.storage.problems import no_folder, problem_of_folder, unusable
+from wsdgateway.storage.rows import ESCL_PORTS
 from wsdgateway.storage.schema import connect_read_only, verify
 from wsdgateway.storage.store import StoreError
 
@@ -34,3 +35,14 @@ def problem_with(path: Path) -> StoreError | None:
         if not os.access(place, os.W_OK):
             return unusable(path, PermissionError(f"{place} is not writable"), look=True)
     return problem_of_folder(path)
+
+
+def stored_escl_ports(path: Path) -> dict[str, int]:
+    """The ports of eSCL scanners that a store has; empty for one that cannot be read, or does not exist yet."""
+    try:
+        if path.exists():
+            with closing(connect_read_only(path)) as connection:
+                return dict(connection.execute(ESCL_PORTS).fetchall())
+    except (StoreError, sqlite3.Error, OSError):
+        pass  # `problem_with` gives the reason
+    return {}

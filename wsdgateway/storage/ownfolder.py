@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from wsdgateway.storage.store import NotOurs, StoreError
 
+LOCKS = Path("/proc/locks")
 _T = TypeVar("_T")
 
 
@@ -70,6 +71,19 @@ def problem_with_own_folder(folder: Path, check: Callable[[], object]) -> str | 
     except StoreError as error:
         return str(error)
     return None
+
+
+def is_locked(lock: Path, locks: Path = LOCKS) -> bool:
+    """True if a process holds the lock on a lock file, so far as the system's table of locks shows. Takes no lock.
+
+    proc(5), /proc/locks. Only inodes are compared, since the numbers of some file systems differ there.
+    """
+    try:
+        inode, lines = str(lock.stat().st_ino), locks.read_text().splitlines()
+    except OSError:
+        return False
+    return any(fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == inode
+               for fields in map(str.split, lines) if len(fields) > 5)
 
 
 def sync(path: Path) -> None:

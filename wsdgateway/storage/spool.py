@@ -11,7 +11,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from wsdgateway.storage.ownfolder import OwnFolder, problem_with_own_folder
+from wsdgateway.storage.ownfolder import OwnFolder, is_locked, problem_with_own_folder
 from wsdgateway.storage.store import NotOurs, StoreError
 
 PREFIX, SUFFIX = "scan-", ".page"
@@ -157,3 +157,8 @@ class Spool:
 def problem_with_spool(folder: Path) -> str | None:
     """The reason why the gateway could not use a folder as its spool; None if it could. Nothing is changed."""
     return problem_with_own_folder(folder, Spool(folder).leftovers)
+
+
+def is_spool_in_use(folder: Path) -> bool:
+    """True if a gateway that runs is using a folder as its spool."""
+    return is_locked(folder / LOCK)

@@ -33,6 +33,15 @@ def test_a_wrong_url_ends_with_status_2_and_a_line(capsys, url):
     assert line.isprintable()
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "https://127.0.0.1:1/x"])
+@pytest.mark.parametrize("option", [[], ["--list"]])
+def test_an_unusable_file_of_an_authority_ends_with_status_2_before_any_request(tmp_path, capsys, url, option):
+    (tmp_path / "text").write_text("text")
+    for name, said in (("none", "cannot be read"), ("text", "is not a file with certificates in PEM")):
+        assert main(["scan", url, *option, "--wait", "0", "--ca", str(tmp_path / name)]) == 2
+        assert capsys.readouterr().err == f"wsdgateway scan: --ca {tmp_path / name}: {said}\n"
+
+
 @pytest.mark.parametrize(("error", "status"), [(ScanError("x\x1b", BUSY), BUSY), (KeyboardInterrupt(), 130), (None, 0)])
 def test_the_exit_status_is_that_of_the_scan(monkeypatch, capsys, error, status):
     def scan(order, progress):

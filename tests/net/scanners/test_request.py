@@ -78,6 +78,7 @@ TWO = {"beside": True, "max_connections": 2}
     (ONCE, CONNECTING, [(Life.connect, SENT), (Life.head, ANSWERED), (Life.time_is_over, FAILED)]),
     (BESIDE, WAITING, [(Life.stop, FAILED)]),
     (ONCE, CONNECTING, [(Life.stop, FAILED)]),
+    (ONCE, CONNECTING, [(Life.connect, SENT), (Life.stop, FAILED)]),
     (BESIDE, WAITING, [(Life.abandon, ABANDONED), (Life.other_is_answered, ABANDONED)]),
     (ONCE, CONNECTING, [(Life.abandon, ABANDONED)]),
     (ONCE, CONNECTING, [(Life.connect, SENT), (Life.abandon, ABANDONED)]),
@@ -99,6 +100,8 @@ def test_the_states_of_a_request(setting, first, steps):
     (BESIDE, [Life.time_is_over], Busy, "waited 5 s"),
     (ONCE, [Life.connect, Life.time_is_over], Unavailable, "no complete answer within 5 s"),
     (BESIDE, [Life.stop], Unavailable, "the gateway is stopping"),
+    (ONCE, [Life.connect, Life.stop], Unavailable, "the gateway is stopping"),
+    (REPEATABLE, [Life.connect, Life.stop], Unavailable, "the gateway is stopping"),
     (ONCE, [Life.connect, Life.abandon], Unavailable, "the client disconnected"),
     (BESIDE, [Life.abandon], Unavailable, "the client disconnected"),
 ])

@@ -5,7 +5,7 @@ RFC 9525; the same checks as the gateway's own, with the standard library's sock
 
 import argparse
 import ssl
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection
 from pathlib import Path
 
 import attrs
@@ -51,8 +51,8 @@ def _pin(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r}: must be {wrong}") from None
 
 
-def connection(host: str, port: int, judgement: Judgement, timeout: float) -> HTTPSConnection:
-    """Make a connection, to be opened by `connect` and verified by `judge`. Raises `ScanError` for an unusable file."""
+def context_for(judgement: Judgement) -> ssl.SSLContext:
+    """Make the TLS context of connections that `judge` verifies. Raises `ScanError` for an unusable file."""
     try:
         context = ssl.create_default_context(cafile=judgement.ca)
     except (OSError, ssl.SSLError):
@@ -63,7 +63,7 @@ def connection(host: str, port: int, judgement: Judgement, timeout: float) -> HT
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    return HTTPSConnection(host, port, timeout=timeout, context=context)
+    return context
 
 
 def judge(made: HTTPConnection, judgement: Judgement) -> None:

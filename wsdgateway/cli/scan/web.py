@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, RemoteDisconnected
 from socket import gaierror
 from urllib.parse import urlsplit
 
@@ -68,10 +68,14 @@ def content_type_of(response: HTTPResponse) -> str:
 
 
 class Web:
-    """Sends requests to valid URLs, and judges servers with TLS. A failure raises `ScanError`."""
+    """Sends requests to valid URLs, and judges servers with TLS. A failure raises `ScanError`.
+
+    So does a `judgement` with an unusable file at once, since a server without TLS may lead to one with it.
+    """
 
     def __init__(self, judgement: Judgement) -> None:
         self._judgement = judgement
+        self._context = securing.context_for(judgement)
         self._answering: set[str] = set()  # the hosts and ports that have answered
 
     def connect(self, url: str, timeout: float = CONNECT_TIMEOUT) -> HTTPConnection:
@@ -79,7 +83,7 @@ class Web:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         secure = parts.scheme == "https"
-        made = securing.connection(host, port, self._judgement, timeout) if secure else HTTPConnection(
+        made = HTTPSConnection(host, port, timeout=timeout, context=self._context) if secure else HTTPConnection(
             host, port, timeout=timeout)
         try:
             made.connect()

@@ -429,7 +429,7 @@ class DeviceClient:
         """Closes everything and fails requests in progress. Fires when the last connection has closed."""
         if self._stopped is None:
             self._stopped = Deferred()
-            for request in (*self._queue.clear(), *self._attempts):
+            for request in (*self._queue.clear(), *self._attempts, *self.connections.requests()):
                 self._end(request, STOPPING)
             self.connections.stop()
             self._queue.stop()

@@ -91,11 +91,9 @@ class ConnectionPool:
             self.close(self._idle.longest())
 
     def stop(self) -> None:
-        """Closes every connection immediately; exchanges in progress end without an answer."""
+        """Closes every connection immediately. The requests in progress must have ended before."""
         self.close_idle()
         for connection in list(self._open):
-            if connection.request is not None:
-                connection.request.lift_deadline()
             connection.abort()
         for connection in list(self._closing):
             connection.abort()
