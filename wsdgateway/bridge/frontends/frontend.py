@@ -91,11 +91,6 @@ def asked_for(request: ClientRequest) -> tuple[str, ...]:
     return (request.operation.name,) if promised is None else (request.operation.name, promised.name)
 
 
-def names_one(rest: bytes) -> bool:
-    """True if the path below an address has exactly one segment, and it is not empty."""
-    return rest.count(b"/") == 1 and len(rest) > 1
-
-
 def named_in(rest: bytes) -> str:
     """The only segment of the path below an address; empty if it has none, or several."""
-    return rest[1:].decode("latin-1") if names_one(rest) else ""
+    return rest[1:].decode("latin-1") if rest.count(b"/") == 1 else ""

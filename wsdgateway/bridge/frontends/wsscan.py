@@ -15,7 +15,6 @@ from wsdgateway.bridge.frontends.frontend import (
     EventingRequest,
     Rejected,
     named_in,
-    names_one,
 )
 from wsdgateway.bridge.frontends.soaphttp import check_soap, soap_answer, soap_fault
 from wsdgateway.discovery.versions import discovery_request
@@ -53,7 +52,8 @@ class Endpoint(Enum):
 class WSScan:
     """WS-Scan at one address of a scanner, with WS-Eventing, WS-Transfer and WS-Discovery. `new_id` makes message ids.
 
-    At a subscription's address, the path below it identifies the subscription.
+    At a subscription's address, the path below it identifies the subscription. Below that, too, operations are served,
+    since some clients send everything there.
     """
 
     def __init__(self, endpoint: Endpoint, new_id: Callable[[], str]) -> None:
@@ -65,7 +65,7 @@ class WSScan:
         """Read the question in a request. Returns 404, 405 or 415 for an unknown address, or if it is not SOAP."""
         subscription = None
         if rest or self._has_rest:
-            if not (self._has_rest and names_one(rest)):
+            if not (self._has_rest and len(rest) > 1):
                 return NOT_FOUND
             subscription = named_in(rest)
         return check_soap(request) or route(
