@@ -5,6 +5,7 @@ from twisted.internet.defer import Deferred, fail
 
 from tests.net.cluster.gateways import LEASE, STEP, STOP_TIMEOUT, Cluster, Outcome
 from wsdgateway.admin.cluster import cannot_serve
+from wsdgateway.bridge.cluster.ownership import ALONE_AFTER
 from wsdgateway.bridge.cluster.state import CannotMove
 from wsdgateway.bridge.cluster.values import Registration
 from wsdgateway.net.cluster.clusterstate import CoordinatedState
@@ -815,6 +816,20 @@ def test_in_the_grace_a_follower_that_may_not_be_alone_is_not_ready_while_nobody
     assert "gateways may take scanners in" in cannot_serve(shown)
     failover.advance_until(follower.owns)
     assert cannot_serve(shown) is None
+
+
+def test_nobody_serves_a_scanner_that_its_owner_still_hands_over_without_the_server(cluster, owner, follower):
+    for gateway in (owner, follower):
+        gateway.connection.state = "silent"
+    cluster.advance(ALONE_AFTER + LEASE)
+    owner.ending = Deferred()
+    Outcome.of(owner.stop())
+    cluster.advance(STOP_TIMEOUT - 1.0)
+    assert (owner.history[-1].startswith("end desk: "), follower.served) == (True, set())
+    owner.ending.callback(None)
+    assert cluster.advance_until(lambda: follower.owns()) < 3.0
+    assert follower.history == ["begin desk alone"]
+    assert cluster.overlaps == []
 
 
 def test_a_gateway_that_starts_without_the_server_serves_alone(cluster):

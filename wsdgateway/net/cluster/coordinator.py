@@ -205,10 +205,14 @@ class Coordinator:
         return self._known.owner(scanner)
 
     def serving(self) -> Serving:
-        """The scanners that this gateway serves, or is about to serve without the server, as others are told."""
+        """The scanners that this gateway serves, or is about to serve without the server, as others are told.
+
+        One that it still hands over is among them: until that is done, the scanner notifies this gateway.
+        """
+        busy = (State.LEAVING, State.CLAIMING, State.UNLEASED)
         return Serving(self._registration(), {
             name: owned.machine.alone_token for name, owned in self._scanners.items()
-            if owned.is_here or owned.machine.state in (State.CLAIMING, State.UNLEASED)})
+            if owned.is_here or owned.machine.state in busy})
 
     def questioned(self, by: Serving) -> Serving:
         """Answer the question of another gateway, which tells what it serves itself."""
