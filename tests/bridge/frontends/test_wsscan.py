@@ -31,7 +31,8 @@ def front_end(endpoint=Endpoint.SCAN):
     (Endpoint.SCAN, b"", True), (Endpoint.SCAN, b"/", False), (Endpoint.SCAN, b"/x", False),
     (Endpoint.DEVICE, b"", True), (Endpoint.DEVICE, b"/x", False),
     (Endpoint.SUBSCRIPTION, b"", False), (Endpoint.SUBSCRIPTION, b"/", False), (Endpoint.SUBSCRIPTION, b"/5", True),
-    (Endpoint.SUBSCRIPTION, b"/5/", True), (Endpoint.SUBSCRIPTION, b"/5/6", True)])
+    (Endpoint.SUBSCRIPTION, b"/5/", True), (Endpoint.SUBSCRIPTION, b"/5/6", True),
+    (Endpoint.SUBSCRIPTION, b"/../scan", False), (Endpoint.SUBSCRIPTION, b"/5/..", False)])
 def test_the_paths_of_each_endpoint(endpoint, rest, is_there):
     answers = [front_end(endpoint).read(request(method=method), rest, "x") for method in (b"POST", b"GET")]
     if is_there:

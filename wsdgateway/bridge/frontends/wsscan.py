@@ -65,7 +65,7 @@ class WSScan:
         """Read the question in a request. Returns 404, 405 or 415 for an unknown address, or if it is not SOAP."""
         subscription = None
         if rest or self._has_rest:
-            if not (self._has_rest and len(rest) > 1):
+            if not (self._has_rest and len(rest) > 1) or b".." in rest.split(b"/"):
                 return NOT_FOUND
             subscription = named_in(rest)
         return check_soap(request) or route(
