@@ -1,6 +1,7 @@
 """Settings and fixtures for all tests, and a check that no failure is only logged."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -8,6 +9,9 @@ from hypothesis import HealthCheck, settings
 from tests import parallel
 from tests.certificates import Certified
 from tests.logs import logged
+
+# A shell ignores SIGINT in what it starts in the background, and programs that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Hypothesis draws the same inputs in every run, so that a test fails only because of a change. WSDGATEWAY_EXPLORE=1
 # draws new inputs and keeps the failing ones in .hypothesis.

@@ -1,5 +1,7 @@
 """Whole gateways in one process that share their scanners by a real Redis server."""
 
+from functools import partial
+
 import pytest
 from twisted.internet.defer import gatherResults
 
@@ -9,6 +11,8 @@ from tests.redisserver import RedisServer, skip_without_redis
 from tests.waiting import until
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
+from wsdgateway.storage.redis import parts
+from wsdgateway.storage.redis.client import RedisClient
 
 NAME = "front-desk"
 
@@ -34,10 +38,24 @@ def fresh(redis):
 
 
 @pytest.fixture
-def member(fresh, running):
+def away(fresh):
+    """Redis, which answers again at the end of the test."""
+    yield fresh
+    fresh.cont()
+
+
+@pytest.fixture
+def patient(request, monkeypatch):
+    """Gateways that wait longer for Redis, as a loaded machine needs, unless Redis goes away in the test."""
+    if "away" not in request.fixturenames:
+        monkeypatch.setattr(parts, "RedisClient", partial(RedisClient, deadline=10.0))
+
+
+@pytest.fixture
+def member(fresh, running, patient):
     """Starts a gateway among others: `await member(name, scan, **sections)`; it need not own the scanner."""
 
-    async def start(name, scan, *, lease=1.0, host="127.0.0.1", port=0, scanner=None, scanners=None, cluster=None,
+    async def start(name, scan, *, lease=2.0, host="127.0.0.1", port=0, scanner=None, scanners=None, cluster=None,
                     **sections):
         from twisted.internet import reactor
 

@@ -27,13 +27,6 @@ SUBSCRIPTIONS = f"/{NAME}/subscriptions"
 
 
 @pytest.fixture
-def away(fresh):
-    """Redis, which answers again at the end of the test."""
-    yield fresh
-    fresh.cont()
-
-
-@pytest.fixture
 def impatient(monkeypatch):
     """Gateways that do not wait long for Redis before they serve what they do not own."""
     monkeypatch.setattr(ownership, "ALONE_AFTER", 0.5)

@@ -93,7 +93,7 @@ async def test_subscriptions_of_a_scanner_that_was_removed_while_no_gateway_ran_
         tmp_path, fresh, running, device_with_events):
     files = Files(tmp_path, fresh.url, running)
     former = await files.start("one", section(NAME, device_with_events.device.url))
-    await until(lambda: serves(former) and former.scanners[0].bridge.table.listening)
+    await until(lambda: serves(former) and fresh.command("EXISTS", f"wsdgateway:{{{NAME}}}:held"))
     held = fresh.command("HGETALL", f"wsdgateway:{{{NAME}}}:held")
     await former.stopService()
     with fresh.connect() as client:  # as if it had been killed
