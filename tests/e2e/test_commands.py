@@ -62,9 +62,10 @@ def start(tmp_path, until):
         assert "Traceback" not in process.log.read_text(), process.log.read_text()
 
 
+@pytest.mark.parametrize("line", ["starting up.", "To scan a page"])  # the first one is before the reactor runs
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_run_ends_with_status_0_after_a_signal(start, number, tmp_path):
-    process = start(DEMO["run"], "To scan a page")
+def test_run_ends_with_status_0_after_a_signal(start, number, line, tmp_path):
+    process = start(DEMO["run"], line)
     process.send_signal(number)
     assert process.wait(PATIENCE) == 0
     log = process.log.read_text()

@@ -35,7 +35,9 @@ def run(options: argparse.Namespace) -> int:
 
     config = twistd.ServerOptions()
     given = ["--demo"] if options.demo else [] if options.config is None else [f"--config={options.config}"]
-    # Signals that twistd itself handled would end the process by that signal, as if it had failed.
+    # Signals that twistd itself handled would end the process by that signal, as if it had failed. Those that arrive
+    # while it starts wait until its handlers have been replaced.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     reactor.callWhenRunning(_end_on_signals, reactor)
     try:
         config.parseOptions([*TWISTD, *given])
@@ -45,6 +47,8 @@ def run(options: argparse.Namespace) -> int:
             print(end.code, file=sys.stderr)
             return WRONG
         raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     return 0
 
 
@@ -61,3 +65,4 @@ def _end_on_signals(reactor: Any) -> None:
     for one in ENDING:
         if signal.getsignal(one) != signal.SIG_IGN:  # as for a job in the background of a script
             signal.signal(one, received)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
