@@ -205,6 +205,7 @@ def test_a_gateway_that_is_stopped_just_after_the_other_was_killed_ends_its_subs
     lab, owner, other, _ = two
     victim, survivor = (owner, other) if killed == "owner" else (other, owner)
     lab.address.holder = survivor
+    until(lambda: lab.redis.command("EXISTS", "wsdgateway:{front-desk}:held"))  # else nobody knows of it after the kill
     victim.kill()
     survivor.terminate()
     assert survivor.status in (0, -signal.SIGTERM)
