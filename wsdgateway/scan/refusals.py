@@ -1,4 +1,4 @@
-"""The faults of WS-Scan by what they mean to a client, for every client of scanners in this program.
+"""The faults of WS-Scan by their meaning for a client, for every client of scanners in this program.
 
 WS-Scan, "Common WSD Scan Service operation error codes". Some scanners answer with an HTTP status and no fault, which
 is named `HTTP 503`, and some with the state that keeps them busy in place of a fault.

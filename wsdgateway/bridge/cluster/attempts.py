@@ -9,7 +9,7 @@ NEVER = float("inf")
 
 
 class Attempts:
-    """When the gateway `me` (its identifier) tries to own a scanner, in its place among the others.
+    """Schedules the attempts of the gateway `me` (its identifier) to own a scanner, in its place among the others.
 
     `at` is the boot time of the next attempt, `NEVER` if none is planned. `former` is the last owner that is known.
     """

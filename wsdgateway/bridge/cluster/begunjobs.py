@@ -1,6 +1,6 @@
-"""The jobs that began at a scanner while this gateway served it without a lease, and so without a word to others.
+"""The jobs that began at a scanner while this gateway served it without a lease, and wrote nothing to the server.
 
-If the gateway becomes the owner a moment later, it makes their events, since nobody was told of them, and recognises
+If the gateway becomes the owner a moment later, it makes their events, which no subscriber has received, and recognises
 the CreateScanJobs that clients repeat.
 """
 

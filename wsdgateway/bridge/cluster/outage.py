@@ -6,7 +6,7 @@ WORTHWHILE = 5.0  # seconds of a grace that must be left, else a scanner is take
 
 
 class Outage:
-    """What one gateway knows of such a time, for one scanner. `lease` is the length of a lease in seconds.
+    """The outages of the server as one gateway sees them, for one scanner. `lease` is the length of a lease in seconds.
 
     All times are boot times in seconds. `returned_at` is when the server answered again after a long outage, infinitely
     long ago before the first.

@@ -1,7 +1,7 @@
-"""Makes events of what a gateway learns about the ownership of one scanner.
+"""Turns the inputs about the ownership of one scanner into events of its state machine.
 
-That is what the server answers, what other gateways say, and what has been done here. What it means depends on the
-state of the machine, which is in `bridge.cluster.ownership_table`.
+Inputs are the answers of the server, those of other gateways, and the outcomes of the machine's own commands. The
+states and transitions are in `bridge.cluster.ownership_table`.
 """
 
 from collections.abc import Collection

@@ -80,7 +80,7 @@ _F, _T, _W, _O, _A, _L, _E, _S, _C, _U = State
 
 
 class Core:
-    """What the gateway `me` (its identifier) has of one scanner, and the actions of the transitions on that.
+    """The data that the gateway `me` (its identifier) has of one scanner, and the actions of the transitions on it.
 
     `newest` is the largest token that this gateway has seen, so that tokens grow if the server loses its data. `wish`
     is the gateway to which the scanner is handed over, if that is wished for.

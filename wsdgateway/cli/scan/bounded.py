@@ -27,11 +27,11 @@ class BoundedScanner:
         return self._calls(self._scanner.names, self._answer, ELEMENTS_TIMEOUT)
 
     def capabilities(self) -> Capabilities:
-        """Its capabilities."""
+        """The capabilities of the scanner."""
         return self._calls(self._scanner.capabilities, self._answer, ELEMENTS_TIMEOUT)
 
     def condition(self) -> ScannerStatus | None:
-        """Its state and active conditions."""
+        """The state and active conditions of the scanner."""
         return self._calls(self._scanner.condition, self._answer, ELEMENTS_TIMEOUT)
 
     def create(self, wanted: DocumentParameters, late: Callable[[CreatedJob], None],

@@ -45,20 +45,20 @@ class ScanService:
         self._transfer: socket | None = None
 
     def names(self) -> Names:
-        """Its names by GetScannerElements."""
+        """The names of the scanner by GetScannerElements."""
         described = self._elements("ScannerDescription").get("ScannerDescription")
         return Names() if described is None else Names(*(
             text(described, f"Scanner{name}") or "" for name in ("Name", "Info", "Location")))
 
     def capabilities(self) -> Capabilities:
-        """Its capabilities by GetScannerElements."""
+        """The capabilities of the scanner by GetScannerElements."""
         told = self._elements("ScannerConfiguration", "DefaultScanTicket")
         configuration, ticket = told.get("ScannerConfiguration"), told.get("DefaultScanTicket")
         return Capabilities(None if configuration is None else read_configuration(configuration),
                             read_parameters(None if ticket is None else child(ticket, "DocumentParameters")))
 
     def condition(self) -> ScannerStatus | None:
-        """Its ScannerStatus by GetScannerElements."""
+        """The ScannerStatus of the scanner by GetScannerElements."""
         status = self._elements("ScannerStatus").get("ScannerStatus")
         return None if status is None else read_status(status)
 

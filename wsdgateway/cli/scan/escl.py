@@ -63,7 +63,7 @@ class EsclScanner:
         self._ended = Event()
 
     def names(self) -> Names:
-        """Its MakeAndModel."""
+        """The MakeAndModel of the scanner."""
         return self._capabilities().names
 
     def capabilities(self) -> Capabilities:
