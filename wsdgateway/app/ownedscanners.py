@@ -141,9 +141,12 @@ class OwnedScanners:
         scanner = self._bridged.make(section)
         await scanner.remembered
         if alone is None:
-            scanner.take_over(self._jobs_begun(name))
+            scanner.take_over()
         else:
             scanner.serve_alone(alone)
+        begun = self._jobs_begun(name)
+        if begun is not None:
+            scanner.bridge.continue_with(begun)
         await self._stored.restore(scanner)
         self._bridged.start_one(scanner, taken_over=True)
         await within(self._reactor, SETTLE_SECONDS, [scanner.settled()])

@@ -305,7 +305,7 @@ class ScannerBridge:
     def continue_with(self, begun: BegunJobs) -> None:
         """Add jobs that began while this gateway served the scanner without a lease, after `notifications.taken_over`.
 
-        The scanner is asked for them, and their events are made of its answers.
+        The scanner is asked for them, and the owner makes their events of its answers.
         """
         for job_id in begun.job_ids:
             if self.table.get(job_id) is None:

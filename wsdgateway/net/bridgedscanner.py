@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall
 
 from wsdgateway.bridge.cluster.alone import Alone
-from wsdgateway.bridge.cluster.begunjobs import BegunJobs
 from wsdgateway.bridge.events.subscriptions import Subscription
 from wsdgateway.bridge.events.upstreamcommands import Held
 from wsdgateway.bridge.frontends.frontend import FrontEnd
@@ -208,18 +207,15 @@ class BridgedScanner:
         """Add jobs of earlier starts, oldest first; the scanner is asked before a client is shown one."""
         self.bridge.table.remember(jobs)
 
-    def take_over(self, begun: BegunJobs | None) -> None:
+    def take_over(self) -> None:
         """Learn from the events that former owners of the scanner have left, after `remember` and before `restore`.
 
-        The scanner is asked before any job is shown. `restore` then delivers what subscribers were not given. `begun`
-        are the jobs that began here a moment ago without a lease, if there are any.
+        The scanner is asked before any job is shown. `restore` then delivers what subscribers were not given.
         """
         if self._takeover is None:
             return
         self._takeover.begin()
         self._store_finished()
-        if begun is not None:
-            self.bridge.continue_with(begun)
 
     def restore(self, subscriptions: list[Subscription], held: list[Held]) -> list[Deferred[None]]:
         """Restore this scanner's subscriptions of an earlier start from the store, which may be read late.

@@ -18,6 +18,7 @@ from tests.messages import (
 from tests.peers import ask
 from tests.waiting import until
 from wsdgateway.bridge.cluster import ownership
+from wsdgateway.bridge.cluster.commands import Why
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
 from wsdgateway.storage.redis import keys
@@ -145,8 +146,10 @@ async def test_a_gateway_that_starts_without_redis_serves_from_nothing(member, a
     assert await unknown(service, "Renew") == "InvalidMessage"
 
 
+@pytest.mark.parametrize("further_outages", [0, 2])
 @pytest_twisted.ensureDeferred
-async def test_subscribers_are_told_of_a_job_that_began_without_a_lease(pair, away, virtual, impatient, sink):
+async def test_subscribers_are_told_of_a_job_that_began_without_a_lease(
+        pair, away, virtual, impatient, sink, further_outages):
     receiver, scanner = await sink(), await virtual(page_seconds=30.0)
     owner, follower = await pair(scanner.scan_url, lease=LEASE)
     await until(lambda: owner.scanners[0].bridge.table.listening)
@@ -161,6 +164,10 @@ async def test_subscribers_are_told_of_a_job_that_began_without_a_lease(pair, aw
     scanner.device.cancel_jobs()
     await until(lambda: not any(one.queue or one.sending for one in scanner.device.subscribers.held.values()))
     assert receiver.received == []
+    for _ in range(further_outages):
+        await follower.cluster.owned.end(NAME, Why.LOST)
+        await follower.cluster.owned.begin_alone(NAME)
+    assert (await ask(follower.port, PATH, request))[1] == created
     away.cont()
     await until(lambda: state(follower) == "owning" and serves(follower))
     assert (await ask(follower.port, PATH, request))[1] == created  # the client repeats it, and it creates no other job

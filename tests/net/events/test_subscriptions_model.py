@@ -110,7 +110,7 @@ class Model(RuleBasedStateMachine):
             self.device.own(*request) if life is self.clock else Deferred())
         self.scanner.device.peers = {"192.0.2.20"}
         self.scanner.polling.requests = StatusReads(self.scanner, LivingDevice(self, life), self.clock)
-        self.scanner.take_over(None)
+        self.scanner.take_over()
         self.scanner.restore(self.kept.subscriptions().result, self.kept.held().result)
         self.scanner.start()
 

@@ -1,7 +1,7 @@
 """The jobs that began at a scanner while this gateway served it without a lease, and wrote nothing to the server.
 
-If the gateway becomes the owner a moment later, it makes their events, which no subscriber has received, and recognises
-the CreateScanJobs that clients repeat.
+If the gateway becomes the owner a moment later, it makes their events, which no subscriber has received. It recognises
+the CreateScanJobs that clients repeat, also if it serves the scanner without a lease once more.
 """
 
 import attrs
