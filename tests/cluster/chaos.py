@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import pickle
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -390,6 +391,8 @@ def main():
     options.add_argument("--state", default="redis")
     options.add_argument("--keep", type=Path, help="folder for the logs and the history; default: a temporary one")
     wanted = options.parse_args()
+    # The programs that were started are ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before its time"))
     print(f"seed {wanted.seed}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = wanted.keep or Path(temporary)
