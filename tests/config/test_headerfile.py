@@ -61,5 +61,6 @@ def test_the_configuration_names_the_key(tmp_path):
     written(tmp_path, b"Authorization: " + SECRET, 0o644)
     (problem,) = problems(tmp_path / "g.toml", destination=[
         {"name": "Paperless", "upload": "http://127.0.0.1/", "upload_header_file": "token"}])
-    assert '[[destination]] 1 upload_header_file = "token": must be a file that other users cannot read' in problem
+    assert ('[[destination]] "Paperless" upload_header_file = "token": '
+            'must be a file that other users cannot read') in problem
     assert "0123456789" not in problem

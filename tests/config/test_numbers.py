@@ -66,6 +66,6 @@ def test_every_number_has_a_lower_and_an_upper_bound(section, field):
         with pytest.raises(ConfigError) as caught:
             make_config(with_number(section, field.name, bad), "g.toml")
         [line] = caught.value.problems
-        assert re.match(rf"g\.toml: \[+{section}\]+ [a-z0-9 -]*{field.name} = \S+: must be ", line), line
+        assert re.match(rf'g\.toml: \[+{section}\]+ [a-zA-Z0-9 "-]*{field.name} = \S+: must be ', line), line
         lowest, highest = re.search(r"between ([\d.]+) and ([\d.]+)", line).groups()
         assert (float(lowest), float(highest)) == (check.lowest, check.highest)

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from wsdgateway.config.arraysections import array_section
 from wsdgateway.config.endpoints import listening_place
 from wsdgateway.config.mistakes import Mistakes
 from wsdgateway.config.positions import TomlPath
-from wsdgateway.config.wrong import Section, array_section
+from wsdgateway.config.wrong import Section
 from wsdgateway.discovery.identity import identity_of
 
 

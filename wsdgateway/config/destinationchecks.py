@@ -23,10 +23,14 @@ COLORS = ("color", "gray", "bw")
 _WORD = re.compile(r"\{([^{}]*)\}")
 
 
+def is_panel_name(value: object) -> bool:
+    """Whether a value is a name that a panel can show."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value == value.strip() and value.isprintable()
+
+
 def panel_name(value: Any) -> str:
     """Checks a name for the panel of a scanner. Raises `Wrong`."""
-    is_name = isinstance(value, str) and 0 < len(value) <= MAX_NAME and value == value.strip() and value.isprintable()
-    if not is_name:
+    if not is_panel_name(value):
         raise Wrong(f"a name for the panel of 1 to {MAX_NAME} printable characters, without blanks at its ends")
     return str(value)
 

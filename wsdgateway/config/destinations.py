@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from wsdgateway.config.arraysections import array_section
 from wsdgateway.config.mistakes import Mistakes
 from wsdgateway.config.sections import Destination, Discovery
-from wsdgateway.config.wrong import Section, array_section
+from wsdgateway.config.wrong import Section
 
 MAX_ON_PANEL = 32  # destinations on the panel of one scanner
 

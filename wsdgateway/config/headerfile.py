@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from wsdgateway.config.arraysections import array_section
 from wsdgateway.config.certificates import ReportMistake
 from wsdgateway.config.secretfile import read_secret
-from wsdgateway.config.wrong import Section
 from wsdgateway.tls.files import BadFile
 
 _TOKEN = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
@@ -26,8 +26,8 @@ def check_header_files(values: dict[str, Any], folder: Path, wrong: ReportMistak
             try:
                 read_header(folder / one.upload_header_file)
             except BadFile as bad:
-                wrong(Section(f'[[destination]] {position + 1}', ("destination", position)), "upload_header_file",
-                      one.upload_header_file, str(bad))
+                wrong(array_section("destination", position, one.name), "upload_header_file", one.upload_header_file,
+                      str(bad))
 
 
 def read_header(path: Path) -> tuple[bytes, bytes]:

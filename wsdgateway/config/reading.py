@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from wsdgateway.config.arraysections import array_section
 from wsdgateway.config.certificates import check_tls
 from wsdgateway.config.cluster import check_cluster
 from wsdgateway.config.conflicts import check_addresses, check_names, check_ports
@@ -35,7 +36,7 @@ from wsdgateway.config.sections import (
     ScannerConfig,
     UploadsConfig,
 )
-from wsdgateway.config.wrong import Section, Wrong, array_section, shown
+from wsdgateway.config.wrong import Section, Wrong, shown
 from wsdgateway.program import folder_of
 
 

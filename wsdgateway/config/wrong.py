@@ -5,8 +5,6 @@ from typing import Any
 
 import attrs
 
-from wsdgateway.bridge.discovery.adoption import NAME
-
 
 class Wrong(Exception):
     """A wrong value; the text completes "must be"."""
@@ -21,12 +19,6 @@ class Section:
 
     def __str__(self) -> str:
         return self.label
-
-
-def array_section(array: str, position: int, name: object = None) -> Section:
-    """A section of an array, named by its `name` or, without a usable one, by its position, counted from 1."""
-    label = name if isinstance(name, str) and NAME.fullmatch(name) else str(position + 1)
-    return Section(f"[[{array}]] {label}", (array, position))
 
 
 def shown(value: Any) -> str:
