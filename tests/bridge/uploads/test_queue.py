@@ -155,7 +155,7 @@ def test_a_rejected_file_leaves_the_queue(queue):
     add(queue, "a")
     due(queue)
     assert queue.rejected("a", "the server answered 400") == attrs.evolve(
-        upload("a"), state=FAILED, reason="the server answered 400")
+        upload("a"), state=FAILED, attempts=1, reason="the server answered 400")
     assert queue.waiting == []
 
 

@@ -143,7 +143,7 @@ class UploadQueue:
         """Remove a file that the server does not want; returns it as it is recorded until it is in `failed/`."""
         upload = self._remove(upload_id)
         self._servers.pop(self._server_of(upload), None)
-        return self._given_up(upload, reason)
+        return self._given_up(attrs.evolve(upload, attempts=upload.attempts + 1), reason)
 
     def failed(self, upload_id: str, outcome: Again, now: float) -> Upload:
         """Record a failed attempt; returns the file as it waits now."""
