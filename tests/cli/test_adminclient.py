@@ -81,6 +81,16 @@ def test_an_authority_in_a_file_is_trusted(serve, tmp_path):
         AdminSite.at(f"https://{place}").fetch("jobs")
 
 
+@pytest.mark.parametrize(("host", "days", "message"), [
+    ("192.0.2.5", 30, "the certificate is not valid for 127.0.0.1; use an address that its subjectAltName contains"),
+    ("127.0.0.1", -1, "the certificate cannot be verified: certificate has expired; renew it, or correct the clock")])
+def test_a_certificate_that_no_authority_helps_gets_other_advice(serve, tmp_path, host, days, message):
+    certified = Certified(tmp_path, "site", host, days=days)
+    with pytest.raises(AdminError) as caught:
+        AdminSite.at(f"https://{serve(certified)}", str(certified.pem)).fetch("jobs")
+    assert str(caught.value).partition("/api/jobs: ")[2] == message
+
+
 @pytest.mark.parametrize(("url", "content", "message"), [
     ("https://127.0.0.1:1", None, "cannot be read"), ("https://127.0.0.1:1", "text", "not a file with certificates"),
     ("http://127.0.0.1:1", "text", "no https URL")])

@@ -200,3 +200,12 @@ def test_no_bytes_raise(data):
     reader = RequestReader(100)
     for event in reader.feed(data) + reader.feed(data):
         assert isinstance(event, Request | Refusal | Continue)
+
+
+def test_a_tls_connection_to_a_port_for_plain_http_is_named():
+    hello = b"\x16\x03\x01\x02\x00\x01"
+    [refusal] = read(hello)
+    assert refusal.reason == (
+        "The client opened a TLS connection to a port for plain HTTP; the address must begin with http://.")
+    [refusal] = read(POST, hello)
+    assert "TLS" not in refusal.reason

@@ -8,10 +8,12 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 import attrs
 
+from wsdgateway.cli.certificates import why_not_trusted
 from wsdgateway.cli.errors import CommandError
 from wsdgateway.cli.printing import printable
 
@@ -21,7 +23,7 @@ MAX_TEXT = 1 << 17
 DEFAULT = "http://127.0.0.1:8357"
 WARNING = "warning: "
 TOKEN_VARIABLE = "WSDGATEWAY_TOKEN"
-_NOT_BELIEVED = "give the certificate of the authority that signed its certificate with --ca FILE, or in SSL_CERT_FILE"
+_TRUST = "give the certificate of the authority that signed its certificate with --ca FILE, or in SSL_CERT_FILE"
 _HINT = "is the gateway running? Give the URL of its admin site, as in [admin] endpoint"
 
 
@@ -86,9 +88,11 @@ class AdminSite:
             raise Refused(f"{url}: {_refusal(error, token, body)}", error.code, body) from None
         except (URLError, OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
-            hint = _NOT_BELIEVED if isinstance(reason, ssl.SSLCertVerificationError) else _HINT
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                raise AdminError(
+                    f"{url}: {why_not_trusted(reason, urlsplit(url).hostname or '', _TRUST)}") from None
             cause = reason.strerror if isinstance(reason, ConnectionError) and reason.strerror else reason
-            raise AdminError(f"{url}: {cause}; {hint}") from None
+            raise AdminError(f"{url}: {cause}; {_HINT}") from None
 
     def remarks(self) -> list[str]:
         """The lines of `/readyz`: why the gateway is not ready, and its warnings. Raises `AdminError`."""

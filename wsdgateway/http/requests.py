@@ -67,6 +67,8 @@ class Continue:
 Event = Request | Refusal | Continue
 
 
+_HANDSHAKE = b"\x16\x03"  # the beginning of each TLS connection: RFC 8446, section 5.1
+_TLS = Refusal(400, "The client opened a TLS connection to a port for plain HTTP; the address must begin with http://.")
 _BETWEEN, _HEAD, _BODY = Stage.BETWEEN, Stage.HEAD, Stage.BODY
 
 
@@ -142,7 +144,8 @@ class RequestReader:
                 self._consume(data[upgrade.args[0]:])
         except httptools.HttpParserError as error:
             if not self.finished:
-                self._refuse(self._refusal or Refusal(400, f"Bad request: {error}"))
+                self._refuse(self._refusal or (_TLS if data.startswith(_HANDSHAKE) and self._raw == len(data)
+                                               else Refusal(400, f"Bad request: {error}")))
 
     def _check_bounds(self) -> None:
         if self._stage is _HEAD and self._raw > MAX_HEADER_BLOCK:

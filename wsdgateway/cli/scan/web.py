@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from wsdgateway.bridge.health.causes import REFUSED, unresolved
+from wsdgateway.cli.certificates import why_not_trusted
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.printing import printable
 from wsdgateway.cli.scan import securing
@@ -88,9 +89,9 @@ class Web:
         try:
             made.connect()
         except ssl.SSLCertVerificationError as error:
-            raise ScanError(f"{url}: the certificate cannot be verified: {plain(error.verify_message)}; "
-                            "give the certificate of its authority with --ca, or the pin of its key with --pin",
-                            UNREACHABLE) from None
+            why = why_not_trusted(error, host, "give the certificate of its authority with --ca",
+                                  ", or give the pin of its key with --pin")
+            raise ScanError(f"{url}: {why}", UNREACHABLE) from None
         except (OSError, ValueError) as error:  # ValueError: an impossible host name
             raise _silent(url, error) from None
         if secure:
