@@ -1,5 +1,7 @@
 """Tests of admin.destinations: the table of destinations."""
 
+import pytest
+
 from tests.admin.descriptions import HOSTILE, NOON, html
 from wsdgateway.admin.destinations import SHOWN, destinations_table
 
@@ -15,13 +17,16 @@ def file(number):
 
 def test_names_scanners_and_the_last_files():
     shown = html(destinations_table([destination(files=[file(number) for number in range(SHOWN + 1)])], NOON, None))
-    assert "Mail" in shown and "front-desk" in shown and "not shown at the moment" not in shown
+    assert "Mail" in shown and "front-desk" in shown and "not at the moment" not in shown
     assert [f"scan-{number}.pdf" in shown for number in range(SHOWN + 1)] == [True] * SHOWN + [False]
 
 
-def test_a_name_that_the_panel_does_not_show():
-    one = destination(scanners=[{"name": "front-desk", "state": "waiting", "waiting": 0}])
-    assert "front-desk (not shown at the moment)" in html(destinations_table([one], NOON, None))
+@pytest.mark.parametrize(("states", "words"), [
+    ({"a": "waiting"}, "not at the moment: a"),
+    ({"a": "waiting", "b": "subscribed", "c": "off", "d": "subscribed"}, "b, d; not at the moment: a, c")])
+def test_panels_that_do_not_show_the_name_come_last(states, words):
+    one = destination(scanners=[{"name": name, "state": state, "waiting": 0} for name, state in states.items()])
+    assert f">{words}</td>" in html(destinations_table([one], NOON, None))
 
 
 def test_uploads_that_wait():

@@ -135,7 +135,8 @@ def test_the_overview_is_bounded():
 def test_a_gateway_without_anything_says_so():
     browser = Browser()
     said = text(browser.get("/")[1])
-    for words in ("No scanner is configured, and none has been found.", "No jobs yet.", "No requests in the last hour.",
+    for words in ("No scanner is configured, and none has been found. On this host, wsdgateway discover --toml prints "
+                  "sections for the configuration.", "No jobs yet.", "No requests in the last hour.",
                   "No exchanges yet.", "No subscriptions.", "Working scanners 0 of 0"):
         assert words in said
     for path, words in (("/scanners", "No scanner is configured"), ("/jobs", "No jobs yet."),
@@ -296,3 +297,16 @@ def test_the_spool_is_on_the_overview_and_on_the_page_of_a_scanner():
     browser = Browser(scanners=[scanner("a")], spools=[spool(scanner="a", client=None)])
     assert "Scans from the panel and of eSCL clients" in text(browser.get("/scanners/a")[1])
     assert "Spool" not in Browser(scanners=[scanner()]).get("/")[1]
+
+
+@pytest.mark.parametrize(("status", "words"), [(200, "(not kept: an image, or empty)"), (None, "(no complete answer)")])
+def test_an_exchange_without_a_kept_answer_says_why(status, words):
+    browser = Browser()
+    browser.overview.log.add(entry(status=status), b"<asked/>", b"")
+    assert words in browser.get("/exchanges/1")[1]
+
+
+def test_a_scanner_that_is_not_announced_says_when_it_would_be():
+    said = part(Browser(scanners=[scanner(announced=False)]).get("/scanners/front-desk")[1], "add")
+    assert ("does not announce it: the gateway announces scanners that it can reach, on the interfaces in [discovery] "
+            "client_interfaces.") in said

@@ -53,14 +53,14 @@ def chromium():
 @pytest.fixture
 def office(twistd, tmp_path):
     """Starts a slow virtual scanner and its gateway; returns the gateway's port and the site's URL."""
-    def start(more=""):
+    def start(more="", name="front-desk"):
         scanner, gateway, admin = free_port(), free_port(), free_port()
         (tmp_path / "scanner.toml").write_text(
             f'[scanner]\nendpoint = "tcp:{scanner}:interface=127.0.0.1"\npage_seconds = 1.0\nfeeder_pages = 3\n')
         (tmp_path / "gateway.toml").write_text(
             f'[gateway]\nname = "Print <b>server</b>"\nstate = "memory:"\n'
             f'[[listen]]\nendpoint = "tcp:{gateway}:interface=127.0.0.1"\n'
-            f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{scanner}/WDP/SCAN"\n'
+            f'[[scanner]]\nname = "{name}"\nscan = "http://127.0.0.1:{scanner}/WDP/SCAN"\n'
             f'[admin]\nendpoint = "tcp:{admin}:interface=127.0.0.1"\n{more}')
         twistd(scanner, "wsdscanner", "--config", "scanner.toml")
         twistd(gateway, "wsdgateway", "--config", "gateway.toml", admin=admin)
@@ -261,6 +261,25 @@ def test_nothing_is_cut_off_at_any_width(office, page, until):
         assert seen.locator("#live-spool td").nth(1).text_content() in ("scanning", "waiting for the client")
         assert seen.locator("#live-exchanges [role=row]").count() == 9  # tables remain tables for screen readers
         assert seen.evaluate("document.documentElement.scrollHeight") < 2400
+
+
+LINES = "e => { const text = document.createRange(); text.selectNodeContents(e); return text.getClientRects().length }"
+
+
+def test_long_names_are_broken_into_lines(office, page, until, tmp_path):
+    name = "a-name-of-63-characters-as-long-as-any-name-of-a-scanner-may-be"
+    (tmp_path / "scans").mkdir()
+    gateway, admin = office(f'[[destination]]\nname = "{"Accounting, " * 5}page"\nfolder = "scans"\n', name)
+    until(lambda: b"ScanAvailable" in urlopen(f"{admin}/subscriptions", timeout=30).read())
+    post(gateway, f"/{name}/scan", b"no SOAP")
+    for width in (390, 1000, 1160, 1280):
+        seen = page(viewport={"width": width, "height": 740})
+        for path in ("/", f"/scanners/{name}", "/subscriptions", "/exchanges"):
+            seen.goto(admin + path)
+            assert cut_off(seen) == []
+            shot(seen, f"long-{path.strip('/').partition('/')[0] or 'overview'}-{width}")
+        seen.goto(admin + "/subscriptions")
+        assert seen.locator("td:text-is('ScanAvailable')").evaluate(LINES) == 1
 
 
 def test_texts_have_contrast(office, page, until):

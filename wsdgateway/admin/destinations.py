@@ -40,7 +40,7 @@ def destinations_table(found: list[dict[str, Any]], now: float, panel_url: str |
     """The table of destinations; `panel_url` is the address of a page with the panel of a virtual scanner, or None."""
     columns = (
         Column("Name", lambda one: one["name"], "first"),
-        Column("On the panel of", lambda one: ", ".join(map(_shown, one["scanners"])), "first last"),
+        Column("On the panel of", lambda one: _panels(one["scanners"]), "first last"),
         Column("Format", lambda one: one["format"], "short"),
         Column("Uploads waiting", lambda one: _number(one["uploads_waiting"]), "short", label="uploads waiting:"),
         Column("Last files", lambda one: _files(one["files"][:SHOWN], now), "long"))
@@ -53,8 +53,12 @@ def _number(waiting: int | None) -> str:
     return "" if waiting is None else str(waiting)
 
 
-def _shown(scanner: dict[str, Any]) -> str:
-    return str(scanner["name"]) if scanner["state"] == "subscribed" else f"{scanner['name']} (not shown at the moment)"
+def _panels(scanners: list[dict[str, Any]]) -> str:
+    """The names of the scanners whose panels show a destination, then of those whose panels do not at the moment."""
+    shown = [one["name"] for one in scanners if one["state"] == "subscribed"]
+    others = [one["name"] for one in scanners if one["state"] != "subscribed"]
+    return "; ".join(([", ".join(shown)] if shown else []) + (
+        [f"not at the moment: {', '.join(others)}"] if others else []))
 
 
 def _files(files: list[dict[str, Any]], now: float) -> Tag | str:

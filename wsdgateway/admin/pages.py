@@ -110,7 +110,8 @@ class Pages:
         asked, answered = (
             show(body, masks, cut=len(body) >= MAX_MESSAGE) if body else otherwise for body, otherwise in (
                 (kept.request, "(not kept; only the messages of the latest exchanges are)"),
-                (kept.response, "(not kept: an image, or empty)")))
+                (kept.response, "(no complete answer)" if kept.entry.status is None else
+                 "(not kept: an image, or empty)")))
         page = ExchangePage(describe(kept.entry), asked, answered, overview.wall())
         return await self._write(request, kept.entry.operation, page, "/exchanges")
 

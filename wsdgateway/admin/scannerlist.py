@@ -62,7 +62,9 @@ def copied(identifier: str, text: str, meaning: str) -> tuple[Tag, Tag]:
 def rows(scanners: list[dict[str, Any]], now: float) -> Tag:
     """A list of scanners, two lines each."""
     if not scanners:
-        return tags.p("No scanner is configured, and none has been found.", class_="quiet")
+        return tags.p("No scanner is configured, and none has been found. On this host, ",
+                      tags.code("wsdgateway discover --toml"), " prints sections for the configuration.",
+                      class_="quiet")
     return tags.ul(*[_row(scanner, now) for scanner in scanners], class_="scanners")
 
 

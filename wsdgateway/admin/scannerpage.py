@@ -105,8 +105,8 @@ def _adding(scanner: dict[str, Any]) -> Tag:
                        "” in a network in which the gateway announces it.")
              if scanner["announced"] else
              "Windows finds it if its owner announces it." if is_elsewhere(scanner) else
-             "Windows does not find it, because the gateway does not announce it; see [discovery] in the "
-             "configuration.")
+             "Windows does not find it, because the gateway does not announce it: the gateway announces scanners that "
+             "it can reach, on the interfaces in [discovery] client_interfaces.")
     return tags.dl(
         tags.dt("Address"), tags.dd(*copied("url", url, "the address")),
         tags.dt("sane-airscan"),

@@ -21,6 +21,7 @@ _SIDE = re.compile("^(Client|Server)Error(?=[A-Z])")  # of WS-Scan's faults: who
 
 KINDS = {"local": "answered here", "device": "forwarded", "refused": "refused", "event": "event",
          "own": "own request", "discovery": "discovery"}
+LONG_NAME = 24  # characters of a scanner's name; a longer one may be broken into lines
 _STYLES = {"Aborted": "problem", "Completed": "good"}
 
 
@@ -67,6 +68,12 @@ def named(name: str | None) -> Tag | str:
     return tags.bdi(name) if name else ""
 
 
+def _scanner(row: dict[str, Any]) -> Tag | str:
+    """The name of a row's scanner, on one line unless it is long."""
+    name = row["scanner"]
+    return tags.bdi(name, class_="wraps") if name and len(name) > LONG_NAME else named(name)
+
+
 def timeline(states: list[dict[str, str]], now: float) -> Tag | str:
     """The states of a job with their times, in order."""
     if not states:
@@ -103,7 +110,7 @@ def exchanges(now: float) -> tuple[Column, ...]:
                                           href=f"/exchanges/{one['number']}"), "time number first"),
         Column("Operation", lambda one: named(one["operation"]), "first"),
         Column("Result", result, "first last"),
-        Column("Scanner", lambda one: named(one["scanner"]), "short"),
+        Column("Scanner", _scanner, "short"),
         Column("Client", lambda one: _host(one["client"])),
         Column("Kind", lambda one: KINDS.get(one["source"], one["source"])),
         Column("Job", lambda one: named(one["job_id"]), label="job"),
@@ -139,7 +146,7 @@ def jobs(now: float, *, detailed: bool) -> tuple[Column, ...]:
     """The columns of jobs; `detailed` with all states of each."""
     columns = (
         Column("Job", lambda job: named(job["job_id"]), "first", label="job"),
-        Column("Scanner", lambda job: named(job["scanner"]), "short first"),
+        Column("Scanner", _scanner, "short first"),
         Column("State", job_state, "first last"),
         Column("Pages", lambda job: job["scans_completed"], label="pages"),
         Column("Began", lambda job: moment(_began(job), now), "time number", label="began"),
@@ -174,7 +181,7 @@ def subscriptions(now: float, *, detailed: bool) -> tuple[Column, ...]:
     columns = (
         Column("Subscriber", lambda one: _host(one["client"]), "short first"),
         Column("State", _subscription_state, "first last"),
-        Column("Scanner", lambda one: named(one["scanner"]), "short"),
+        Column("Scanner", _scanner, "short"),
         Column("Events", _events, "long", label="events:"),
         Column("Panel names", lambda one: _names(one["destinations"]), label="panel:"),
         Column("Expires", lambda one: moment(one["expires"], now), "time number", label="until"))
