@@ -8,6 +8,7 @@ import pytest
 
 from tests.certificates import Certified
 from wsdgateway.cli.adminclient import TOKEN_VARIABLE, AdminError, AdminSite
+from wsdgateway.cli.tlsproblems import why_no_tls
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -89,6 +90,19 @@ def test_a_certificate_that_no_authority_helps_gets_other_advice(serve, tmp_path
     with pytest.raises(AdminError) as caught:
         AdminSite.at(f"https://{serve(certified)}", str(certified.pem)).fetch("jobs")
     assert str(caught.value).partition("/api/jobs: ")[2] == message
+
+
+def test_http_and_https_are_told_apart(serve, tmp_path):
+    certified = Certified(tmp_path, "site", "127.0.0.1")
+    with pytest.raises(AdminError, match=r"no TLS connection \(WRONG_VERSION_NUMBER\); if it does not use"):
+        AdminSite.at(f"https://{serve()}").fetch("jobs")
+    with pytest.raises(AdminError, match="without an answer; if it uses TLS, write https:// instead of http://"):
+        AdminSite.at(f"http://{serve(certified)}").fetch("jobs")
+
+
+def test_a_site_that_asks_for_a_certificate_is_named():
+    error = ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required (_ssl.c:2580)")
+    assert why_no_tls(error).startswith("it requires a certificate from its clients (client_ca)")
 
 
 @pytest.mark.parametrize(("url", "content", "message"), [

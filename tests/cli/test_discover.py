@@ -11,7 +11,7 @@ from rich.console import Console
 from tests.certificates import PIN
 from wsdgateway.bridge.discovery.candidates import ScanDevice
 from wsdgateway.bridge.discovery.sightings import Sighting
-from wsdgateway.cli.discover import DiscoverError, choose_interfaces, describe_search, scan_line, show
+from wsdgateway.cli.discover import DiscoverError, choose_addresses, choose_interfaces, describe_search, scan_line, show
 from wsdgateway.metadata.messages import Labels
 from wsdgateway.net.discovery.survey import Surveyed
 from wsdgateway.net.transport.interfaces import read_interfaces
@@ -31,6 +31,14 @@ def test_the_message_about_no_scanner_is_one_line():
     show([], toml=False, console=Console(file=StringIO()), progress=Console(file=written, width=40))
     assert written.getvalue() == (
         "No scanner was found. To query a scanner that ignores multicast, use --address ADDRESS\n")
+
+
+def test_a_wrong_address_is_named_alone():
+    with pytest.raises(DiscoverError) as caught:
+        choose_addresses(["198.51.100.20", "ftp://x"])
+    assert str(caught.value) == (
+        "--address ftp://x: must be HOST, HOST:PORT or an http:// or https:// URL, such as 198.51.100.20")
+    assert choose_addresses(["198.51.100.20:81", "https://x/"]) == ("http://198.51.100.20:81", "https://x/")
 
 
 def surveyed(name, scan, *, via="eth1", is_stand_in=False, notifies=None, pin=None):

@@ -18,6 +18,18 @@ def test_bad_arguments_end_with_status_2_and_a_line(arguments, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("arguments", "line"), [
+    ([], "wsdgateway: the following arguments are required: SUBCOMMAND; wsdgateway --help describes them"),
+    (["capture"], "wsdgateway capture: the following arguments are required: ACTION; "
+     "wsdgateway capture --help describes them"),
+    (["check", "a", "b", "--c"], "wsdgateway check: b --c: must be left out; "
+     "wsdgateway check --help describes the arguments")])
+def test_missing_and_unknown_arguments_refer_to_the_help(arguments, line, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert (ended.value.code, capsys.readouterr().err) == (2, f"{line}\n")
+
+
 @pytest.mark.parametrize("command", [[], ["run"], ["scan"], ["check"], ["status"], ["tail"], ["discover"], ["replay"],
                                      ["capture"], ["capture", "export"]])
 def test_every_subcommand_prints_the_version(command, capsys):

@@ -13,9 +13,9 @@ from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 import attrs
 
-from wsdgateway.cli.certificates import why_not_trusted
 from wsdgateway.cli.errors import CommandError
 from wsdgateway.cli.printing import printable
+from wsdgateway.cli.tlsproblems import CLOSED, why_no_tls, why_not_trusted
 
 TIMEOUT = 10.0
 MAX_ANSWER = 1 << 26
@@ -87,12 +87,8 @@ class AdminSite:
             body = error.read(MAX_TEXT).decode("utf-8", "replace").strip()
             raise Refused(f"{url}: {_refusal(error, token, body)}", error.code, body) from None
         except (URLError, OSError, HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, ssl.SSLCertVerificationError):
-                raise AdminError(
-                    f"{url}: {why_not_trusted(reason, urlsplit(url).hostname or '', _TRUST)}") from None
-            cause = reason.strerror if isinstance(reason, ConnectionError) and reason.strerror else reason
-            raise AdminError(f"{url}: {cause}; {_HINT}") from None
+            reason = error.reason if isinstance(error, URLError) else error
+            raise AdminError(f"{url}: {_problem(reason, url)}") from None
 
     def remarks(self) -> list[str]:
         """The lines of `/readyz`: why the gateway is not ready, and its warnings. Raises `AdminError`."""
@@ -151,3 +147,15 @@ def _refusal(error: HTTPError, token: str | None, body: str) -> str:
     if error.code in (403, 409, 421, 503):
         return body
     return f"{error.code} {error.reason}; {_HINT}"
+
+
+def _problem(reason: BaseException | str, url: str) -> str:
+    """Why a site cannot be reached, and what to do."""
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return why_not_trusted(reason, urlsplit(url).hostname or "", _TRUST)
+    if isinstance(reason, ssl.SSLError):
+        return why_no_tls(reason)
+    if isinstance(reason, ConnectionResetError) and url.startswith("http:"):
+        return CLOSED
+    cause = reason.strerror if isinstance(reason, ConnectionError) and reason.strerror else reason
+    return f"{cause}; {_HINT}"

@@ -19,7 +19,7 @@ class ExportError(CommandError):
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
     parser = commands.add_parser("capture", help="export captures to other formats")
-    actions = parser.add_subparsers(dest="deed", required=True, metavar="DEED")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     exporting = actions.add_parser("export", help="convert captures to a form that other tools can open")
     exporting.add_argument("folder", metavar="DIR", help="folder given by [exchange_log] capture")
     exporting.add_argument("--har", metavar="FILE", nargs="?", const="-", required=True,

@@ -33,6 +33,8 @@ from wsdgateway.program import command
 MAX_SHOWN = 200
 _NOTIFIES = {True: "yes", False: "no", None: "unknown"}
 STAND_IN = "stand-in of a gateway"
+_NOT_HEARD = "To query a scanner that ignores multicast, use --address ADDRESS"
+_NO_ANSWER = "Is the scanner switched on, and is the port right? It is 80 if none is given"
 
 
 class DiscoverError(CommandError):
@@ -65,7 +67,9 @@ def run(options: argparse.Namespace) -> int:
                      events=options.events, progress=progress)
     if found is None:
         return INTERRUPTED
-    show(found, toml=options.toml, console=stdout_console(), progress=progress, pin=options.pin, events=options.events)
+    hint = _NO_ANSWER if options.address and not options.interface else _NOT_HEARD
+    show(found, toml=options.toml, console=stdout_console(), progress=progress, pin=options.pin, events=options.events,
+         hint=hint)
     return 0
 
 
@@ -85,10 +89,15 @@ def choose_interfaces(wanted: list[str] | None) -> tuple[str, ...]:
 
 def choose_addresses(wanted: list[str]) -> tuple[str, ...]:
     """The URLs for directed Probes. Raises `DiscoverError`."""
+    return tuple(_url_of(one) for one in wanted)
+
+
+def _url_of(address: str) -> str:
     try:
-        return hosts(wanted)
-    except Wrong as wrong:
-        raise DiscoverError(f"--address {' '.join(wanted)}: must be {wrong}") from None
+        return hosts([address])[0]
+    except Wrong:
+        raise DiscoverError(f"--address {address}: must be HOST, HOST:PORT or an http:// or https:// URL, such as "
+                            "198.51.100.20") from None
 
 
 def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: float, pin: bool, events: bool,
@@ -146,12 +155,11 @@ def describe_search(interfaces: tuple[str, ...], addresses: tuple[str, ...], sec
 
 
 def show(found: list[Surveyed], *, toml: bool, console: Console, progress: Console, pin: bool = False,
-         events: bool = False) -> None:
-    """Print the scanners that were found, those on the network before the stand-ins of gateways."""
+         events: bool = False, hint: str = _NOT_HEARD) -> None:
+    """Print the scanners that were found, those on the network before the stand-ins of gateways; `hint` if none was."""
     found = sorted(found, key=lambda one: (one.is_stand_in, _name(one)))
     if not found:
-        progress.print("No scanner was found. To query a scanner that ignores multicast, use --address ADDRESS",
-                       markup=False, soft_wrap=True)
+        progress.print(f"No scanner was found. {hint}", markup=False, soft_wrap=True)
     elif toml:
         _show_sections([one for one in found if not one.is_stand_in], console, progress)
     else:

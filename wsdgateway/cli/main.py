@@ -13,6 +13,7 @@ from typing import NoReturn
 from wsdgateway.cli import capture, check, cluster, discover, reload, replay, status, store, tail
 from wsdgateway.cli import run as gateway
 from wsdgateway.cli.errors import CommandError
+from wsdgateway.cli.printing import printable
 from wsdgateway.cli.scan import command as scan
 from wsdgateway.cli.scan.outcomes import INTERRUPTED
 from wsdgateway.program import escape_what_is_not_encoded, version_line
@@ -22,8 +23,11 @@ BROKEN_PIPE = 128 + signal.SIGPIPE  # as a shell reports a program that SIGPIPE 
 
 
 class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line; about a missing argument it says where the arguments are described."""
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+        hint = f"; {self.prog} --help describes them" if "are required: " in message else ""
+        self.exit(2, f"{self.prog}: {message}{hint}\n")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -48,7 +52,12 @@ def _add_version(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run a subcommand. Returns the exit status."""
-    options = make_parser().parse_args(arguments)
+    parser = make_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        this = f"{parser.prog} {options.command}"
+        parser.exit(2, f"{this}: {printable(' '.join(unknown))}: must be left out; "
+                       f"{this} --help describes the arguments\n")
     try:
         ended: int = options.run(options)
     except CommandError as error:

@@ -15,7 +15,7 @@ from wsdgateway.storage.store import StoreError
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
     parser = commands.add_parser("store", help="copy the store of a gateway")
-    actions = parser.add_subparsers(dest="deed", required=True, metavar="DEED")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     copying = actions.add_parser("copy", help="copy a store into an empty one, while no gateway uses either")
     copying.add_argument("source", metavar="FROM", help="store, as in [gateway] state: sqlite:FILE or redis://HOST/DB")
     copying.add_argument("target", metavar="TO", help="store that is empty or does not exist yet")

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import attrs
 
 from wsdgateway.bridge.health.causes import REFUSED, unresolved
-from wsdgateway.cli.certificates import why_not_trusted
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.printing import printable
 from wsdgateway.cli.scan import securing
 from wsdgateway.cli.scan.outcomes import FAILED, UNREACHABLE, ScanError, plain
 from wsdgateway.cli.scan.scanner import CONNECT_TIMEOUT, ScannerRefusal
 from wsdgateway.cli.scan.securing import Judgement
+from wsdgateway.cli.tlsproblems import CLOSED, why_no_tls, why_not_trusted
 from wsdgateway.http.messages import charset_of
 from wsdgateway.http.urls import PORTS, address_of
 from wsdgateway.soap.envelope import Envelope, read_leniently
@@ -166,8 +166,7 @@ def _short(response: HTTPResponse, end: float) -> bytes:
 
 def _silent(url: str, error: Exception, status: int = UNREACHABLE, *, has_answered: bool = False) -> ScanError:
     if isinstance(error, ssl.SSLError):
-        return ScanError(f"{url}: no TLS connection ({plain(error.reason or error)}); if the scanner does not use TLS, "
-                         "write http:// instead of https://", status)
+        return ScanError(f"{url}: {why_no_tls(error)}", status)
     if isinstance(error, ConnectionRefusedError):
         return ScanError(f"{url} does not answer: {REFUSED.clause}; is it switched on, and is the port right?",
                          status)
@@ -175,8 +174,7 @@ def _silent(url: str, error: Exception, status: int = UNREACHABLE, *, has_answer
         return ScanError(f"{url}: the connection was closed before the answer; a gateway does so when it is stopped",
                          status)
     if isinstance(error, RemoteDisconnected) and url.startswith("http:"):
-        return ScanError(f"{url} does not answer: it closes the connection without an answer; if it uses TLS, write "
-                         "https:// instead of http://", status)
+        return ScanError(f"{url} does not answer: {CLOSED}", status)
     if isinstance(error, gaierror):
         return ScanError(f"{url} does not answer: {unresolved(urlsplit(url).hostname or '').clause}", status)
     if isinstance(error, TimeoutError):
