@@ -66,13 +66,15 @@ def test_scanimage_gets_the_same_pages_from_a_replay_as_from_the_scanner(office,
         process.terminate()
         process.wait(60)
     port = free_port()
-    replay = subprocess.Popen(
-        [program("wsdgateway"), "replay", "captures", "--speed", "5", "--endpoint", f"tcp:{port}:interface=127.0.0.1"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    arguments = [program("wsdgateway"), "replay", "captures", "--speed", "5", "--endpoint",
+                 f"tcp:{port}:interface=127.0.0.1"]
+    replay = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         wait_for_port(port, replay)
         again = {"replay": f"http://127.0.0.1:{port}/WDP/SCAN"}
         assert scanimage(again, "replay", *pages[:2], "--batch=replayed%d.png", "--format=png").returncode in (0, 7)
+        second = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert second.returncode == 2 and second.stderr.endswith("; give another one with --endpoint\n")
     finally:
         replay.send_signal(signal.SIGINT)
         said = replay.communicate(timeout=60)[0]

@@ -61,7 +61,7 @@ def replay(folder: str, *, scanner: str | None, endpoint: str, speed: float, say
         reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
         await tried
         if service.problem:
-            problems.append(f"cannot listen at {endpoint}: {service.problem}")
+            problems.append(f"cannot listen at {endpoint}: {service.problem}; give another one with --endpoint")
             return
         for name, url in service.urls().items():
             say(f"{name:7} {url}")
