@@ -61,6 +61,13 @@ def anchors(document):
     return found
 
 
+@pytest.mark.parametrize("document", _CURRENT)
+def test_no_two_sections_have_one_heading(document):
+    """A link would lead to the first one only."""
+    headings = re.findall(r"^## +(.+?) *$", prose(document), re.MULTILINE)
+    assert [one for one in headings if headings.count(one) > 1] == []
+
+
 def messages():
     """The texts of the program and of the admin page's templates; a value is shown as a space."""
     for path in (ROOT / "wsdgateway").rglob("*"):

@@ -290,7 +290,7 @@ def test_the_spool_is_on_the_overview_and_on_the_page_of_a_scanner():
     browser = Browser(scanners=[scanner("a", escl_url=url), scanner("b", escl_url=url), scanner("c")],
                       spools=[spool(scanner="a"), spool(scanner="b", client="192.0.2.78")], room=Room(2 << 30))
     overview = text(browser.get("/")[1])
-    assert "Spool 0 bytes of 2.1 GB" in overview and "192.0.2.77" in overview and "192.0.2.78" in overview
+    assert "fetched yet: 0 bytes of 2.1 GB" in overview and "192.0.2.77" in overview and "192.0.2.78" in overview
     page = text(browser.get("/scanners/a")[1])
     assert "Jobs of eSCL clients" in page and "192.0.2.77" in page and "192.0.2.78" not in page
     assert "Jobs of eSCL clients" not in browser.get("/scanners/c")[1]

@@ -62,7 +62,7 @@ def test_the_section_of_the_page():
     room.unfetched = 2_500_000
     page = html(spool_section([spool(), spool(client=HOSTILE, scanner=HOSTILE, state="full")], room))
     said = text(page)
-    assert said.startswith("Spool 2.5 MB of 2.1 GB are pages that no client has fetched yet.")
+    assert said.startswith("Spool Pages that no client has fetched yet: 2.5 MB of 2.1 GB.")
     assert "192.0.2.77 scanning front-desk 7 3 2 2.5 MB" in said and "waiting for room in the spool" in said
     assert "<script" not in page and page.count("<bdi>") == 6
     assert "No client is being served by eSCL." in html(spool_section([], room))

@@ -78,6 +78,6 @@ def spool_section(spools: list[dict[str, Any]], room: Room) -> Tag:
     """The heading, the part of the spool that is in use, and the jobs."""
     return tags.transparent(
         tags.h2("Spool", id="spool"),
-        tags.p(f"{size(room.unfetched)} of {size(room.limit)} are pages that no client has fetched yet.",
+        tags.p(f"Pages that no client has fetched yet: {size(room.unfetched)} of {size(room.limit)}.",
                class_="quiet"),
         spool_list(spools, labelled_by="spool", with_scanner=True))
