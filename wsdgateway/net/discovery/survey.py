@@ -18,9 +18,10 @@ from twisted.internet.task import deferLater
 
 from wsdgateway.bridge.discovery.candidates import ScanDevice
 from wsdgateway.bridge.discovery.presence import STAND_IN
-from wsdgateway.bridge.discovery.sightings import Left, News, Sighting
+from wsdgateway.bridge.discovery.sightings import MAX_SIGHTINGS, Left, News, Sighting
+from wsdgateway.discovery.identity import identity_of
 from wsdgateway.eventing.messages import read_granted, write_subscribe, write_unsubscribe
-from wsdgateway.http.urls import address_of
+from wsdgateway.http.urls import address_of, is_http, is_link_local
 from wsdgateway.net.discovery.adoption import read_device
 from wsdgateway.net.discovery.client import DiscoveryClient
 from wsdgateway.net.discovery.links import DiscoveryLinks
@@ -56,6 +57,35 @@ class Surveyed:
     def is_stand_in(self) -> bool:
         """True if it is a gateway's stand-in."""
         return self.found.is_stand_in or STAND_IN in self.sighting.types
+
+
+class Answers:
+    """The best answer of each device, at most `MAX_SIGHTINGS`: the latest one with an address beyond its link.
+
+    A device answers each Probe of a search, by IPv4 and by IPv6, and gives the addresses that suit the asker. Other
+    hosts cannot use a link-local address.
+    """
+
+    def __init__(self) -> None:
+        self._best: dict[str, Sighting] = {}
+
+    def hear(self, sighting: Sighting) -> None:
+        """Keep a sighting with addresses, unless the one before is better."""
+        identity = identity_of(sighting.endpoint)
+        former = self._best.get(identity)
+        if former is None or _is_on_link(former) or not _is_on_link(sighting):
+            self._best[identity] = sighting
+        if len(self._best) > MAX_SIGHTINGS:
+            del self._best[next(iter(self._best))]
+
+    def best(self, sighting: Sighting) -> Sighting:
+        """The best answer of the device of a sighting; the sighting itself if there is none."""
+        return self._best.get(identity_of(sighting.endpoint), sighting)
+
+
+def _is_on_link(sighting: Sighting) -> bool:
+    """True if no host beyond the link can use an address of a sighting."""
+    return not any(is_http(url) and not is_link_local(url) for url in sighting.xaddrs)
 
 
 class _Sink(Protocol):
@@ -111,9 +141,12 @@ async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[
     each scanner is asked for a subscription, to learn whether it notifies.
     """
     trust_in = None if pins is None else pins.trust
+    answers = Answers()
 
     def on_news(news: News | Left) -> None:
         on_count(len(client.sightings.all()))
+        if isinstance(news, News) and news.resolved:
+            answers.hear(news.sighting)
         if isinstance(news, News) and not news.resolved:
             client.resolve(news.sighting.endpoint)
 
@@ -139,7 +172,7 @@ async def survey(reactor: Any, *, interfaces: tuple[str, ...], addresses: tuple[
 
     async def read_one(number: int, sighting: Sighting) -> Surveyed | None:
         return await queues[number % MAX_CONCURRENT].run(
-            lambda: _read_one(reactor, sighting, new_id, on_failure, pins, events))
+            lambda: _read_one(reactor, answers.best(sighting), new_id, on_failure, pins, events))
 
     found = await gatherResults([
         Deferred.fromCoroutine(read_one(number, sighting)) for number, sighting in enumerate(client.sightings.all())])
