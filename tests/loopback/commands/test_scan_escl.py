@@ -12,7 +12,7 @@ from tests.loopback.clients import Ran, scanned
 from tests.scannedfiles import names_in, pages_of
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.scan import escl
-from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER
+from wsdgateway.cli.scan.outcomes import ATTENTION, BUSY, FAILED, NO_PAPER, UNREACHABLE
 from wsdgateway.cli.scan.run import Order, offers
 from wsdgateway.cli.scan.sizes import read_size
 from wsdgateway.escl.reading import PWG, SCAN
@@ -136,6 +136,8 @@ CONFLICT = b"409 Conflict", b""
      "The feeder is empty"),
     ([GONE], {"create": b"409 Conflict"}, FAILED, "The scanner refused the request: "),
     ([GONE], {"create": b"503 Service Unavailable"}, BUSY, "The scanner is busy: "),
+    ([GONE], {"create": b"503 Service Unavailable", "status": lambda: status("Down")}, UNREACHABLE,
+     "The gateway cannot reach the scanner: its state is Down"),
     ([PAGE, CONFLICT], {"status": lambda: status("Stopped", "ScannerAdfJam")}, ATTENTION,
      "The scanner needs attention: paper jam"),
     ([PAGE, GONE], {"status": lambda: status("Stopped", "ScannerAdfHatchOpen")}, ATTENTION,

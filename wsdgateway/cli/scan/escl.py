@@ -21,7 +21,7 @@ from wsdgateway.cli.scan.esclvalues import (
     settings_of,
 )
 from wsdgateway.cli.scan.imagebody import MAX_IMAGE, PIECE
-from wsdgateway.cli.scan.outcomes import FAILED, ScanError, plain
+from wsdgateway.cli.scan.outcomes import FAILED, ScanError, cause_of, plain
 from wsdgateway.cli.scan.scanner import (
     ELEMENTS_TIMEOUT,
     JOB_TIMEOUT,
@@ -32,9 +32,11 @@ from wsdgateway.cli.scan.scanner import (
 )
 from wsdgateway.cli.scan.web import Web, WebAnswer
 from wsdgateway.escl.reading import Unreadable
+from wsdgateway.escl.scannerstatus import DOWN
 from wsdgateway.escl.scannerstatus import ScannerStatus as EsclStatus
 from wsdgateway.escl.writing import DEFAULT_VERSION
 from wsdgateway.http.urls import IN_PATH
+from wsdgateway.net.transport.errors import UNAVAILABLE
 from wsdgateway.scan.documentparameters import DocumentParameters
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstatus import JobStatus
@@ -44,6 +46,7 @@ from wsdgateway.scan.scannerstatus import ScannerStatus
 PAUSE = 1.0  # seconds before a page that is not ready is asked for again
 MAX_ASKS = 120  # for one page; a device holds each for up to a minute, or refuses it at once
 _Document = TypeVar("_Document")
+_STATUS = "ScannerStatus"
 _ROOT = re.compile(r"/eSCL/?$", re.IGNORECASE)
 
 
@@ -84,7 +87,7 @@ class EsclScanner:
             raise ScannerRefusal("409 Conflict", "The scanner cannot scan with these settings, or from this source")
         location = answer.headers.get("location", "")
         if answer.status != 201 or not location:
-            raise _refusal(answer)
+            raise self._refusal(answer)
         return CreatedJob(_path(f"{self.address}/", location), None), wanted
 
     def status(self, job: CreatedJob) -> JobStatus | None:
@@ -95,7 +98,7 @@ class EsclScanner:
         """Delete the job."""
         answer = self._web.request(self._url(job), STATUS_TIMEOUT, method="DELETE")
         if answer.status >= 400:
-            raise _refusal(answer)
+            raise self._refusal(answer)
 
     def release(self, job: CreatedJob) -> None:
         """Delete a job that has ended, as other clients do."""
@@ -141,16 +144,24 @@ class EsclScanner:
         return self._known
 
     def _status(self) -> EsclStatus:
-        return self._document("ScannerStatus", STATUS_TIMEOUT, EsclStatus.read)
+        return self._document(_STATUS, STATUS_TIMEOUT, EsclStatus.read)
 
     def _document(self, name: str, timeout: float, read: Callable[[bytes], _Document]) -> _Document:
         answer = self._web.request(f"{self.address}/{name}", timeout)
         if answer.status != 200:
-            raise _refusal(answer)
+            raise self._refusal(answer, may_be_down=name != _STATUS)
         try:
             return read(answer.body)
         except Unreadable as bad:
             raise ScannerRefusal(f"HTTP {answer.status}", f"{name} cannot be read: {plain(bad)}") from None
+
+    def _refusal(self, answer: WebAnswer, *, may_be_down: bool = True) -> ScannerRefusal:
+        """The refusal in an answer. If a gateway cannot reach the scanner, its answer is 503, and the state Down."""
+        if answer.status == 503 and may_be_down:
+            with suppress(ScanError, ScannerRefusal):
+                if self._status().state == DOWN:
+                    return ScannerRefusal("HTTP 503", f"{UNAVAILABLE}: its state is Down")
+        return ScannerRefusal(f"HTTP {answer.status}", answer.reason)
 
 
 def _path(base: str, location: str) -> str:
@@ -160,10 +171,6 @@ def _path(base: str, location: str) -> str:
     except ValueError:
         raise ScanError("The scanner's answer to ScanJobs contains no valid Location") from None
     return quote(f"/{path.strip('/')}", IN_PATH)
-
-
-def _refusal(answer: WebAnswer) -> ScannerRefusal:
-    return ScannerRefusal(f"HTTP {answer.status}", answer.reason)
 
 
 def _no_page(response: HTTPResponse) -> ScannerRefusal:
@@ -185,7 +192,7 @@ def _read(response: HTTPResponse, write: Callable[[memoryview], None]) -> int:
                 raise ScanError(f"The image is larger than {MAX_IMAGE} bytes")
             write(memoryview(piece))
     except (OSError, HTTPException) as error:
-        raise ScanError(f"The image ended early, after {size} bytes: {plain(error) or type(error).__name__}") from None
+        raise ScanError(f"The image ended early, after {size} bytes: {cause_of(error)}") from None
     if response.length:  # the rest of Content-Length
         raise ScanError(f"The image ended early, after {size} bytes")
     if not size:

@@ -6,7 +6,7 @@ WS-Scan, RetrieveImageResponse; `wsdgateway.mtom.image` finds it in the body.
 from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
 
-from wsdgateway.cli.scan.outcomes import ScanError, plain
+from wsdgateway.cli.scan.outcomes import ScanError, cause_of, plain
 from wsdgateway.mtom.image import ImageReader
 from wsdgateway.mtom.multipart import BadMultipart, boundary_of
 from wsdgateway.mtom.parts import BadTransferEncoding
@@ -44,4 +44,4 @@ def _piece(response: HTTPResponse, image: ImageReader) -> bytes:
         if image.closed:
             return b""
         raise ScanError(
-            f"The image ended early, after {image.size} bytes: {plain(error) or type(error).__name__}") from None
+            f"The image ended early, after {image.size} bytes: {cause_of(error)}") from None

@@ -38,6 +38,11 @@ def no_scanner(url: str, reason: object) -> ScanError:
                      "wsdgateway discover lists them", WRONG)
 
 
+def cause_of(error: Exception) -> str:
+    """The cause of a failed connection in words, without the number of an error of the system."""
+    return plain(getattr(error, "strerror", None) or error) or type(error).__name__
+
+
 def plain(text: object) -> str:
     """A text from the network as one line, without control characters. `…` ends one that is cut at `MAX_SAID`."""
     whole = str(text)

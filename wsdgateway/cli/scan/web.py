@@ -17,7 +17,7 @@ from wsdgateway.bridge.health.causes import REFUSED, unresolved
 from wsdgateway.cli.errors import WRONG
 from wsdgateway.cli.printing import printable
 from wsdgateway.cli.scan import securing
-from wsdgateway.cli.scan.outcomes import FAILED, UNREACHABLE, ScanError, plain
+from wsdgateway.cli.scan.outcomes import FAILED, UNREACHABLE, ScanError, cause_of, plain
 from wsdgateway.cli.scan.scanner import CONNECT_TIMEOUT, ScannerRefusal
 from wsdgateway.cli.scan.securing import Judgement
 from wsdgateway.cli.tlsproblems import CLOSED, why_no_tls, why_not_trusted
@@ -179,4 +179,4 @@ def _silent(url: str, error: Exception, status: int = UNREACHABLE, *, has_answer
         return ScanError(f"{url} does not answer: {unresolved(urlsplit(url).hostname or '').clause}", status)
     if isinstance(error, TimeoutError):
         return ScanError(f"{url} does not answer in time; if this is a gateway, the scanner behind it may hang", status)
-    return ScanError(f"{url} does not answer: {plain(error) or type(error).__name__}", status)
+    return ScanError(f"{url} does not answer: {cause_of(error)}", status)
