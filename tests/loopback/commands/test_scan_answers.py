@@ -150,7 +150,7 @@ async def test_an_address_without_a_scan_service_is_a_wrong_url(plays):
 async def test_an_https_address_of_a_server_without_tls(plays):
     ran = await scanned(plays().url.replace("http:", "https:"), "out.jpg")
     assert ran.status == UNREACHABLE
-    assert str(ran.error).endswith("if the scanner does not use TLS, write http:// instead of https://")
+    assert str(ran.error).endswith("if it does not use TLS, write http:// instead of https://")
 
 
 @pytest_twisted.ensureDeferred
