@@ -16,8 +16,7 @@ _NOT_MOVED = (409, 422, 503, 504)  # the body says why
 
 def add_command(commands: Any) -> None:
     """Add the subcommand to the subparsers of an `argparse` parser."""
-    parser = commands.add_parser("cluster", help="several gateways for the same scanners: move a scanner to "
-                                                   "another gateway")
+    parser = commands.add_parser("cluster", help="move a scanner to another of several gateways")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     move = actions.add_parser("move", help="have another gateway take over a scanner, and wait until it has")
     move.add_argument("scanner", metavar="SCANNER", help="name of the scanner")
