@@ -203,9 +203,7 @@ async def test_check_reports_a_port_of_the_escl_range_that_is_in_use(check, tmp_
     while (following := free_port()) != port + 1:
         port = following
     scanner = "[[scanner]]\nname = '{}'\nscan = 'http://192.0.2.{}/'\n".format
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", port))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", port)):
         text = LISTEN + f"[escl]\nannounce = false\nports = '{port}-{port + 1}'\n" + scanner("a", 1)
 
         def ports(text):
