@@ -11,6 +11,7 @@ from wsdgateway.config.sections import Events
 from wsdgateway.net.events.deliveryrecord import NotRecorded
 from wsdgateway.net.events.notifier import UNOWNED_SECONDS, Notifier
 from wsdgateway.net.transport.errors import DeliveryError
+from wsdgateway.net.transport.logthrottle import QUIET_SECONDS
 from wsdgateway.scan.operations import SCAN_AVAILABLE, action_of
 from wsdgateway.soap.addressing import EndpointReference
 
@@ -198,8 +199,9 @@ def record(clients):
     return clients.notifier.record
 
 
-def press(clients, number):
-    clients.notifier.recipient("a").post(QueuedEvent(Event(action_of(SCAN_AVAILABLE), b"%d" % number, b""), "urn:x"))
+def press(clients, number, identifier="a"):
+    event = Event(action_of(SCAN_AVAILABLE), b"%d" % number, b"")
+    clients.notifier.recipient(identifier).post(QueuedEvent(event, "urn:x"))
 
 
 def test_what_a_subscriber_was_given_is_recorded(clients, record):
@@ -233,6 +235,24 @@ def test_a_press_is_sent_only_when_it_is_permitted(clients, record, is_permitted
     assert clients.sent == ([1] if is_permitted else [2])
     clients.answer(202)
     assert clients.counts == {"delivered": 1, "retried": 0, "dropped": 0 if is_permitted else 1}
+
+
+def test_presses_that_are_not_permitted_are_logged_once_a_minute_for_each_address(clients, record, said):
+    clients.notifier.open("b", Sink(EndpointReference("http://192.0.2.8/e"), "192.0.2.8"))
+
+    def refuse(identifier):
+        press(clients, 1, identifier)
+        record.permits[-1].callback(False)
+
+    for identifier in ("a", "a", "b", "a"):
+        refuse(identifier)
+    assert [line.partition(" was not sent to ")[2].partition(",")[0] for line in said] == [
+        "http://192.0.2.7/e", "http://192.0.2.8/e"]
+    assert all(line.endswith("start it again at the scanner (logged at most once a minute)") for line in said)
+    assert clients.counts["dropped"] == 4
+    clients.clock.advance(QUIET_SECONDS)
+    refuse("a")
+    assert len(said) == 3
 
 
 def test_a_press_whose_subscription_ends_meanwhile_is_not_sent(clients, record):

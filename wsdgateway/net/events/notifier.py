@@ -18,6 +18,7 @@ from wsdgateway.config.sections import Events
 from wsdgateway.net.events.deliveryrecord import NOT_RECORDED, DeliveryRecord
 from wsdgateway.net.events.subscriptionend import SubscriptionEnds
 from wsdgateway.net.transport.errors import describe_error
+from wsdgateway.net.transport.logthrottle import LogThrottle
 
 
 class Counts(Protocol):
@@ -65,6 +66,7 @@ class Notifier:
         self._recipients: dict[str, Recipient] = {}
         self.endings = SubscriptionEnds(reactor, scanner=scanner, send=send, settled=self.settled)
         self._idle: list[Deferred[None]] = []
+        self._throttle = LogThrottle()
 
     def open(self, identifier: str, sink: Sink) -> None:
         """Starts to send events to a subscriber at that sink."""
@@ -91,6 +93,13 @@ class Notifier:
             self.counts.dropped(recipient.close())
             self.record.closed(identifier)
             self.settled()
+
+    def not_permitted(self, address: str) -> None:
+        """Logs that a scan from the panel was not sent to that address; an outage may keep back many."""
+        if self._throttle.allows(address, self.seconds()):
+            self.log.warn("{scanner}: a scan that was started at the scanner was not sent to {address}, because "
+                          "another gateway might send it again while Redis does not answer; start it again at the "
+                          "scanner (logged at most once a minute)", scanner=self.scanner, address=address)
 
     def recipient(self, identifier: str) -> "Recipient | None":
         """Returns the recipient of a subscriber; None if it is gone.
@@ -204,10 +213,7 @@ class Recipient:
         if status == _NOT_PERMITTED:
             self.deliveries.delivered()
             self._notifier.counts.dropped(1)
-            self._notifier.log.warn(
-                "{scanner}: a scan that was started at the scanner was not sent to {address}, because another gateway "
-                "might send it again while Redis does not answer; start it again at the scanner",
-                scanner=self._notifier.scanner, address=self._sink.reference.address)
+            self._notifier.not_permitted(self._sink.reference.address)
             self._next()
         elif is_success(status):
             self.deliveries.delivered()
