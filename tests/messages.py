@@ -122,6 +122,16 @@ def scanner_elements(*names, note="", valid="true", relates_to="urn:uuid:1"):
         "</wscn:GetScannerElementsResponse>"), relates_to=relates_to, message_id="urn:uuid:device-1")
 
 
+def scanner_status(state, condition=""):
+    """Returns a GetScannerElementsResponse that contains only ScannerStatus, with at most one active condition."""
+    active = f"<wscn:DeviceCondition><wscn:Name>{condition}</wscn:Name></wscn:DeviceCondition>" if condition else ""
+    return envelope(f"{SCAN}/GetScannerElementsResponse", (
+        "<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData Name='wscn:ScannerStatus' Valid='1'>"
+        f"<wscn:ScannerStatus><wscn:ScannerState>{state}</wscn:ScannerState>"
+        f"<wscn:ActiveConditions>{active}</wscn:ActiveConditions></wscn:ScannerStatus></wscn:ElementData>"
+        "</wscn:ScannerElements></wscn:GetScannerElementsResponse>"))
+
+
 def announcement(event, *, message_id=None):
     """Returns a notification about the scanner itself, such as ScannerStatusSummaryEvent, without contents."""
     return envelope(f"{SCAN}/{event}", f"<wscn:{event}/>", message_id=message_id)

@@ -14,26 +14,28 @@ def job(*, feeder=True, images=0, created=True, **more):
     return made
 
 
-@pytest.mark.parametrize(("end", "feeder", "idle", "status"), [
-    (End(Reason.BUSY, "ServerErrorNotAcceptingJobs"), False, False, 503),
-    (End(Reason.BUSY, "ServerErrorNotAcceptingJobs"), True, True, 409),
-    (End(Reason.BUSY, "ServerErrorTemporaryError"), True, True, 503),
-    (End(Reason.BUSY, "HTTP 503"), False, False, 503),
-    (End(Reason.UNREACHABLE, "ServerErrorTemporaryError"), True, True, 503),
-    (End(Reason.FEEDER_EMPTY, "ClientErrorNoImagesAvailable"), True, False, 409),
-    (End(Reason.REFUSED, "ClientErrorFormatNotSupported"), False, False, 409),
-    (End(Reason.REFUSED, "ServerErrorInternalError"), False, False, 500),
-    (End(Reason.STOPPING), False, False, 503),
-    (End(Reason.HANDED_OVER), False, False, 503)])
-def test_a_job_that_was_not_created(end, feeder, idle, status):
-    outcome = creation_outcome(end, feeder=feeder, idle=idle)
+@pytest.mark.parametrize(("end", "feeder", "status"), [
+    (End(Reason.BUSY, "ServerErrorNotAcceptingJobs"), False, 503),
+    (End(Reason.BUSY, "ServerErrorNotAcceptingJobs"), True, 503),
+    (End(Reason.BUSY, "ServerErrorTemporaryError"), True, 503),
+    (End(Reason.BUSY, "HTTP 503"), False, 503),
+    (End(Reason.UNREACHABLE, "ServerErrorTemporaryError"), True, 503),
+    (End(Reason.FEEDER_EMPTY, "ClientErrorNoImagesAvailable"), True, 409),
+    (End(Reason.FEEDER_EMPTY, "ServerErrorNotAcceptingJobs"), True, 409),
+    (End(Reason.REFUSED, "ClientErrorNoImagesAvailable"), False, 409),
+    (End(Reason.REFUSED, "ClientErrorFormatNotSupported"), False, 409),
+    (End(Reason.REFUSED, "ServerErrorInternalError"), False, 500),
+    (End(Reason.STOPPING), False, 503),
+    (End(Reason.HANDED_OVER), False, 503)])
+def test_a_job_that_was_not_created(end, feeder, status):
+    outcome = creation_outcome(end, feeder=feeder)
     assert outcome.status == status
     assert (outcome.retry_after is not None) is (status == 503)
 
 
-def test_a_feeder_that_refuses_because_it_is_empty_is_shown_as_empty():
-    end = End(Reason.FEEDER_EMPTY, "ClientErrorNoImagesAvailable")
-    assert creation_outcome(end, feeder=True, idle=False).adf_state == ADF_EMPTY
+@pytest.mark.parametrize("fault", ["ClientErrorNoImagesAvailable", "ServerErrorNotAcceptingJobs"])
+def test_a_feeder_that_refuses_because_it_is_empty_is_shown_as_empty(fault):
+    assert creation_outcome(End(Reason.FEEDER_EMPTY, fault), feeder=True).adf_state == ADF_EMPTY
 
 
 @pytest.mark.parametrize(("end", "status"), [
@@ -54,6 +56,7 @@ def test_a_jam_is_told_as_a_conflict():
 
 @pytest.mark.parametrize(("end", "status"), [
     (End(Reason.BUSY, "ServerErrorNotAcceptingJobs"), 410), (End(Reason.UNREACHABLE), 410),
+    (End(Reason.FEEDER_EMPTY, "ServerErrorNotAcceptingJobs"), 404),
     (End(Reason.REFUSED, "ClientErrorFormatNotSupported"), 409), (End(Reason.REFUSED, "x"), 500)])
 def test_a_job_that_waited_and_was_never_created(end, status):
     assert end_outcome(job(created=False), end, None).status == status

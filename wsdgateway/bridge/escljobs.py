@@ -8,6 +8,7 @@ from wsdgateway.bridge.frontends.escl.faults import (
 )
 from wsdgateway.bridge.frontends.escl.status import ClientJob
 from wsdgateway.bridge.scanjobs.scanjob import End, Reason, ScanJob
+from wsdgateway.escl.scannerstatus import ADF_EMPTY
 from wsdgateway.scan.jobstates import ABORTED
 
 _GONE = frozenset((Reason.CANCELED_BY_CLIENT, Reason.CLIENT_GONE, Reason.CANCELED_AT_DEVICE, Reason.STOPPING,
@@ -15,16 +16,15 @@ _GONE = frozenset((Reason.CANCELED_BY_CLIENT, Reason.CLIENT_GONE, Reason.CANCELE
 _NEVER_THERE = frozenset((Reason.BUSY, Reason.UNREACHABLE, Reason.REFUSED))
 
 
-def creation_outcome(end: End, *, feeder: bool, idle: bool) -> Outcome:
-    """The answer to ScanJobs for a job that ended before the scanner had created it.
-
-    `idle` is true if the scanner has reported that it is Idle.
-    """
+def creation_outcome(end: End, *, feeder: bool) -> Outcome:
+    """The answer to ScanJobs for a job that ended before the scanner had created it."""
+    if end.reason is Reason.FEEDER_EMPTY:
+        return Outcome(409, adf_state=ADF_EMPTY)
     if end.reason in _GONE or end.reason is Reason.UNREACHABLE:
         return BUSY
     if end.reason is Reason.BUSY and not end.fault:
         return BUSY
-    found = create_outcome(end.fault or "", feeder=feeder, idle=idle, has_next_best=False)
+    found = create_outcome(end.fault or "", feeder=feeder, has_next_best=False)
     return BUSY if end.reason is Reason.BUSY and found.status == 500 else found
 
 
@@ -35,7 +35,7 @@ def end_outcome(job: ScanJob, end: End, adf_state: str | None) -> Outcome:
     if end.reason in _GONE:
         return Outcome(410)
     if end.reason in _NEVER_THERE and job.created is None:
-        found = creation_outcome(end, feeder=job.order.feeder, idle=False)
+        found = creation_outcome(end, feeder=job.order.feeder)
         return Outcome(410) if found.status == 503 else found  # the job will not be tried again
     if end.reason is Reason.FEEDER_EMPTY:
         return Outcome(404)

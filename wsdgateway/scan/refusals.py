@@ -6,6 +6,7 @@ is named `HTTP 503`, and some with the state that keeps them busy in place of a 
 
 NO_IMAGES = "ClientErrorNoImagesAvailable"
 JOB_NOT_FOUND = "ClientErrorJobIdNotFound"
+OPERATION_FAILED = "OperationFailed"
 TEMPORARY_ERROR, NOT_ACCEPTING = "ServerErrorTemporaryError", "ServerErrorNotAcceptingJobs"
 
 # After an image, there are no more.

@@ -20,6 +20,7 @@ PAGE = 100  # bytes
 NO_IMAGES, UNKNOWN = Refusal("ClientErrorNoImagesAvailable"), Refusal("ClientErrorJobIdNotFound")
 CONFLICT = Refusal("HTTP 409")
 TEMPORARY, INTERNAL = Refusal("ServerErrorTemporaryError"), Refusal("ServerErrorInternalError")
+NOT_ACCEPTING = Refusal("ServerErrorNotAcceptingJobs")
 UNREACHABLE = Refusal("ServerErrorTemporaryError", unreachable=True)
 BROKEN = Refusal("ServerErrorInternalError", unreachable=True, lost=True, broken=True)
 

@@ -8,6 +8,7 @@ from tests.bridge.scanjobs.orders import (
     CONFLICT,
     INTERNAL,
     NO_IMAGES,
+    NOT_ACCEPTING,
     PAGE,
     TEMPORARY,
     UNKNOWN,
@@ -132,6 +133,37 @@ def test_any_refusal_after_the_last_image_of_a_completed_job_is_its_end(jobs, or
     assert job.state == state
 
 
+@pytest.mark.parametrize(("order", "refusal", "is_ready", "reason"), [
+    (feeder(), Refusal("OperationFailed"), True, Reason.FINISHED),
+    (feeder(), Refusal("OperationFailed"), False, Reason.STOPPED_AT_DEVICE),
+    (feeder(), Refusal("OperationFailed"), None, Reason.FAILED),
+    (feeder(), NO_IMAGES, True, Reason.FINISHED), (feeder(), NO_IMAGES, False, Reason.STOPPED_AT_DEVICE),
+    (feeder(), UNKNOWN, False, Reason.STOPPED_AT_DEVICE), (feeder(), CONFLICT, None, Reason.FINISHED),
+    (feeder(), INTERNAL, True, Reason.FAILED), (feeder(), BROKEN, True, Reason.BROKEN_OFF),
+    (platen(images=2), Refusal("OperationFailed"), True, Reason.FAILED),
+    (platen(images=2), NO_IMAGES, False, Reason.FINISHED)])
+def test_without_a_job_status_the_state_of_the_scanner_tells_the_end_of_a_feeder(
+        jobs, order, refusal, is_ready, reason):
+    job = jobs.begin(order)
+    jobs.deliver(job)
+    jobs.call("page_refused", job, refusal)
+    jobs.call("judged", job, None, is_ready=is_ready)
+    assert jobs.did[-1] == "Forget"
+    assert job.end.reason is reason
+
+
+def test_the_state_of_the_scanner_tells_nothing_if_there_is_no_page_or_the_job_has_a_status(jobs):
+    job = jobs.begin(feeder())
+    jobs.call("page_refused", job, Refusal("OperationFailed"))
+    jobs.call("judged", job, None, is_ready=True)
+    assert (job.end.reason, jobs.did[-1]) == (Reason.FAILED, "Forget")
+    job = jobs.begin(feeder())
+    jobs.deliver(job)
+    jobs.call("page_refused", job, Refusal("OperationFailed"))
+    jobs.call("judged", job, status("Aborted"), is_ready=True)
+    assert job.end.reason is Reason.STOPPED_AT_DEVICE
+
+
 def test_a_completed_job_of_which_no_image_came_has_failed(jobs):
     job = jobs.begin(feeder())
     jobs.call("page_refused", job, Refusal("OperationFailed"))
@@ -244,7 +276,7 @@ def test_another_ticket_is_tried_after_a_refused_one(jobs):
 
 
 @pytest.mark.parametrize(("order", "refusal", "reason"), [
-    (platen(), TEMPORARY, Reason.BUSY), (platen(), Refusal("ServerErrorNotAcceptingJobs"), Reason.BUSY),
+    (platen(), TEMPORARY, Reason.BUSY), (platen(), NOT_ACCEPTING, Reason.BUSY),
     (feeder(), NO_IMAGES, Reason.FEEDER_EMPTY), (platen(), NO_IMAGES, Reason.REFUSED),
     (platen(), UNREACHABLE, Reason.UNREACHABLE), (platen(), INTERNAL, Reason.REFUSED)])
 def test_a_job_that_is_not_created(jobs, order, refusal, reason):
@@ -252,6 +284,25 @@ def test_a_job_that_is_not_created(jobs, order, refusal, reason):
     jobs.call("not_created", job, refusal)
     assert jobs.did == ["Create"]
     assert (job.state, job.end.reason, job.end.fault) == ("Aborted", reason, refusal.fault)
+
+
+@pytest.mark.parametrize(("order", "refusal", "is_ready", "reason"), [
+    (feeder(), NOT_ACCEPTING, True, Reason.FEEDER_EMPTY), (feeder(), NOT_ACCEPTING, False, Reason.BUSY),
+    (feeder(), NOT_ACCEPTING, None, Reason.BUSY), (platen(), NOT_ACCEPTING, True, Reason.BUSY),
+    (feeder(), TEMPORARY, True, Reason.BUSY), (feeder(), UNREACHABLE, True, Reason.UNREACHABLE)])
+def test_an_idle_scanner_that_accepts_no_job_from_its_feeder_has_an_empty_one(jobs, order, refusal, is_ready, reason):
+    job = jobs.submit(order)
+    jobs.call("not_created", job, refusal, is_ready=is_ready)
+    assert (job.end.reason, job.end.fault) == (reason, refusal.fault)
+
+
+def test_a_job_with_patience_is_not_ended_by_an_idle_scanner_at_once(jobs):
+    job = jobs.submit(feeder(patience=10.0))
+    jobs.call("not_created", job, NOT_ACCEPTING, is_ready=True)
+    assert job.end is None
+    assert not jobs.engine.gives_up(job, NOT_ACCEPTING, 7.9)
+    assert jobs.engine.gives_up(job, NOT_ACCEPTING, 8.0)
+    assert jobs.engine.gives_up(job, INTERNAL, 0.0)
 
 
 def test_a_busy_scanner_is_asked_again_for_a_job_that_has_waited(jobs):

@@ -13,7 +13,7 @@ from PIL import Image
 from twisted.internet.threads import deferToThread
 
 from tests.loopback.clients import Ran, scanned
-from tests.messages import SCAN, created_job, envelope, fault, status_response
+from tests.messages import SCAN, created_job, envelope, fault, scanner_status, status_response
 from tests.scannedfiles import names_in, pages_of
 from tests.waiting import until
 from wsdgateway.cli.errors import WRONG
@@ -223,14 +223,6 @@ async def test_the_exit_status_of_a_feeder_job(plays, cwd, answers, status, canc
         assert pages_of("out.pdf") == pages
 
 
-def scanner_status(state, condition):
-    return envelope(f"{SCAN}/GetScannerElementsResponse", (
-        "<wscn:GetScannerElementsResponse><wscn:ScannerElements><wscn:ElementData Name='wscn:ScannerStatus' Valid='1'>"
-        f"<wscn:ScannerStatus><wscn:ScannerState>{state}</wscn:ScannerState><wscn:ActiveConditions>"
-        f"<wscn:DeviceCondition><wscn:Name>{condition}</wscn:Name></wscn:DeviceCondition></wscn:ActiveConditions>"
-        "</wscn:ScannerStatus></wscn:ElementData></wscn:ScannerElements></wscn:GetScannerElementsResponse>"))
-
-
 @pytest.mark.parametrize(("state", "status"), [("Stopped", ATTENTION), ("Processing", 0)])
 @pytest_twisted.ensureDeferred
 async def test_a_scanner_that_does_not_answer_because_paper_is_jammed(plays, cwd, state, status):
@@ -274,9 +266,37 @@ async def test_an_empty_tray_explains_any_refusal_of_the_feeder(plays):
         ran = await scanned(device.url, "out.pdf", source="adf")
         assert (ran.status, ran.slept) == (NO_PAPER, 0)
         assert (await scanned(device.url, "out.pdf")).status != NO_PAPER
-    device = plays(GetScannerElements=[tray], CreateScanJob=[created_job()], RetrieveImage=[PAGE, refusal])
+
+
+@pytest.mark.parametrize(("state", "condition", "refusal", "status"), [
+    ("Idle", "InputTrayEmpty", "OperationFailed", 0), ("Idle", "", "OperationFailed", 0),
+    ("Processing", "", "OperationFailed", FAILED), ("Stopped", "MediaJam", "OperationFailed", ATTENTION),
+    ("Idle", "", "ServerErrorInternalError", FAILED)])
+@pytest_twisted.ensureDeferred
+async def test_the_end_of_a_feeder_at_a_scanner_without_job_status(plays, state, condition, refusal, status):
+    device = plays(GetScannerElements=[scanner_status(state, condition)], CreateScanJob=[created_job()],
+                   RetrieveImage=[PAGE, fault(f"wscn:{refusal}", code="Receiver")])
     ran = await scanned(device.url, "out.pdf", source="adf")
-    assert (ran.status, ran.files) == (FAILED, ["out.pdf"])
+    assert (ran.status, ran.files) == (status, ["out.pdf"])
+
+
+@pytest.mark.parametrize(("state", "condition", "status", "slept"), [
+    ("Idle", "", NO_PAPER, 5), ("Processing", "", BUSY, 30), ("Idle", "LampWarming", BUSY, 30)])
+@pytest_twisted.ensureDeferred
+async def test_an_idle_scanner_that_accepts_no_job_from_its_feeder_has_an_empty_one(
+        plays, state, condition, status, slept):
+    device = plays(GetScannerElements=[scanner_status(state, condition)], CreateScanJob=[BUSY_FAULT])
+    ran = await scanned(device.url, "out.pdf", source="adf")
+    assert (ran.status, ran.slept) == (status, slept)
+    assert (await scanned(device.url, "out.pdf")).status == BUSY
+    assert (await scanned(device.url, "out.pdf", source="adf", wait=0)).status == status
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_has_just_become_idle_may_refuse_once(plays):
+    device = plays(GetScannerElements=[scanner_status("Idle")], CreateScanJob=[BUSY_FAULT] * 3 + [created_job()],
+                   RetrieveImage=[PAGE, NO_IMAGES])
+    assert (await scanned(device.url, "out.pdf", source="adf")).status == 0
 
 
 @pytest_twisted.ensureDeferred

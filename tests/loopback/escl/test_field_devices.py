@@ -71,8 +71,6 @@ async def test_all_pages_of_the_feeder_arrive_unchanged(behind, style):
 @pytest_twisted.ensureDeferred
 async def test_an_empty_feeder(behind, style):
     one, device = await behind(style, sheets=0)
-    await one.get("ScannerStatus")  # as every client does, so that the scanner is known to be idle
-    await until(lambda: one.service.scanner.bridge.reported.state == "Idle")
     connection = await one.send("POST", "/eSCL/ScanJobs", settings("Feeder", resolution=100))
     await until(lambda: device.sent.get("CreateScanJob") or device.late)
     device.release()

@@ -7,7 +7,7 @@ import pytest
 import pytest_twisted
 
 from tests.loopback.scanjobs.ordering import CLIENT, feeder, platen
-from tests.messages import created_job, envelope, fault, status_response
+from tests.messages import created_job, envelope, fault, scanner_status, status_response
 from tests.waiting import until
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.bridge.scanjobs.phases import Phase
@@ -245,6 +245,39 @@ async def test_no_cancel_for_a_job_that_the_scanner_has_ended(device, device_job
     assert await jobs.fetch_all(job) == [b"one"]
     await jobs.over(job)
     assert (job.end.reason, scanner.count("CancelJob")) == (Reason.STOPPED_AT_DEVICE, 0)
+
+
+@pytest.mark.parametrize(("fault", "status", "reason"), [
+    ("OperationFailed", scanner_status("Idle"), Reason.FINISHED),
+    ("OperationFailed", scanner_status("Idle", "InputTrayEmpty"), Reason.FINISHED),
+    ("OperationFailed", scanner_status("Stopped", "MediaJam"), Reason.STOPPED_AT_DEVICE),
+    ("OperationFailed", scanner_status("Processing"), Reason.FAILED),
+    ("OperationFailed", fault("wscn:OperationFailed"), Reason.FAILED),
+    ("ClientErrorNoImagesAvailable", scanner_status("Stopped", "MediaJam"), Reason.STOPPED_AT_DEVICE),
+    ("ClientErrorNoImagesAvailable", fault("wscn:OperationFailed"), Reason.FINISHED)])
+@pytest_twisted.ensureDeferred
+async def test_the_end_of_a_feeder_at_a_scanner_without_job_status(device, device_jobs, fault, status, reason):
+    scanner = Scanner(device, RetrieveImage=[sends(b"one"), refuses(fault)], GetJobElements=[refuses("InvalidArgs")],
+                      GetScannerElements=[lambda asked: asked.answer(status)])
+    jobs = await device_jobs()
+    job = jobs.submit(feeder())
+    assert await jobs.fetch_all(job) == [b"one"]
+    await jobs.over(job)
+    assert (job.end.reason, scanner.count("CancelJob")) == (reason, 0)
+
+
+@pytest.mark.parametrize(("order", "status", "reason"), [
+    (feeder(), scanner_status("Idle"), Reason.FEEDER_EMPTY), (feeder(), scanner_status("Processing"), Reason.BUSY),
+    (feeder(), scanner_status("Idle", "LampWarming"), Reason.BUSY),
+    (feeder(), scanner_status("Stopped", "CoverOpen"), Reason.BUSY), (platen(), scanner_status("Idle"), Reason.BUSY)])
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_accepts_no_job_from_an_empty_feeder(device, device_jobs, order, status, reason):
+    Scanner(device, CreateScanJob=[refuses("ServerErrorNotAcceptingJobs")],
+            GetScannerElements=[lambda asked: asked.answer(status)])
+    jobs = await device_jobs()
+    job = jobs.submit(order)
+    await jobs.over(job)
+    assert (job.end.reason, job.end.fault) == (reason, "ServerErrorNotAcceptingJobs")
 
 
 @pytest_twisted.ensureDeferred

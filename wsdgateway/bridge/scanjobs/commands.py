@@ -46,7 +46,10 @@ class Resume:
 
 @attrs.frozen(eq=False)
 class Judge:
-    """Learn the job's status at the scanner after a refusal, and report `judged`."""
+    """Learn the job's status at the scanner after a refusal, and report `judged`.
+
+    Where the scanner gives none, and the refusal `may_be_last`, learn the scanner's own status.
+    """
 
     job: ScanJob
 

@@ -97,12 +97,16 @@ class JobSteps:
         job.wake_at = now + seconds
         return self.enter(job, PAUSED, now)
 
-    def judged(self, job: ScanJob, status: JobStatus | None, now: float) -> list[Command]:
-        """End the job after a refusal, by its status at the scanner; None if that is unknown."""
+    def judged(self, job: ScanJob, status: JobStatus | None, is_ready: bool | None, now: float) -> list[Command]:
+        """End the job after a refusal, by its status at the scanner, and by whether the scanner is ready.
+
+        Both are None if they are unknown.
+        """
         refusal, job.refusal = job.refusal, None
         assert refusal is not None
         meaning = meaning_of(refusal)
-        end = job.end or end_of_images(refusal, scanned=job.scanned, feeder=job.order.feeder, status=status)
+        end = job.end or end_of_images(refusal, scanned=job.scanned, feeder=job.order.feeder, status=status,
+                                       is_ready=is_ready)
         if status is not None and not status.final and status.state in ACTIVE and meaning not in ENDED:
             job.end = end
             return [*self.cancel_there(job, now), *self.finish(job, now)]

@@ -16,7 +16,8 @@
   asked for again after a pause.
 - Full: the spool has no room for another page, and none is asked for until it has, for at most `FULL_SECONDS`.
 - Judging: after a refusal, the scanner is asked for the job's status, which tells a jam from an empty feeder, and
-  whether there is a job to cancel. CancelJob is sent only for a job that is known to exist and not known to have ended.
+  whether there is a job to cancel; where it gives none, it is asked for its own status. CancelJob is sent only for a
+  job that is known to exist and not known to have ended.
 
 `NEXT` lists the changes.
 """

@@ -1,7 +1,8 @@
 """Decides what a scanner's refusal of CreateScanJob or RetrieveImage means for a job.
 
-WS-Scan, the error codes of CreateScanJob and RetrieveImage. Some scanners answer with a bare HTTP status, and some
-Ricoh scanners end a feeder's job with ClientErrorJobIdNotFound.
+WS-Scan, the error codes of CreateScanJob and RetrieveImage. Some scanners answer with a bare HTTP status. The end of a
+feeder's job is told as ClientErrorNoImagesAvailable, ClientErrorJobIdNotFound or OperationFailed; a paper jam by some
+scanners in the same way.
 """
 
 from enum import Enum
@@ -48,27 +49,48 @@ def is_busy(refusal: Refusal) -> bool:
     return refusal.fault in refusals.TEMPORARY and not refusal.lost
 
 
-def end_of_creation(refusal: Refusal, *, feeder: bool) -> End:
-    """The end of a job that the scanner has not created."""
+def may_be_empty(refusal: Refusal, *, feeder: bool) -> bool:
+    """True if some scanners refuse a feeder's job in this way when the feeder is empty (Brother DCP-L2540DW)."""
+    return feeder and refusal.fault == refusals.NOT_ACCEPTING and not refusal.unreachable
+
+
+def end_of_creation(refusal: Refusal, *, feeder: bool, is_ready: bool | None = None) -> End:
+    """The end of a job that the scanner has not created.
+
+    `is_ready` is True if the scanner's own status is that it is idle, so that a refusal that `may_be_empty` is.
+    """
     reason = Reason.REFUSED
     if refusal.unreachable:
         reason = Reason.UNREACHABLE
+    elif (refusal.fault == refusals.NO_IMAGES and feeder) or (is_ready and may_be_empty(refusal, feeder=feeder)):
+        reason = Reason.FEEDER_EMPTY
     elif refusal.fault in refusals.TEMPORARY:
         reason = Reason.BUSY
-    elif refusal.fault == refusals.NO_IMAGES and feeder:
-        reason = Reason.FEEDER_EMPTY
     return End(reason, refusal.fault, refusal.text)
 
 
-def end_of_images(refusal: Refusal, *, scanned: int, feeder: bool, status: JobStatus | None) -> End:
+def may_be_last(refusal: Refusal, *, scanned: int, feeder: bool) -> bool:
+    """True if the refusal after `scanned` images is one with which scanners end a feeder's job."""
+    return feeder and scanned > 0 and not refusal.unreachable and (
+        meaning_of(refusal) in (Meaning.NO_MORE, Meaning.UNKNOWN_JOB) or refusal.fault == refusals.OPERATION_FAILED)
+
+
+def end_of_images(refusal: Refusal, *, scanned: int, feeder: bool, status: JobStatus | None,
+                  is_ready: bool | None = None) -> End:
     """The end of a job whose next image was refused, after `scanned` images.
 
-    `status` is what the scanner says about the job afterwards, None if that is unknown.
+    `status` is what the scanner says about the job afterwards, None if that is unknown. Then, if the refusal
+    `may_be_last`, the scanner's own status decides: `is_ready` is True if it is idle, False if a condition stops it.
     """
     meaning = meaning_of(refusal)
     reason = Reason.BROKEN_OFF if refusal.broken else Reason.UNREACHABLE if refusal.unreachable else Reason.FAILED
+    decides = status is None and may_be_last(refusal, scanned=scanned, feeder=feeder)
     if meaning is Meaning.CANCELED or (status is not None and status.state == CANCELED):
         reason = Reason.CANCELED_AT_DEVICE
+    elif decides and is_ready is False:
+        reason = Reason.STOPPED_AT_DEVICE
+    elif decides and is_ready:
+        return FINISHED
     elif status is not None and status.state in (ABORTED, TERMINATING):
         is_timed_out = "JobTimedOut" in status.reasons
         reason = Reason.FAILED if is_timed_out else Reason.STOPPED_AT_DEVICE

@@ -141,18 +141,27 @@ class ScanJobs:
             return self._steps.cancel_there(job, now)
         return [*self._steps.enter(job, RECORDING, now), Record(job)]
 
-    def not_created(self, job: ScanJob, refusal: Refusal, now: float) -> list[Command]:
-        """Note that the scanner has not created the job, as far as is known."""
+    def gives_up(self, job: ScanJob, refusal: Refusal, now: float) -> bool:
+        """True if a scanner that refuses the job so is not asked again."""
+        patience = max(job.order.patience, BUSY_SECONDS if job.waited else 0.0)
+        return not is_busy(refusal) or now + BUSY_PAUSE >= job.began + patience
+
+    def not_created(self, job: ScanJob, refusal: Refusal, now: float, *,
+                    is_ready: bool | None = None) -> list[Command]:
+        """Note that the scanner has not created the job, as far as is known.
+
+        `is_ready` is True if the scanner's own status is that it is idle.
+        """
         if job.end is not None:
             return self._steps.over(job, job.end, now)
         if wants_other_ticket(refusal) and job.ticket + 1 < len(job.order.tickets):
             job.ticket += 1
             return [*self._steps.enter(job, CREATING, now), Create(job)]
-        patience = max(job.order.patience, BUSY_SECONDS if job.waited else 0.0)
-        if is_busy(refusal) and now + BUSY_PAUSE < job.began + patience:
+        if not self.gives_up(job, refusal, now):
             job.wake_at = now + BUSY_PAUSE
             return self._steps.enter(job, BUSY, now)
-        return self._steps.over(job, end_of_creation(refusal, feeder=job.order.feeder), now)
+        return self._steps.over(job, end_of_creation(refusal, feeder=job.order.feeder, is_ready=is_ready),
+                                now)
 
     def recorded(self, job: ScanJob, now: float) -> list[Command]:
         """Note that the scanner's JobId is stored."""
@@ -207,7 +216,7 @@ class ScanJobs:
                 return commands + self._steps.end(job, End(Reason.FAILED, refusal.fault, refusal.text), now)
         job.refusal = refusal
         if meaning is Meaning.CANCELED:
-            return commands + self._steps.judged(job, None, now)
+            return commands + self._steps.judged(job, None, None, now)
         return [*commands, *self._steps.enter(job, JUDGING, now), Judge(job)]
 
     def page_broken(self, job: ScanJob, refusal: Refusal, now: float) -> list[Command]:
@@ -228,9 +237,13 @@ class ScanJobs:
         """Note that the page that is arriving cannot be written."""
         return self._steps.end(job, End(Reason.SPOOL_FAILED, text=text), now)
 
-    def judged(self, job: ScanJob, status: JobStatus | None, now: float) -> list[Command]:
-        """Note the job's status at the scanner after a refusal; None if it gave none."""
-        return self._steps.judged(job, status, now) if job.phase is JUDGING else []
+    def judged(self, job: ScanJob, status: JobStatus | None, now: float, *,
+               is_ready: bool | None = None) -> list[Command]:
+        """Note the job's status at the scanner after a refusal; None if it gave none.
+
+        `is_ready` is True if the scanner's own status is that it is idle, False if a condition stops it.
+        """
+        return self._steps.judged(job, status, is_ready, now) if job.phase is JUDGING else []
 
     def canceled(self, job: ScanJob, now: float) -> list[Command]:
         """Note that CancelJob was answered, or given up, and that no image of the job is arriving any more."""

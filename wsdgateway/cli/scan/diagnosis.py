@@ -17,9 +17,10 @@ from wsdgateway.scan.conditions import in_words, listed
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstates import ABORTED, CANCELED
 from wsdgateway.scan.jobstatus import JobStatus
-from wsdgateway.scan.refusals import NO_IMAGES
+from wsdgateway.scan.refusals import NO_IMAGES, NOT_ACCEPTING, OPERATION_FAILED
 from wsdgateway.scan.scannerstatus import (
     ATTENTION_REQUIRED,
+    IDLE,
     INPUT_TRAY_EMPTY,
     REASONS,
     STOPPED,
@@ -28,6 +29,7 @@ from wsdgateway.scan.scannerstatus import (
 )
 
 END_TRIES = 3
+IDLE_CHECKS = 2  # that find an idle scanner which refuses a job, since one that has just become ready may do so once
 
 # In the text of a fault, these words name a condition; "paused" or "attention" may mean anything.
 _NAMED = {words_of(name): re.compile(rf"\b(?:{name}|{words_of(name)})\b", re.IGNORECASE)
@@ -41,6 +43,7 @@ class Diagnosis:
         self._scanner = scanner
         self._feeder = feeder
         self._pause = pause
+        self._refused_idle = 0
 
     def last_status(self, job: CreatedJob) -> JobStatus | None:
         """The final status of the job; None if the scanner does not report it."""
@@ -70,6 +73,12 @@ class Diagnosis:
                 # A feeder that is jammed has no images either.
                 self._check(self._condition(), pages)
             return
+        if pages and self._feeder and status is None and refusal.code == OPERATION_FAILED:
+            _check_text(refusal)
+            condition = self._condition()
+            self._check(condition, pages)
+            if condition.state == IDLE:
+                return  # some scanners end a feeder's job so, and do not tell its status
         raise self.error_for(refusal, pages)
 
     def check(self, refusal: ScannerRefusal) -> str:
@@ -77,7 +86,12 @@ class Diagnosis:
 
         There is no job yet. Returns the other conditions that the scanner reports, in words.
         """
-        return self._checked(refusal, 0)
+        condition = self._checked(refusal, 0)
+        if self._suggests_empty(refusal, condition):
+            self._refused_idle += 1
+            if self._refused_idle == IDLE_CHECKS:
+                raise _empty_feeder()
+        return _passing(condition)
 
     def check_attention(self, refusal: ScannerRefusal) -> str:
         """Raise `ScanError` if the scanner refused because it needs attention.
@@ -85,7 +99,7 @@ class Diagnosis:
         An empty feeder is no cause here, because it may have drawn its last sheet. Returns the other conditions that
         the scanner reports, in words.
         """
-        return self._checked(refusal, 1)
+        return _passing(self._checked(refusal, 1))
 
     def check_stopped(self) -> None:
         """Raise `ScanError` if the scanner is stopped until somebody goes there; some do not answer meanwhile."""
@@ -93,11 +107,16 @@ class Diagnosis:
         if condition.state == STOPPED:
             self._check(condition, 1)
 
-    def _checked(self, refusal: ScannerRefusal, pages: int) -> str:
+    def _checked(self, refusal: ScannerRefusal, pages: int) -> ScannerStatus:
         _check_text(refusal)
         condition = self._condition()
         self._check(condition, pages)
-        return _passing(condition)
+        return condition
+
+    def _suggests_empty(self, refusal: ScannerRefusal, condition: ScannerStatus) -> bool:
+        """Whether an idle scanner accepts no job from its feeder: some tell an empty one so (Brother DCP-L2540DW)."""
+        return (self._feeder and refusal.code == NOT_ACCEPTING and condition.state == IDLE
+                and not condition.reasons)
 
     def _check(self, condition: ScannerStatus, pages: int, of_job: Iterable[str] = ()) -> None:
         """Raise `ScanError` for the condition, or for one that the reasons of a job's state name."""
@@ -127,7 +146,7 @@ class Diagnosis:
             self._check(condition, pages)
         except ScanError as error:
             return error
-        if self._feeder and not pages and refusal.code == NO_IMAGES:
+        if not pages and ((self._feeder and refusal.code == NO_IMAGES) or self._suggests_empty(refusal, condition)):
             return _empty_feeder()
         told = _passing(condition)
         if refusal.temporary:

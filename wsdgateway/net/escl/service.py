@@ -25,7 +25,7 @@ from wsdgateway.bridge.frontends.escl.tickets import Conflict, PlannedJob, ticke
 from wsdgateway.conversion.kinds import MAX_PIXELS
 from wsdgateway.escl.reading import MAX_BODY, Unreadable
 from wsdgateway.escl.scanimageinfo import ScanImageInfo
-from wsdgateway.escl.scannerstatus import ADF_EMPTY, IDLE
+from wsdgateway.escl.scannerstatus import ADF_EMPTY
 from wsdgateway.escl.scansettings import ScanSettings
 from wsdgateway.gauges import OTHER
 from wsdgateway.http.answers import HTTPAnswer
@@ -271,8 +271,7 @@ class EsclService:
             exchange.on_gone = None
         end = one.job.end
         if end is not None and one.job.created is None and not one.job.waited:
-            status = self._view.status()
-            outcome = creation_outcome(end, feeder=feeder, idle=status is not None and status.state == IDLE)
+            outcome = creation_outcome(end, feeder=feeder)
             self._jobs.refuse(one, empty=outcome.adf_state == ADF_EMPTY)
             asked.source = DEVICE
             return outcome.answer()

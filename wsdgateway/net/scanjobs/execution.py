@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from wsdgateway.bridge.access.quotas import JOBS_AT_ONCE, Quotas
+from wsdgateway.bridge.health.causes import condition_cause
 from wsdgateway.bridge.scanjobs.commands import (
     Cancel,
     Changed,
@@ -28,6 +29,7 @@ from wsdgateway.bridge.scanjobs.commands import (
 )
 from wsdgateway.bridge.scanjobs.ownjob import OwnJob
 from wsdgateway.bridge.scanjobs.phases import Phase
+from wsdgateway.bridge.scanjobs.refusals import may_be_empty, may_be_last
 from wsdgateway.bridge.scanjobs.room import Room
 from wsdgateway.bridge.scanjobs.scanjob import Order, Page, ScanJob
 from wsdgateway.bridge.scanjobs.scanjobs import MAX_WAITING, ScanJobs
@@ -41,6 +43,7 @@ from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.scan.jobs import CreatedJob
 from wsdgateway.scan.jobstatus import JobStatus
+from wsdgateway.scan.scannerstatus import IDLE, INPUT_TRAY_EMPTY
 from wsdgateway.storage.failedwrites import log_failed_write
 from wsdgateway.storage.spool import Spool, SpoolFile, SpoolReader
 from wsdgateway.storage.store import IStore
@@ -274,7 +277,10 @@ class ScanJobExecution:
             await first_of(self._reactor, STORE_SECONDS, storing)
             self._run(self._engine.created(job, outcome, self._seconds()))
         else:
-            self._run(self._engine.not_created(job, outcome, self._seconds()))
+            is_doubtful = may_be_empty(outcome, feeder=job.order.feeder) and self._engine.gives_up(
+                job, outcome, self._seconds())
+            is_ready = await self._is_ready() if is_doubtful else None
+            self._run(self._engine.not_created(job, outcome, self._seconds(), is_ready=is_ready))
 
     def _record(self, command: Record) -> None:
         self._tasks.run(self._recorded(command.job))
@@ -327,7 +333,23 @@ class ScanJobExecution:
         self._tasks.run(self._judged(command.job))
 
     async def _judged(self, job: ScanJob) -> None:
-        self._run(self._engine.judged(job, self._known_end(job) or await self._status(job), self._seconds()))
+        status = self._known_end(job) or await self._status(job)
+        is_doubtful = status is None and job.refusal is not None and may_be_last(
+            job.refusal, scanned=job.scanned, feeder=job.order.feeder)
+        is_ready = await self._is_ready() if is_doubtful else None
+        self._run(self._engine.judged(job, status, self._seconds(), is_ready=is_ready))
+
+    async def _is_ready(self) -> bool | None:
+        """True if the scanner is idle and not warming up, False if a condition stops it; None otherwise, or if that is
+        not known in time.
+        """
+        asking = Deferred.fromCoroutine(self._requests.scanner_status())
+        scanner = await first_of(self._reactor, STATUS_SECONDS, asking)
+        if scanner is None:
+            return None
+        if condition_cause(scanner) is not None:
+            return False
+        return True if scanner.state == IDLE and {INPUT_TRAY_EMPTY}.issuperset(scanner.reasons) else None
 
     def _known_end(self, job: ScanJob) -> JobStatus | None:
         """The job's final status, if the scanner has already given it."""

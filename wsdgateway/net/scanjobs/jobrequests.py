@@ -42,7 +42,8 @@ from wsdgateway.scan.operations import (
     Operation,
     action_of,
 )
-from wsdgateway.scan.scannerelements import write_elements_request
+from wsdgateway.scan.scannerelements import SCANNER_STATUS, read_elements, write_elements_request
+from wsdgateway.scan.scannerstatus import ScannerStatus, read_status
 from wsdgateway.soap.envelope import CONTENT_TYPE, Envelope, compose, read
 from wsdgateway.soap.faults import fault_of, reason_of
 from wsdgateway.soap.fragments import write_fragment
@@ -133,6 +134,12 @@ class JobRequests:
     async def current_elements(self, names: tuple[str, ...]) -> Envelope | Refusal:
         """Elements of the scanner, asked of it now: a panel's settings change the default ticket without an event."""
         return await self._ask(GET_SCANNER_ELEMENTS, write_elements_request(*names), "", is_common=False)
+
+    async def scanner_status(self) -> ScannerStatus | None:
+        """The scanner's own status, asked of it now; None if it gives none."""
+        answer = await self.current_elements((SCANNER_STATUS,))
+        element = None if isinstance(answer, Refusal) else read_elements(answer.body).get(SCANNER_STATUS)
+        return None if element is None else read_status(element)
 
     async def validate(self, body: str) -> Envelope | Refusal:
         """The answer to ValidateScanTicket with that Body's content."""

@@ -12,7 +12,7 @@ from wsdgateway.escl.scannerstatus import ADF_EMPTY, ADF_HATCH_OPEN, ADF_JAM, AD
 from wsdgateway.http.answers import HTTPAnswer
 from wsdgateway.scan import refusals
 from wsdgateway.scan.jobstates import ABORTED, CANCELED, COMPLETED
-from wsdgateway.scan.refusals import JOB_NOT_FOUND, NO_IMAGES, NOT_ACCEPTING
+from wsdgateway.scan.refusals import JOB_NOT_FOUND, NO_IMAGES
 
 RETRY_AFTER = 1  # seconds
 BUSY_RETRY_AFTER = 5  # seconds, while another job is scanned
@@ -51,12 +51,9 @@ NOT_READY = Outcome(503, RETRY_AFTER)  # the next page is still being scanned
 UNMET = Outcome(409)  # settings that the scanner does not have
 
 
-def create_outcome(fault: str, *, feeder: bool, idle: bool, has_next_best: bool) -> Outcome:
-    """The answer to ScanJobs if the scanner refuses CreateScanJob with that fault.
-
-    `idle` is true if the scanner is Idle: one that accepts no job from its feeder then has probably nothing in it.
-    """
-    if fault == NO_IMAGES or (fault == NOT_ACCEPTING and feeder and idle):
+def create_outcome(fault: str, *, feeder: bool, has_next_best: bool) -> Outcome:
+    """The answer to ScanJobs if the scanner refuses CreateScanJob with that fault."""
+    if fault == NO_IMAGES:
         return Outcome(409, adf_state=ADF_EMPTY if feeder else None)
     if fault in refusals.TEMPORARY:
         return BUSY
