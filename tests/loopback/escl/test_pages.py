@@ -7,16 +7,17 @@ import pikepdf
 import pytest
 import pytest_twisted
 from PIL import Image
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 
 from tests.loopback.clients import request
-from tests.loopback.escl.client import SANE_ESCL, Client, settings
+from tests.loopback.escl.client import SANE_ESCL, Answered, Client, settings
 from tests.loopback.gateways import PATH
 from tests.messages import create_scan_job
 from tests.peers import ask
 from tests.waiting import until
+from wsdgateway.conversion.kinds import Unconvertible
 from wsdgateway.net.conversion import Converter
-from wsdgateway.net.escl import sending
+from wsdgateway.net.escl import documents, sending
 
 
 def opened(answered):
@@ -148,9 +149,48 @@ async def test_the_queue_is_bounded(offered):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_page_that_is_not_ready_is_refused_after_a_while(offered, monkeypatch):
-    from wsdgateway.net.escl import documents
+async def test_the_size_of_a_page_is_that_of_the_last_one_fetched(offered, monkeypatch):
+    sizing, asked, size = [], [], documents.Documents.size
 
+    def size_of(converter, source):
+        sizing.append(Deferred())
+        return sizing[-1]
+
+    def asked_for(*arguments):
+        asked.append(arguments)
+        return size(*arguments)
+
+    monkeypatch.setattr(Converter, "size_of", size_of)
+    monkeypatch.setattr(documents.Documents, "size", asked_for)
+    service = await offered(scanner={"feeder_pages": 2})
+    one = service.escl_client
+    job = await one.scan(settings("Feeder"))
+    for number, found in ((1, (10, 20, 30)), (2, (40, 50, 60))):
+        assert (await one.next(job)).status == 200
+        asking = await one.send("GET", f"{job}/ScanImageInfo")
+        await until(lambda: len(sizing) == len(asked) == number)  # noqa: B023
+        sizing[-1].callback(found)
+        info = Answered(*await asking.answer())
+        assert (info.status, info.value("ActualHeight")) == (200, str(found[1]))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_size_that_is_not_found_out_is_not_that_of_an_earlier_page(offered, monkeypatch):
+    found = [succeed((10, 20, 30)), fail(Unconvertible("damaged")), Deferred()]
+    monkeypatch.setattr(Converter, "size_of", lambda converter, source: found.pop(0))
+    monkeypatch.setattr(documents, "SIZE_SECONDS", 0.05)
+    service = await offered(scanner={"feeder_pages": 3})
+    one = service.escl_client
+    job = await one.scan(settings("Feeder"))
+    name = job.rpartition("/")[2]
+    for status in (200, 404, 404):
+        assert (await one.next(job)).status == 200
+        await until(lambda: not service.scanner.escl.jobs.get(name).turns.locked)
+        assert (await one.ask("GET", f"{job}/ScanImageInfo")).status == status
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_that_is_not_ready_is_refused_after_a_while(offered, monkeypatch):
     class Impatient:
         hold = 0.05
 

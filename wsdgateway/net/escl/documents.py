@@ -23,10 +23,12 @@ from wsdgateway.conversion.kinds import START, Unconvertible, kind_of
 from wsdgateway.net.conversion import Converter
 from wsdgateway.net.escl.jobs import EsclJob, EsclJobs
 from wsdgateway.net.escl.sending import send
+from wsdgateway.net.scanjobs.waiting import first_of
 from wsdgateway.net.server.exchange import Exchange
 from wsdgateway.storage.spool import Spool, SpoolReader
 
 NO_CACHE = (b"Cache-Control", b"no-cache")
+SIZE_SECONDS = 1.0  # for which ScanImageInfo waits for the end of a page and for its size
 
 
 @attrs.frozen(eq=False)
@@ -79,6 +81,21 @@ class Documents:
             return await self._serve(exchange, one, uri, adf_state, limit)
         finally:
             one.turns.release()
+
+    async def size(self, one: EsclJob) -> tuple[int, int, int] | None:
+        """The size of the page that was fetched last; None before the first, and if it is not known.
+
+        A client that knows the length of a page may have all of it before the page counts as sent.
+        """
+        if one.turns.locked and not one.is_crowded:
+            try:
+                await one.turns.acquire().addTimeout(SIZE_SECONDS, self._reactor)
+                one.turns.release()
+            except TimedOut:
+                pass  # the next page is still being scanned or sent
+        if one.sizing is not None:
+            await first_of(self._reactor, SIZE_SECONDS, one.sizing)
+        return one.info
 
     async def _turn(self, exchange: Exchange, one: EsclJob, limit: float) -> None:
         """Wait until no other request is served for the job."""
@@ -204,15 +221,17 @@ class Documents:
 
     def _note_size(self, one: EsclJob, page: Page) -> None:
         """Learn the size of the image that was sent, for ScanImageInfo."""
+        one.info = one.sizing = None
         try:
             source = self._jobs.execution.path_of(page)
         except KeyError:
             return
-        sizing = self._converter.size_of(source)
 
         def sized(size: tuple[int, int, int]) -> None:
-            one.info = size
+            if one.sizing is sizing:
+                one.info = size
 
+        one.sizing = sizing = self._converter.size_of(source)
         sizing.addCallbacks(sized, lambda failure: failure.trap(Unconvertible, OSError) and None)
 
 

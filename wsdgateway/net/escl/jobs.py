@@ -30,8 +30,8 @@ _CREATING = frozenset((Phase.QUEUED, Phase.CREATING, Phase.BUSY))
 class EsclJob:
     """A job for its client: the media type that it gets, the resolution and the lines of a page as far as known.
 
-    `info` is the size of the page that was fetched last. `converted` is a page in the client's media type, which is
-    made by `converting`.
+    `info` is the size of the page that was fetched last, which `sizing` finds out. `converted` is a page in the
+    client's media type, which is made by `converting`.
     """
 
     job: ScanJob
@@ -40,6 +40,7 @@ class EsclJob:
     lines: int
     turns: DeferredLock = attrs.field(factory=DeferredLock)
     info: tuple[int, int, int] | None = None
+    sizing: Deferred[Any] | None = None
     number: int = 0
     converted: tuple[Page, SpoolFile] | None = None
     converting: Deferred[None] | None = None

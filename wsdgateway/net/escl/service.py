@@ -293,15 +293,16 @@ class EsclService:
             await first_of(self._reactor, STATUS_SECONDS, self._view.confirm(0.0))
         return None if outcome is None else outcome.answer()
 
-    def _image_info(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
+    async def _image_info(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
         one = self._jobs.get(request.job_id)
         if one is None:
             return self._unknown(request)
-        if one.info is None:
+        size = await self._documents.size(one)
+        if size is None:
             return empty(404)
         self._jobs.execution.touch(one.job)
         asked.job_id = _scanner_job(one)
-        info = ScanImageInfo(f"{asked.root}/ScanJobs/{one.job.id}", *one.info, job_uuid=one.job.id)
+        info = ScanImageInfo(f"{asked.root}/ScanJobs/{one.job.id}", *size, job_uuid=one.job.id)
         return HTTPAnswer(200, info.write(), (_XML, NO_CACHE))
 
     def _delete(self, asked: _Asked, request: EsclRequest) -> HTTPAnswer:
