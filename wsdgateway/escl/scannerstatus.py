@@ -11,6 +11,7 @@ from wsdgateway.escl.writing import DEFAULT_VERSION, document, element, group
 IDLE, PROCESSING, TESTING, STOPPED, DOWN = "Idle", "Processing", "Testing", "Stopped", "Down"
 ADF_LOADED, ADF_EMPTY, ADF_JAM = "ScannerAdfLoaded", "ScannerAdfEmpty", "ScannerAdfJam"
 ADF_HATCH_OPEN, ADF_MULTIPICK = "ScannerAdfHatchOpen", "ScannerAdfMultipickDetected"
+ADF_DOOR_OPEN = "ScannerAdfDoorOpen"  # SANE's word for ScannerAdfHatchOpen
 # ScannerAdfProcessing is read as "empty" by both backends of SANE, so it is never written.
 MAX_JOBS = 10  # listed
 

@@ -9,7 +9,7 @@ from PIL import Image
 from twisted.internet.defer import Deferred
 
 from tests.loopback.clients import request, scanned
-from tests.loopback.escl.client import SANE_ESCL, Client, client, section, settings
+from tests.loopback.escl.client import AIRSCAN, SANE_ESCL, Client, client, section, settings
 from tests.loopback.gateways import sample
 from tests.ports import free_port
 from tests.waiting import until
@@ -18,6 +18,7 @@ from wsdgateway.cli.errors import WRONG
 from wsdgateway.escl.scannercapabilities import ScannerCapabilities
 from wsdgateway.net.escl.service import CONFIRM_SECONDS
 from wsdgateway.net.presence.statuscheck import GIVEN_UP_SECONDS
+from wsdgateway.simulator.conditions import COVER_OPEN
 
 
 @pytest_twisted.ensureDeferred
@@ -227,6 +228,18 @@ async def test_the_state_is_confirmed_with_the_scanner_at_most_once_in_five_seco
     await until(lambda: "MediaJam" in service.scanner.bridge.reported.conditions)
     status = await one.get("ScannerStatus")
     assert (status.value("State"), status.value("AdfState")) == ("Stopped", "ScannerAdfJam")
+
+
+@pytest.mark.parametrize(("headers", "state"), [
+    (AIRSCAN, "ScannerAdfDoorOpen"), (SANE_ESCL, "ScannerAdfDoorOpen"),
+    (b"User-Agent: okhttp/4\r\n", "ScannerAdfHatchOpen")])
+@pytest_twisted.ensureDeferred
+async def test_an_open_cover_is_told_in_the_words_of_the_client(offered, headers, state):
+    service = await offered()
+    service.device.device.begin(COVER_OPEN)
+    await until(lambda: "CoverOpen" in service.scanner.bridge.reported.conditions)
+    status = await client(service, headers=headers).get("ScannerStatus")
+    assert (status.value("State"), status.value("AdfState")) == ("Stopped", state)
 
 
 @pytest_twisted.ensureDeferred

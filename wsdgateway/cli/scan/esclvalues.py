@@ -10,6 +10,7 @@ from wsdgateway.cli.scan.scanner import Capabilities, Names
 from wsdgateway.escl.inputcaps import InputCaps
 from wsdgateway.escl.scannercapabilities import Adf, ScannerCapabilities
 from wsdgateway.escl.scannerstatus import (
+    ADF_DOOR_OPEN,
     ADF_EMPTY,
     ADF_HATCH_OPEN,
     ADF_JAM,
@@ -38,8 +39,9 @@ _FORMATS = {"image/jpeg": "jfif", "image/png": "png", "image/tiff": "tiff-single
 _MEDIA_TYPES = {**{wire: media for media, wire in _FORMATS.items()}, "exif": "image/jpeg"}
 _ADF_REASONS = {
     ADF_EMPTY: INPUT_TRAY_EMPTY, ADF_JAM: "MediaJam", ADF_HATCH_OPEN: "CoverOpen", ADF_MULTIPICK: "MultipleFeedError",
+    ADF_DOOR_OPEN: "CoverOpen",
     # States that the gateway never writes.
-    "ScannerAdfDoorOpen": "CoverOpen", "ScannerAdfMispick": ATTENTION_REQUIRED,
+    "ScannerAdfMispick": ATTENTION_REQUIRED,
     "ScannerAdfInputTrayFailed": ATTENTION_REQUIRED, "ScannerAdfInputTrayOverloaded": ATTENTION_REQUIRED}
 
 

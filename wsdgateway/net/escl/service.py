@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from wsdgateway.bridge.access.permission import Permission
 from wsdgateway.bridge.escljobs import creation_outcome
 from wsdgateway.bridge.frontends.escl.bufferinfo import buffer_info_of
+from wsdgateway.bridge.frontends.escl.clients import adf_state_for
 from wsdgateway.bridge.frontends.escl.faults import BUSY, UNMET, Outcome, empty
 from wsdgateway.bridge.frontends.escl.formats import JPEG, MEDIA_TYPES, PDF
 from wsdgateway.bridge.frontends.escl.hosts import is_foreign, own_url
@@ -223,6 +224,7 @@ class EsclService:
         has_feeder = offer is None or any(name != PLATEN for name in offer.configuration.sources)
         status = status_of(scanner, self._jobs.of(asked.exchange.client, asked.root), has_feeder=has_feeder,
                            refused_age=self._jobs.refused_age(asked.exchange.client))
+        status = attrs.evolve(status, adf_state=adf_state_for(asked.exchange.request.headers, status.adf_state))
         return HTTPAnswer(200, status.write(), (_XML, NO_CACHE))
 
     async def _planned(self, exchange: Exchange) -> tuple[ScanSettings, PlannedJob] | HTTPAnswer:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsdgateway.bridge.frontends.escl.clients import ClientKind, client_kind
+from wsdgateway.bridge.frontends.escl.clients import ClientKind, adf_state_for, client_kind
 from wsdgateway.bridge.frontends.escl.requests import EsclRequest, Resource, read_request
 from wsdgateway.http.answers import HTTPAnswer
 
@@ -60,3 +60,18 @@ def test_rare_requests_share_a_label_of_the_metrics():
 def test_how_long_a_request_for_a_page_is_held(headers, kind, seconds):
     assert client_kind(headers) is kind
     assert kind.hold == seconds
+
+
+CURL, AIRSCAN = [(b"Host", b"h"), (b"Accept", b"*/*")], [(b"Connection", b"close"), (b"Host", b"h")]
+NAPS2 = [(b"Host", b"h")]
+OWN = [(b"Host", b"h"), (b"Accept-Encoding", b"identity"), (b"Connection", b"close")]  # `wsdgateway scan`
+MACOS = [(b"Accept", b"*/*"), (b"Connection", b"close"), (b"User-Agent", b"AirScanScanner/10 CFNetwork/1 Darwin/1")]
+
+
+@pytest.mark.parametrize(("state", "of_sane"), [
+    ("ScannerAdfHatchOpen", "ScannerAdfDoorOpen"), ("ScannerAdfMultipickDetected", "ScannerAdfJam"),
+    ("ScannerAdfJam", "ScannerAdfJam"), ("ScannerAdfEmpty", "ScannerAdfEmpty"),
+    ("ScannerAdfLoaded", "ScannerAdfLoaded"), (None, None)])
+def test_the_backends_of_sane_are_told_the_state_of_a_feeder_in_words_that_they_know(state, of_sane):
+    assert adf_state_for(CURL, state) == adf_state_for(AIRSCAN, state) == of_sane
+    assert adf_state_for(NAPS2, state) == adf_state_for(OWN, state) == adf_state_for(MACOS, state) == state

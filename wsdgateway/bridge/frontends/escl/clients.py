@@ -1,8 +1,13 @@
-"""Recognises the kind of an eSCL client by its headers, and how long it waits for a page."""
+"""Recognises the kind of an eSCL client by its headers: how long it waits for a page, and its words for a feeder."""
 
 from enum import Enum
 
+from wsdgateway.escl.scannerstatus import ADF_DOOR_OPEN, ADF_HATCH_OPEN, ADF_JAM, ADF_MULTIPICK
 from wsdgateway.http.messages import Headers, first
+
+_NEVER_OF_AIRSCAN = frozenset((b"accept", b"accept-encoding", b"user-agent"))
+# For another state than these, Loaded and Empty, SANE says "Operation not supported", or goes on asking.
+_OF_SANE = {ADF_HATCH_OPEN: ADF_DOOR_OPEN, ADF_MULTIPICK: ADF_JAM}
 
 
 class ClientKind(Enum):
@@ -26,5 +31,18 @@ def client_kind(headers: Headers) -> ClientKind:
 
     SANE's escl uses libcurl, which accepts everything, without User-Agent; sane-airscan sends neither.
     """
-    is_curl = first(headers, b"accept") == b"*/*" and first(headers, b"user-agent") is None
-    return ClientKind.SANE_ESCL if is_curl else ClientKind.OTHER
+    return ClientKind.SANE_ESCL if _is_escl(headers) else ClientKind.OTHER
+
+
+def adf_state_for(headers: Headers, state: str | None) -> str | None:
+    """The state of a feeder in a word that the client with these headers knows."""
+    return _OF_SANE.get(state, state) if state is not None and (_is_escl(headers) or _is_airscan(headers)) else state
+
+
+def _is_escl(headers: Headers) -> bool:
+    return first(headers, b"accept") == b"*/*" and first(headers, b"user-agent") is None
+
+
+def _is_airscan(headers: Headers) -> bool:
+    return first(headers, b"connection") == b"close" and _NEVER_OF_AIRSCAN.isdisjoint(
+        name.lower() for name, _ in headers)
