@@ -76,11 +76,19 @@ def test_a_server_that_is_not_there_or_does_not_answer_is_a_warning(check):
     assert "/0: no answer " in out[0]
 
 
-def test_redis_cluster_is_refused(check, redis_servers):
-    status, out, [line] = check(redis_servers(
-        port=free_port(), cluster_enabled="yes", cluster_port=str(free_port()), **GOOD).url)
+@pytest.mark.parametrize("database", [0, 1])
+def test_redis_cluster_is_refused(check, redis_servers, database):
+    server = redis_servers(port=free_port(), cluster_enabled="yes", cluster_port=str(free_port()), **GOOD)
+    status, out, [line] = check(server.url.removesuffix("0") + str(database))
     assert (status, out) == (2, [])
     assert line.startswith("g.toml:2: [gateway] state: ") and "Redis Cluster is not supported" in line
+
+
+def test_a_database_that_the_server_does_not_have_is_refused(check, redis_servers):
+    server = redis_servers(port=free_port(), databases="2", **GOOD)
+    status, out, [line] = check(server.url.removesuffix("0") + "2")
+    assert (status, out) == (2, [])
+    assert "database 2: must be less than databases in redis.conf" in line
 
 
 def test_the_missing_package_is_named(check, monkeypatch):

@@ -10,6 +10,7 @@ import attrs
 import pytest
 import pytest_twisted
 
+from tests.ports import free_port
 from tests.redisserver import redis_server, redis_servers
 from tests.storage.files import damage, make_newer
 from tests.storage.redis.gateways import Gateway
@@ -153,7 +154,7 @@ def test_what_is_not_a_store_is_refused(filled, redis_server, cwd, capsys, tmp_p
     assert "FROM and TO are the same store" in refused(capsys, "sqlite:full.sqlite", f"sqlite:./{'full.sqlite'}")
     assert "FROM and TO are the same store" in refused(capsys, url, url)
     assert "the folder" in refused(capsys, filled.name, "sqlite:none/new.sqlite")
-    assert "password_file none: No such file" in refused(capsys, filled.name, url, "--password-file", "none")
+    assert "--password-file none: No such file" in refused(capsys, filled.name, url, "--password-file", "none")
 
 
 @pytest.mark.parametrize(("harm", "said"), [(damage, "the store is damaged"), (make_newer, "newer version")])
@@ -194,6 +195,38 @@ def test_the_password_is_in_a_file_and_masked(filled, redis_servers, tmp_path, c
     assert server.command("LLEN", keys.done("gone")) == 1
     out, _ = capsys.readouterr()
     assert "secret" not in out
+
+
+def test_each_server_has_a_password_of_its_own(filled, redis_servers, tmp_path, capsys):
+    one, two = (redis_servers(requirepass=word, port=free_port()) for word in ("s3cret", "an0ther"))
+    url = one.url.replace("://", "://:s3cret@")
+    assert copied(filled.name, url) == 0
+    password = tmp_path / "password"
+    password.write_text("an0ther\n")
+    assert copied(url, two.url, "--password-file", str(password)) == 0
+    assert copied(two.url, f"{url.removesuffix('0')}1", "--password-file", str(password)) == 0
+    assert two.command("LLEN", keys.done("gone")) == 1
+    out, err = capsys.readouterr()
+    assert err == "" and "s3cret" not in out and "an0ther" not in out
+
+
+@pytest.mark.parametrize("url", [
+    "redis://u:1/s3cret@h", "redis://:s3\u2100cret@h", "redis://:s3cret", "redis://u:s3cret/0", "redis:u:s3cret@h/0",
+    "redis:/:s3cret@h/0", "redis://h/0?password=s3cret", "rediss://h/0?ca=x&password=s3cret",
+    "redis+sentinel://h/s3cret@h/0", "redis+unix://:s3cret@h/run/s", "Redis://:s3cret@h/0", "redis://:s3cret[@h/0"])
+def test_no_part_of_a_password_in_a_wrong_url_is_shown(filled, capsys, url):
+    for source, target, argument in ((filled.name, url, "TO"), (url, "sqlite:new.sqlite", "FROM")):
+        line = refused(capsys, source, target)
+        assert line.startswith(f"wsdgateway store: {argument}: {url[:5]}") and ": must be " in line
+        assert "s3" not in line and "cret" not in line
+
+
+@pytest.mark.parametrize("database", [0, 1])
+def test_redis_cluster_is_refused(filled, redis_servers, capsys, database):
+    server = redis_servers(port=free_port(), cluster_enabled="yes", cluster_port=str(free_port()))
+    url = server.url.removesuffix("0") + str(database)
+    for source, target in ((filled.name, url), (url, "sqlite:new.sqlite")):
+        assert f"{url}: Redis Cluster is not supported: must be" in refused(capsys, source, target)
 
 
 def test_without_the_package_redis(filled):

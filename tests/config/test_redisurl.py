@@ -83,6 +83,22 @@ def test_no_part_of_a_password_is_shown(url):
         assert "s3" not in text and "et@" not in text
 
 
+@pytest.mark.parametrize(("url", "expected"), [
+    ("redis:u:s3cret@h/0", "redis:…@h/0"), ("redis:/u:s3cret@h/0", "redis:/…@h/0"), ("redis://:s3cret", "redis://:…"),
+    ("redis://u:s3cret/0", "redis://u:…"), ("redis://h/0?password=s3cret", "redis://h/0?password=…"),
+    ("rediss://h/0?ca=x&password=s3cret", "rediss://h/0?ca=x&password=…"), ("Redis://:s3@cret@h", "Redis://…@h")])
+def test_a_password_in_the_wrong_place_is_not_shown(url, expected):
+    [line] = problems(gateway={"state": url})
+    assert line.startswith(f'g.toml: [gateway] state = "{expected}": must be ') and line.count("s3") == 0
+
+
+@pytest.mark.parametrize("state", [
+    "redis://h", "redis://h:6379/0", "redis://:6379/0", "redis://[2001:db8::1]:7000/0", "redis+unix:///run/s?db=1",
+    "rediss+sentinel://h:26379,[::1]:7,h/name/0?ca=a=b.pem", "sqlite:/srv/a@b?c=d.sqlite", "memory:"])
+def test_a_state_without_a_password_is_shown_as_it_is(state):
+    assert without_password(state) == state
+
+
 def test_the_values_do_not_show_the_password():
     config = make_config({"listen": [LISTEN], "gateway": {"state": "redis://user:s3cret@h:6379/0"}}, "g.toml")
     assert "s3cret" not in repr(config) and "redis://…@h:6379/0" in repr(config)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from wsdgateway.app.sharedserver import SharedServer
-from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.coordination import NotNow, Unsupported
 from wsdgateway.storage.store import StoreError
 
 
@@ -41,10 +41,10 @@ class ServerChecks:
             return
         try:
             facts = await self._shared.check(lease)
-        except NotNow as error:
-            self.log.debug("the settings of the server are not known yet: {error}", error=error)
-            return
         except StoreError as error:
+            if isinstance(error, NotNow) and not isinstance(error, Unsupported):
+                self.log.debug("the settings of the server are not known yet: {error}", error=error)
+                return
             self.is_refused = True
             self._cannot_stay(str(error))
             return

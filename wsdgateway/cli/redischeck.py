@@ -26,7 +26,7 @@ def check_redis(config: Config) -> RedisCheck:
         require_redis(config.gateway.state)
     except StoreError as missing:
         return RedisCheck(problem=NotOurs(str(missing)))
-    from wsdgateway.storage.coordination import NotNow
+    from wsdgateway.storage.coordination import NotNow, Unsupported
     from wsdgateway.storage.redis.address import parse
     from wsdgateway.storage.redis.inspecting import inspect_server
 
@@ -35,8 +35,7 @@ def check_redis(config: Config) -> RedisCheck:
     address = parse(absolute_state(config), url.password)
     try:
         facts = inspect_server(address, config.cluster.lease)
-    except NotNow as away:
-        return RedisCheck(problem=away)
-    except StoreError as unusable:
-        return RedisCheck(problem=NotOurs(str(unusable)))
+    except StoreError as problem:
+        is_away = isinstance(problem, NotNow) and not isinstance(problem, Unsupported)
+        return RedisCheck(problem=problem if is_away else NotOurs(str(problem)))
     return RedisCheck(f"{address.text}: Redis {facts.version}", facts.warnings)

@@ -7,8 +7,10 @@ from typing import Any
 
 from wsdgateway.cli.errors import CommandError
 from wsdgateway.config.checks import without_password
+from wsdgateway.config.redisurl import is_redis, read_redis_url
+from wsdgateway.config.wrong import Wrong
 from wsdgateway.storage.copying import Place, SqliteFile, copy
-from wsdgateway.storage.opening import is_redis, require_redis
+from wsdgateway.storage.opening import require_redis
 from wsdgateway.storage.store import StoreError
 
 
@@ -19,7 +21,8 @@ def add_command(commands: Any) -> None:
     copying = actions.add_parser("copy", help="copy a store into an empty one, while no gateway uses either")
     copying.add_argument("source", metavar="FROM", help="store, as in [gateway] state: sqlite:FILE or redis://HOST/DB")
     copying.add_argument("target", metavar="TO", help="store that is empty or does not exist yet")
-    copying.add_argument("--password-file", metavar="FILE", help="file with the password of the Redis server")
+    copying.add_argument("--password-file", metavar="FILE", help="file with the password of the Redis server, for each "
+                         "URL without a password")
     copying.set_defaults(run=run)
 
 
@@ -43,12 +46,17 @@ def _place(state: str, argument: str, password_file: str | None) -> Place:
     """The store that an argument names."""
     kind, _, where = state.partition(":")
     if is_redis(state):
+        try:
+            password = read_redis_url(state).password
+        except Wrong as mistake:
+            raise CommandError(f"{argument}: {without_password(state)}: must be {mistake}") from None
         require_redis(state)
         from wsdgateway.storage.redis.address import parse, read_password
         from wsdgateway.storage.redis.copying import RedisPlace
 
-        return RedisPlace(parse(state, None if password_file is None else read_password(Path(password_file))),
-                          time.time)
+        if password is None and password_file is not None:
+            password = read_password(Path(password_file), "--password-file")
+        return RedisPlace(parse(state, password), time.time)
     if kind == "sqlite" and where:
         return SqliteFile(Path(where).resolve())
     raise CommandError(f"{argument}: {without_password(state)}: must be sqlite:FILE or redis://HOST:PORT/DB" + (

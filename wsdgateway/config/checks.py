@@ -105,8 +105,15 @@ def state(value: Any) -> str:
 
 
 def without_password(value: Any) -> Any:
-    """Returns a value that is safe to show in messages: user and password are removed from URLs."""
-    return re.sub(r"://.*@", "://…@", value, flags=re.DOTALL) if isinstance(value, str) else value
+    """Returns a state that is safe to show in messages: what may be a user or a password is removed.
+
+    In a URL that is wrong, this is also what stands in place of a port, and parameters.
+    """
+    if not isinstance(value, str) or value.startswith("sqlite:"):
+        return value
+    masked = re.sub(r"\A([^:@]*:/*).*@", r"\1…@", value, flags=re.DOTALL)
+    masked = re.sub(r"\A([^:]*://[^/?:@\[\],]*:)(?!\d{1,5}([/?,]|\Z)).*", r"\1…", masked, flags=re.DOTALL)
+    return re.sub(r"([?&](?!ca=|db=)[^?&=]*=).*", r"\1…", masked, flags=re.DOTALL)
 
 
 def gateway_name(value: Any) -> str:

@@ -26,6 +26,10 @@ class NotAdmitted(NotNow):
     """The server answers, and does not admit this gateway: the password is wrong, or the user lacks a right."""
 
 
+class Unsupported(NotAdmitted):
+    """The server answers, but has no such database, or is a Redis Cluster. No gateway can use it."""
+
+
 class Fenced(StoreError):
     """The write was refused: the gateway no longer owns the scanner by that token. Nothing was written."""
 

@@ -1,5 +1,6 @@
 """Tests of reloads, adoption, and starts and ends of gateways that share scanners."""
 
+import pytest
 import pytest_twisted
 from twisted.internet.defer import gatherResults
 
@@ -161,19 +162,27 @@ async def test_an_adopted_scanner_is_followed_by_the_others(member):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_server_that_must_not_be_used_ends_the_start(tmp_path, running, said, monkeypatch):
+@pytest.mark.parametrize(("options", "database", "why"), [
+    ({"cluster_enabled": "yes"}, 0, "Redis Cluster is not supported"),
+    ({"cluster_enabled": "yes"}, 1, "Redis Cluster is not supported"),
+    ({"databases": "2"}, 2, "database 2: must be less than databases in redis.conf")])
+async def test_a_server_that_must_not_be_used_ends_the_start(tmp_path, running, said, monkeypatch, options, database,
+                                                             why):
     from twisted.internet import reactor
 
     skip_without_redis()
     ended = []
     monkeypatch.setattr(reactor, "stop", lambda: ended.append(True))
-    server = RedisServer(tmp_path / "redis", cluster_enabled="yes", cluster_port=str(free_port()))
+    port = free_port()
+    if "cluster_enabled" in options:
+        options = {**options, "cluster_port": str(free_port())}
+    server = RedisServer(tmp_path / "redis", port=port, **options)
     server.start()
     try:
-        files = Files(tmp_path, server.url, running)
+        files = Files(tmp_path, f"redis://127.0.0.1:{port}/{database}", running)
         await running(GatewayService(reactor, read_config(str(files.write("one", "")))))
         await until(lambda: ended)
-        assert any("Redis Cluster is not supported" in line for line in said)
+        assert any(why in line for line in said)
     finally:
         server.kill()
 

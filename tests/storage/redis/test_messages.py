@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from wsdgateway.storage.coordination import NotAdmitted, NotNow
+from wsdgateway.storage.coordination import NotAdmitted, NotNow, Unsupported
 from wsdgateway.storage.redis.address import parse
 from wsdgateway.storage.redis.connecting import not_now
 
@@ -30,7 +30,11 @@ SCRIPT = " script: 440684a112b1eb0e13a78d09debc3739eef74443, on @user_script:119
      "a password is required: give a password file, or the password in the URL (Authentication required)"),
     (ONE, redis.AuthenticationError("invalid username-password pair or user is disabled."),
      "the password or user is wrong: correct the password file, or the URL (invalid username-password pair or user is "
-     "disabled)")])
+     "disabled)"),
+    (ONE.replace("/0", "/16"), redis.ResponseError("DB index is out of range"),
+     "database 16: must be less than databases in redis.conf (DB index is out of range)"),
+    (ONE.replace("/0", "/1"), redis.ResponseError("SELECT is not allowed in cluster mode"),
+     "Redis Cluster is not supported: must be a single server, or several with Sentinel")])
 def test_an_error_names_the_server_and_what_to_do(url, error, said):
     assert str(not_now(parse(url), error, 1.0)) == f"{url}: {said}"
 
@@ -39,6 +43,8 @@ def test_an_error_names_the_server_and_what_to_do(url, error, said):
     (redis.AuthenticationError("Authentication required."), NotAdmitted),
     (redis.ResponseError("WRONGPASS invalid username-password pair or user is disabled."), NotAdmitted),
     (redis.exceptions.NoPermissionError("User a has no permissions to run the 'evalsha' command"), NotAdmitted),
+    (redis.ResponseError("DB index is out of range"), Unsupported),
+    (redis.ResponseError("SELECT is not allowed in cluster mode"), Unsupported),
     (redis.ResponseError("LOADING Redis is loading the dataset in memory"), NotNow),
     (redis.ConnectionError("Error 111 connecting to 203.0.113.7:6379. Connection refused."), NotNow),
     (redis.TimeoutError("Timeout reading from socket"), NotNow)])

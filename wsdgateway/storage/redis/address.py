@@ -43,7 +43,10 @@ class ServerAddress:
 
 
 def parse(url: str, password: str | None = None) -> ServerAddress:
-    """Reads the URL. `password` is used instead of one in the URL. Raises `StoreError` with a text for people."""
+    """Reads the URL. `password` is used instead of one in the URL.
+
+    Raises `StoreError` with a text for people, which has no part of the URL that may be a password.
+    """
     text = re.sub(r"://.*@", "://…@", url, flags=re.DOTALL)
     try:
         return _parse(url, text, password)
@@ -54,8 +57,8 @@ def parse(url: str, password: str | None = None) -> ServerAddress:
 def _parse(url: str, text: str, password: str | None) -> ServerAddress:
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        raise ValueError(f"must be a URL: {error}") from None
+    except ValueError:
+        raise ValueError("must be a URL") from None
     if parts.scheme not in _SCHEMES or not url.partition(":")[2].startswith("//"):
         raise ValueError(f"must begin with {', '.join(one + '://' for one in _SCHEMES[:-1])} or {_SCHEMES[-1]}://")
     is_tls, with_sentinel = parts.scheme.startswith("rediss"), parts.scheme.endswith("+sentinel")
@@ -87,30 +90,30 @@ def _parse(url: str, text: str, password: str | None) -> ServerAddress:
 def _host(text: str, default: int) -> tuple[str, int]:
     found = _HOST.fullmatch(text)
     if not found or not 1 <= int(found["port"] or default) <= 65535:
-        raise ValueError(f"must have a HOST or HOST:PORT in place of {text!r}")
+        raise ValueError("must have HOST or HOST:PORT as its host, with a port from 1 to 65535")
     try:
         if found["host"]:
             found["host"].encode("idna")
     except UnicodeError:
-        raise ValueError(f"must have a HOST with labels of 1 to 63 characters in place of {text!r}") from None
+        raise ValueError("must have a HOST with labels of 1 to 63 characters") from None
     return found["v6"] or found["host"], int(found["port"] or default)
 
 
 def _database(text: str = "0") -> int:
     if not re.fullmatch(r"\d{1,5}", text):
-        raise ValueError(f"must have the number of a database in place of {text!r}")
+        raise ValueError("must have the number of a database at its end")
     return int(text)
 
 
-def read_password(file: Path) -> str:
-    """Reads the password from the first line of `[gateway] password_file`. Raises `StoreError`."""
+def read_password(file: Path, key: str = "gateway.password_file") -> str:
+    """Reads the password from the first line of the file that `key` names. Raises `StoreError`."""
     try:
         with file.open("rb") as opened:
             content = opened.read(MAX_PASSWORD_FILE + 1)
         password = content.split(b"\n", 1)[0].rstrip(b"\r").decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "must be text in UTF-8"
-        raise StoreError(f"gateway.password_file {file}: {reason}") from error
+        raise StoreError(f"{key} {file}: {reason}") from error
     if not password or len(content) > MAX_PASSWORD_FILE:
-        raise StoreError(f"gateway.password_file {file}: must contain the password on its first line")
+        raise StoreError(f"{key} {file}: must contain the password on its first line")
     return password

@@ -9,7 +9,7 @@ from typing import Any
 from redis.exceptions import NoPermissionError, ResponseError
 
 from wsdgateway.storage.redis.address import ServerAddress
-from wsdgateway.storage.redis.connecting import ERRORS, Server
+from wsdgateway.storage.redis.connecting import ERRORS, NO_CLUSTER, Server
 from wsdgateway.storage.redis.coordination import MAX_LAG
 from wsdgateway.storage.store import StoreError
 
@@ -20,21 +20,28 @@ _SETTINGS = ("maxmemory-policy", "appendonly", "min-replicas-to-write", "min-rep
 
 def check_server(redis: Any, address: ServerAddress) -> list[str]:
     """Returns the warnings about the server. Raises `StoreError` if it must not be used, and errors of redis-py."""
+    info = supported(redis, address)
+    return [f"{address.text}: {warning}" for warning in _warnings(redis, info, address.master_name is not None)]
+
+
+def supported(redis: Any, address: ServerAddress) -> dict[str, Any]:
+    """Returns what INFO tells. Raises `StoreError` if the server must not be used, and errors of redis-py."""
     try:
-        info = redis.info()
+        info: dict[str, Any] = redis.info()
     except NoPermissionError as error:
         raise StoreError(f"{address.text}: the user must have the right to INFO (ACL SETUSER … +info)") from error
     version = str(info.get("redis_version", ""))
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST:
         raise StoreError(f"{address.text}: Redis {version}: must be {'.'.join(map(str, OLDEST))} or newer")
     if info.get("cluster_enabled"):
-        raise StoreError(f"{address.text}: Redis Cluster is not supported: must be a single server, or several with "
-                         "Sentinel")
-    return [f"{address.text}: {warning}" for warning in _warnings(redis, info, address.master_name is not None)]
+        raise StoreError(f"{address.text}: {NO_CLUSTER}")
+    return info
 
 
 def check_sentinels(server: Server, address: ServerAddress, lease: float) -> list[str]:
     """Returns the warning about the Sentinels of the server, if there is one; `lease` is that of owners, in seconds.
+
+    Sentinels that do not answer are left out, if one does.
 
     An owner whose master is cut off believes in its lease for less than `lease`. No other master may be chosen before.
     """
@@ -44,11 +51,11 @@ def check_sentinels(server: Server, address: ServerAddress, lease: float) -> lis
     wanted = (f"more than {least}, the lease of [cluster], or two gateways may own one scanner after a failover; at "
               f"each Sentinel: SENTINEL SET {address.master_name} down-after-milliseconds {least + 1000}")
     try:
-        found = server.watched_master().down_after * 1000
+        watches = server.every_watch()
     except ERRORS as error:
         return [f"{address.text}: it could not be checked that down-after-milliseconds is {wanted} ({error})"]
-    return [] if found > lease * 1000 else [
-        f"{address.text}: down-after-milliseconds is {found:.0f}: must be {wanted}"]
+    quick = [f"{watched.down_after * 1000:.0f} at {place}" for place, watched in watches if watched.down_after <= lease]
+    return [f"{address.text}: down-after-milliseconds is {', '.join(quick)}: must be {wanted}"] if quick else []
 
 
 def _warnings(redis: Any, info: dict[str, Any], has_sentinel: bool) -> list[str]:

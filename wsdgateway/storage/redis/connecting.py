@@ -7,13 +7,13 @@ may take writes that will be lost, so that every connection begins with the ques
 
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import attrs
 import redis
 
-from wsdgateway.storage.coordination import NotAdmitted, NotNow
+from wsdgateway.storage.coordination import NotAdmitted, NotNow, Unsupported
 from wsdgateway.storage.redis.address import ServerAddress
 from wsdgateway.storage.redis.tracked import make_pool
 
@@ -25,6 +25,7 @@ SENTINEL_PART = 0.3  # of the deadline for one Sentinel, so that another one can
 _REFUSED = r"Error -?\d+ connecting to (\S+)\. ([^;]*?)\."  # of redis-py
 _SCRIPT = re.compile(r"\.? script: [0-9a-f]+, on @user_script:\s?\d+\.?")  # at the end of errors in a script
 _PIPELINE = re.compile(r"\ACommand # \d+ \(.*?\) of pipeline caused error: ", re.DOTALL)  # of redis-py
+NO_CLUSTER = "Redis Cluster is not supported: must be a single server, or several with Sentinel"
 _OTHER_SERVER = re.compile(r"\b(?:READONLY|MASTERDOWN|NOREPLICAS|LOADING|UNBLOCKED)\b")
 
 
@@ -55,6 +56,10 @@ def _watched_master(sentinel: Any, name: str) -> WatchedMaster | None:
         return None
     state = sentinel.execute_command("SENTINEL MASTER", name)
     return WatchedMaster(place, int(state["config-epoch"]), int(state["down-after-milliseconds"]) / 1000)
+
+
+def _unnamed(problems: list[str]) -> redis.ConnectionError:
+    return redis.ConnectionError("no Sentinel names the master: " + "; ".join(problems))
 
 
 class Server:
@@ -98,9 +103,30 @@ class Server:
         """
         return self._ask_in_turn(_watched_master)
 
+    def every_watch(self) -> list[tuple[str, WatchedMaster]]:
+        """Asks each Sentinel how it watches the master. Returns the answers with host and port of the Sentinel.
+
+        Raises errors of redis-py and `OSError` if no Sentinel answers.
+        """
+        problems: list[str] = []
+        found = [(f"{host}:{port}", watched)
+                 for (host, port), watched in self._answers(_watched_master, problems)]
+        if not found:
+            raise _unnamed(problems)
+        return found
+
     def _ask_in_turn(self, question: Callable[[Any, str], T | None]) -> T:
         """The first answer. The Sentinel that gives it is asked first next time."""
-        problems = []
+        problems: list[str] = []
+        for place, found in self._answers(question, problems):
+            self._sentinels.remove(place)
+            self._sentinels.insert(0, place)
+            return found
+        raise _unnamed(problems)
+
+    def _answers(self, question: Callable[[Any, str], T | None], problems: list[str],
+                 ) -> Iterator[tuple[tuple[str, int], T]]:
+        """Asks one Sentinel after the other. Those that cannot answer are added to `problems`."""
         for place in list(self._sentinels):
             try:
                 found = self._ask(place, question)
@@ -110,10 +136,7 @@ class Server:
             if found is None:
                 problems.append(f"{place[0]}:{place[1]}: knows no master of that name")
                 continue
-            self._sentinels.remove(place)
-            self._sentinels.insert(0, place)
-            return found
-        raise redis.ConnectionError("no Sentinel names the master: " + "; ".join(problems))
+            yield place, found
 
     def disconnect(self) -> None:
         """Ends the connection."""
@@ -191,6 +214,10 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
         text = f"the password or user is wrong: correct the password file, or the URL ({text})"
     elif isinstance(error, redis.exceptions.NoPermissionError):
         text = f"the user lacks a right (ACL SETUSER): {text}"
+    elif "SELECT is not allowed in cluster mode" in text:
+        kind, text = Unsupported, NO_CLUSTER
+    elif "DB index is out of range" in text:
+        kind, text = Unsupported, f"database {address.database}: must be less than databases in redis.conf ({text})"
     else:
         kind = NotNow
     return kind(f"{address.text}: {text}")

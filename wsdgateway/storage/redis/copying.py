@@ -12,6 +12,7 @@ import redis
 from wsdgateway.storage.copying import Everything, not_empty
 from wsdgateway.storage.redis import contents, keys, shareddata, values
 from wsdgateway.storage.redis.address import ServerAddress
+from wsdgateway.storage.redis.checks import supported
 from wsdgateway.storage.redis.connecting import Server, not_now
 from wsdgateway.storage.redis.fencing import Command
 from wsdgateway.storage.store import Content, FinishedJob, NotOurs
@@ -49,10 +50,11 @@ class RedisPlace:
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:
-        """Connects; errors of redis-py become `NotNow`. Raises `NotOurs` if a gateway uses the server."""
+        """Connects; errors of redis-py become `NotNow`. Raises `StoreError` if the server must not be used."""
         server = Server(self.address, DEADLINE)
         try:
             connected = server.redis()
+            supported(connected, self.address)
             running = _running(connected)
             if running:
                 raise NotOurs(f"{self.name}: a gateway is using the store: {', '.join(running)}; stop it, or give "
