@@ -23,7 +23,11 @@ class NotNow(StoreError):
 
 
 class NotAdmitted(NotNow):
-    """The server answers, and does not admit this gateway: the password is wrong, or the user lacks a right."""
+    """The server answers, and this gateway cannot use it, though others may.
+
+    The password is wrong, the user lacks a right, the certificate is not trusted, or the Sentinels do not know the
+    name.
+    """
 
 
 class Unsupported(NotAdmitted):

@@ -9,6 +9,8 @@ from wsdgateway.storage.redis.connecting import not_now
 
 ONE = "redis://203.0.113.7:6379/0"
 SENTINELS = "redis+sentinel://203.0.113.5:26379,203.0.113.6:26379/gateways/0"
+REFUSED = ("no Sentinel names the master: 203.0.113.5:26379: Error 111 connecting to 203.0.113.5:26379. Connection "
+           "refused.")
 SCRIPT = " script: 440684a112b1eb0e13a78d09debc3739eef74443, on @user_script:119."
 
 
@@ -45,6 +47,10 @@ def test_an_error_names_the_server_and_what_to_do(url, error, said):
     (redis.exceptions.NoPermissionError("User a has no permissions to run the 'evalsha' command"), NotAdmitted),
     (redis.ResponseError("DB index is out of range"), Unsupported),
     (redis.ResponseError("SELECT is not allowed in cluster mode"), Unsupported),
+    (redis.ConnectionError("Error 1 connecting to 203.0.113.7:6379. [SSL: CERTIFICATE_VERIFY_FAILED] certificate "
+                           "verify failed: self-signed certificate (_ssl.c:1006)."), NotAdmitted),
+    (redis.ConnectionError(f"{REFUSED}; 203.0.113.6:26379: knows no master of that name"), NotAdmitted),
+    (redis.ConnectionError(REFUSED), NotNow),
     (redis.ResponseError("LOADING Redis is loading the dataset in memory"), NotNow),
     (redis.ConnectionError("Error 111 connecting to 203.0.113.7:6379. Connection refused."), NotNow),
     (redis.TimeoutError("Timeout reading from socket"), NotNow)])

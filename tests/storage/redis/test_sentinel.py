@@ -10,7 +10,7 @@ from tests.redisserver import PATIENCE
 from tests.replicatedredis import NAME, Replicated
 from tests.waiting import until
 from wsdgateway.bridge.cluster.values import Acquired, Registration
-from wsdgateway.storage.coordination import NotNow
+from wsdgateway.storage.coordination import NotAdmitted, NotNow
 from wsdgateway.storage.redis.address import parse
 from wsdgateway.storage.redis.checks import check_server
 from wsdgateway.storage.redis.coordination import RedisCoordination
@@ -140,7 +140,7 @@ async def test_sentinels_that_are_gone_are_passed_over(redis_servers, make_clien
 @pytest_twisted.ensureDeferred
 async def test_a_name_that_the_sentinels_do_not_know(redis_servers, make_client):
     sentinel = redis_servers(port=free_port(), sentinel=True)
-    with pytest.raises(NotNow, match=r"knows no master of that name"):
+    with pytest.raises(NotAdmitted, match=r"knows no master of that name"):
         await make_client(f"redis+sentinel://127.0.0.1:{sentinel.port}/other").connection("store").run(run_id)
 
 

@@ -5,7 +5,7 @@ import pytest_twisted
 
 from tests.certificates import Certified
 from tests.ports import free_port
-from wsdgateway.storage.coordination import DEADLINE, NotNow
+from wsdgateway.storage.coordination import DEADLINE, NotAdmitted, NotNow
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def serve(redis_servers, certified):
     return redis_servers(port=free_port(), tls=(certified.pem, certified.key))
 
 
-async def problem(client):
-    with pytest.raises(NotNow) as failed:
+async def problem(client, kind=NotNow):
+    with pytest.raises(kind) as failed:
         await client.connection("store").run(lambda redis: redis.ping())
     return str(failed.value)
 
@@ -39,7 +39,7 @@ async def test_other_certificates_are_refused(tmp_path, authority, redis_servers
                           (Certified(tmp_path, "elsewhere", "192.0.2.1", issuer=authority), f"?ca={authority.pem}"),
                           (Certified(tmp_path, "unknown", "127.0.0.1", issuer=authority), "")):
         server = serve(redis_servers, certified)
-        assert "certificate verify failed" in await problem(make_client(server.url + ca))
+        assert "certificate verify failed" in await problem(make_client(server.url + ca), NotAdmitted)
 
 
 @pytest_twisted.ensureDeferred

@@ -25,6 +25,7 @@ SENTINEL_PART = 0.3  # of the deadline for one Sentinel, so that another one can
 _REFUSED = r"Error -?\d+ connecting to (\S+)\. ([^;]*?)\."  # of redis-py
 _SCRIPT = re.compile(r"\.? script: [0-9a-f]+, on @user_script:\s?\d+\.?")  # at the end of errors in a script
 _PIPELINE = re.compile(r"\ACommand # \d+ \(.*?\) of pipeline caused error: ", re.DOTALL)  # of redis-py
+_UNKNOWN_NAME = "knows no master of that name"
 NO_CLUSTER = "Redis Cluster is not supported: must be a single server, or several with Sentinel"
 _OTHER_SERVER = re.compile(r"\b(?:READONLY|MASTERDOWN|NOREPLICAS|LOADING|UNBLOCKED)\b")
 
@@ -134,7 +135,7 @@ class Server:
                 problems.append(f"{place[0]}:{place[1]}: {error}")
                 continue
             if found is None:
-                problems.append(f"{place[0]}:{place[1]}: knows no master of that name")
+                problems.append(f"{place[0]}:{place[1]}: {_UNKNOWN_NAME}")
                 continue
             yield place, found
 
@@ -218,6 +219,6 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
         kind, text = Unsupported, NO_CLUSTER
     elif "DB index is out of range" in text:
         kind, text = Unsupported, f"database {address.database}: must be less than databases in redis.conf ({text})"
-    else:
+    elif not any(sign in str(error) for sign in (_UNKNOWN_NAME, "CERTIFICATE_VERIFY_FAILED")):
         kind = NotNow
     return kind(f"{address.text}: {text}")
