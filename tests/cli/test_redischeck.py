@@ -29,14 +29,15 @@ def check(tmp_path, capsys):
 
 
 def version_of(server):
-    return server.command("INFO", "server")["redis_version"]
+    info = server.command("INFO", "server")
+    return f"valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info['redis_version']}"
 
 
 def test_a_good_server_is_named_with_its_version(check, redis_servers):
     server = redis_servers(**GOOD)
     status, out, errors = check(server.url)
     assert (status, errors) == (0, [])
-    assert out == [f"note: {server.url}: Redis {version_of(server)}",
+    assert out == [f"note: {server.url}: {version_of(server)}",
                    "g.toml: 0 scanner(s), 1 listener(s), no mistakes"]
 
 
@@ -57,7 +58,7 @@ def test_a_password(check, redis_servers, tmp_path):
     secret.write_text("s3cret\n")
     secret.chmod(0o600)
     _, out, _ = check(server.url, 'password_file = "secret"\n')
-    assert out[0].startswith(f"note: {server.url}: Redis ")
+    assert out[0] == f"note: {server.url}: {version_of(server)}"
     _, out, _ = check(server.url.replace("://", "://:s3cret@"))
     assert out[0].startswith("note: redis://…@127.0.0.1")
     for state, problem in ((server.url.replace("://", "://:other-s3cret@"), "the password or user is wrong: correct"),

@@ -38,4 +38,4 @@ def check_redis(config: Config) -> RedisCheck:
     except StoreError as problem:
         is_away = isinstance(problem, NotNow) and not isinstance(problem, Unsupported)
         return RedisCheck(problem=problem if is_away else NotOurs(str(problem)))
-    return RedisCheck(f"{address.text}: Redis {facts.version}", facts.warnings)
+    return RedisCheck(f"{address.text}: {facts.software}", facts.warnings)

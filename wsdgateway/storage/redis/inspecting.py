@@ -16,10 +16,18 @@ INSPECTION_SECONDS = 3 * DEADLINE  # to find the server, to connect, and for all
 
 @attrs.frozen
 class ServerFacts:
-    """The version of the server's software, and warnings, each of which names the server."""
+    """The version of the server's software, and warnings, each of which names the server.
+
+    The version of software other than Redis begins with its name: "valkey 8.1.1".
+    """
 
     version: str
     warnings: tuple[str, ...]
+
+    @property
+    def software(self) -> str:
+        """The name and version of the software."""
+        return self.version if " " in self.version else f"Redis {self.version}"
 
 
 def read_facts(redis: Any, address: ServerAddress, lease: float) -> ServerFacts:
