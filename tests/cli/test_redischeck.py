@@ -92,6 +92,13 @@ def test_a_database_that_the_server_does_not_have_is_refused(check, redis_server
     assert "database 2: must be less than databases in redis.conf" in line
 
 
+def test_a_server_that_lacks_a_command_is_refused(check, redis_servers):
+    server = redis_servers(port=free_port(), rename_command=("AUTH", '""'), **GOOD)
+    status, out, [line] = check(server.url.replace("://", "://:s3cret@"))
+    assert (status, out) == (2, [])
+    assert line.endswith("/0: the server must have all commands: unknown command 'AUTH'")
+
+
 def test_the_missing_package_is_named(check, monkeypatch):
     monkeypatch.setitem(sys.modules, "redis", None)
     status, out, [line] = check("redis://h")

@@ -31,7 +31,7 @@ class NotAdmitted(NotNow):
 
 
 class Unsupported(NotAdmitted):
-    """The server answers, but has no such database, or is a Redis Cluster. No gateway can use it."""
+    """The server answers, but lacks the database or a command, or is a Redis Cluster. No gateway can use it."""
 
 
 class Fenced(StoreError):

@@ -25,6 +25,7 @@ SENTINEL_PART = 0.3  # of the deadline for one Sentinel, so that another one can
 _REFUSED = r"Error -?\d+ connecting to (\S+)\. ([^;]*?)\."  # of redis-py
 _SCRIPT = re.compile(r"\.? script: [0-9a-f]+, on @user_script:\s?\d+\.?")  # at the end of errors in a script
 _PIPELINE = re.compile(r"\ACommand # \d+ \(.*?\) of pipeline caused error: ", re.DOTALL)  # of redis-py
+_ARGUMENTS = re.compile(r", with args beginning with:.*", re.DOTALL)  # of an unknown command: AUTH has the password
 _UNKNOWN_NAME = "knows no master of that name"
 NO_CLUSTER = "Redis Cluster is not supported: must be a single server, or several with Sentinel"
 _OTHER_SERVER = re.compile(r"\b(?:READONLY|MASTERDOWN|NOREPLICAS|LOADING|UNBLOCKED)\b")
@@ -132,7 +133,7 @@ class Server:
             try:
                 found = self._ask(place, question)
             except ERRORS as error:
-                problems.append(f"{place[0]}:{place[1]}: {error}")
+                problems.append(f"{place[0]}:{place[1]}: {_ARGUMENTS.sub('', str(error))}")
                 continue
             if found is None:
                 problems.append(f"{place[0]}:{place[1]}: {_UNKNOWN_NAME}")
@@ -203,7 +204,7 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
     """The error for callers: it names the server, and what to do where that is known."""
     if isinstance(error, redis.TimeoutError):
         return no_answer(address, deadline)
-    text = _first_sentence(_PIPELINE.sub("", str(error))) or type(error).__name__
+    text = _first_sentence(_ARGUMENTS.sub("", _PIPELINE.sub("", str(error)))) or type(error).__name__
     if address.master_name is not None:  # only the Sentinels have been named
         text = re.sub(rf"\A{_REFUSED}\Z", r"the master \1: \2", text)
     text = re.sub(rf"{_REFUSED}(?=;|$)", r"\2", text)  # the server has been named
@@ -215,6 +216,8 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
         text = f"the password or user is wrong: correct the password file, or the URL ({text})"
     elif isinstance(error, redis.exceptions.NoPermissionError):
         text = f"the user lacks a right (ACL SETUSER): {text}"
+    elif "unknown command" in text:
+        kind, text = Unsupported, f"the server must have all commands: {text}"
     elif "SELECT is not allowed in cluster mode" in text:
         kind, text = Unsupported, NO_CLUSTER
     elif "DB index is out of range" in text:
