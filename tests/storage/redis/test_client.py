@@ -176,11 +176,15 @@ async def test_loading(redis_server, make_client):
 async def test_a_replica_takes_no_writes(redis_servers, make_client):
     server = redis_servers(port=free_port())
     connection = make_client(server.url).connection("store")
-    await connection.run(lambda redis: redis.set("x", "1"))
-    server.command("REPLICAOF", "127.0.0.1", str(free_port()))
-    assert "read only replica" in await problem(connection.run(lambda redis: redis.set("x", "2")))
-    server.command("REPLICAOF", "NO", "ONE")
-    await connection.run(lambda redis: redis.set("x", "2"))
+    for write in (lambda redis: redis.set("x", "1"), lambda redis: redis.eval("redis.call('SET', 'x', '1')", 0),
+                  lambda redis: redis.pipeline().set("x", "1").execute()):
+        await connection.run(write)
+        former = await connection.run(lambda redis: redis.client_id())
+        server.command("REPLICAOF", "127.0.0.1", str(free_port()))
+        assert "read only replica" in await problem(connection.run(write))
+        # A connection of its own asks the Sentinels again, which name another server.
+        assert await connection.run(lambda redis: redis.client_id()) != former
+        server.command("REPLICAOF", "NO", "ONE")
 
 
 @pytest.mark.parametrize(("setting", "value", "expected"), [

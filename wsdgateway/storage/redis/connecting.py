@@ -28,7 +28,8 @@ _PIPELINE = re.compile(r"\ACommand # \d+ \(.*?\) of pipeline caused error: ", re
 _ARGUMENTS = re.compile(r", with args beginning with:.*", re.DOTALL)  # of an unknown command: AUTH has the password
 _UNKNOWN_NAME = "knows no master of that name"
 NO_CLUSTER = "Redis Cluster is not supported: must be a single server, or several with Sentinel"
-_OTHER_SERVER = re.compile(r"\b(?:READONLY|MASTERDOWN|NOREPLICAS|LOADING|UNBLOCKED)\b")
+_OTHER_SERVER = re.compile(r"\b(?:NOREPLICAS|UNBLOCKED)\b")
+_OTHER_SERVERS = (redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)  # redis-py removes these codes
 
 
 T = TypeVar("T")
@@ -186,7 +187,8 @@ class Server:
 
 def ends_connection(error: BaseException) -> bool:
     """True if the connection must not be used after the error."""
-    return not isinstance(error, redis.ResponseError) or bool(_OTHER_SERVER.search(str(error)))
+    return (not isinstance(error, redis.ResponseError) or isinstance(error, _OTHER_SERVERS)
+            or bool(_OTHER_SERVER.search(str(error))))
 
 
 def no_answer(address: ServerAddress, deadline: float) -> NotNow:
