@@ -3,7 +3,7 @@
 import pytest
 
 from tests.messages import envelope
-from wsdgateway.soap.encodings import MAX_UNDECLARED
+from wsdgateway.soap.encodings import MAX_MENDED, MAX_UNDECLARED
 from wsdgateway.soap.envelope import DoubledHeader, compose, read, read_leniently, readdressed, write
 from wsdgateway.soap.faults import (
     unreadable,
@@ -126,6 +126,13 @@ def test_text_that_needs_to_be_mended(data, charset, name):
 def test_other_messages_of_a_scanner_are_malformed(data):
     with pytest.raises(Malformed):
         read_leniently(data)
+
+
+def test_large_messages_are_not_mended():
+    most = b"&" * (MAX_MENDED - len(named(b"")))
+    assert read_leniently(named(most)).body.text == most.decode()
+    with pytest.raises(Malformed):
+        read_leniently(named(most + b"&"))
 
 
 @pytest.mark.parametrize("name", [b"\xfc", b"R&D", b"&nbsp;", b"\x01"])

@@ -13,6 +13,7 @@ import re
 import attrs
 
 MAX_UNDECLARED = 16  # prefixes
+MAX_MENDED = 262144  # bytes; Windows accepts 32,767, and mending makes a message several times as large
 MAX_NAME = 40  # characters of an encoding's name in an error message
 
 _MARK = b"\xef\xbb\xbf"
@@ -165,10 +166,11 @@ def mended(data: bytes, charset: str | None = None) -> bytes | None:
     Scanners put names into their documents as somebody typed them on their web page, with "&" and without an encoding,
     or cut them off in the middle of a character. In a document that is UTF-8 by its own word, other bytes count as
     windows-1252. References to unknown entities become text, and control characters are left out. Prefixes that are
-    declared nowhere belong to elements and attributes that nobody reads.
+    declared nowhere belong to elements and attributes that nobody reads. A message of more than `MAX_MENDED` bytes is
+    not mended: the time and memory for it would delay others.
     """
     start = data.find(b"<")
-    if start < 0 or data.startswith(b"\x00", start + 1):
+    if len(data) > MAX_MENDED or start < 0 or data.startswith(b"\x00", start + 1):
         return None
     found, better = _DECLARED.match(data, start), data
     named = (charset, None if found is None else found[1].decode("ascii", "replace"))
