@@ -8,6 +8,9 @@ from wsdgateway.app.afterscan import AfterScan, UploadsUnusable, open_after_scan
 from wsdgateway.config.reading import make_config
 from wsdgateway.metrics import Metrics
 from wsdgateway.net.destinations.after import WrittenFile
+from wsdgateway.net.transport.steadyclock import SteadyClock
+
+CLOCK = SteadyClock(lambda: 0.0, lambda: 1000.0)
 
 
 def config(folder, *destinations, **sections):
@@ -19,7 +22,7 @@ def upload(name="Paperless", **more):
 
 
 def opened(folder, *destinations, **sections):
-    return open_after_scan(MemoryReactorClock(), config(folder, *destinations, **sections), Metrics(), lambda: 1000.0)
+    return open_after_scan(MemoryReactorClock(), config(folder, *destinations, **sections), Metrics(), CLOCK)
 
 
 def test_without_uploads_there_is_no_queue(tmp_path):
@@ -59,7 +62,7 @@ def test_the_server_is_that_of_the_scanner_s_destination(tmp_path):
     second = upload(scanners=["cellar"], upload="http://127.0.0.1:2/", upload_header_file="token")
     (tmp_path / "token").write_text("A: b")
     (tmp_path / "token").chmod(0o600)
-    after = AfterScan(MemoryReactorClock(), config(tmp_path, first, second, upload("Other")), lambda: 1000.0, list)
+    after = AfterScan(MemoryReactorClock(), config(tmp_path, first, second, upload("Other")), CLOCK, list)
     targets = [after.target_of("Paperless", scanner) for scanner in ("front-desk", "cellar", "attic", "")]
     assert [(one.url, one.field, one.header_file) for one in targets[:2]] == [
         ("http://127.0.0.1:1/", "file", None), ("http://127.0.0.1:2/", "document", tmp_path / "token")]
@@ -70,7 +73,7 @@ def test_the_server_is_that_of_the_scanner_s_destination(tmp_path):
 
 def test_failures_are_counted(tmp_path):
     metrics = Metrics()
-    after = open_after_scan(MemoryReactorClock(), config(tmp_path, upload()), metrics, lambda: 1000.0)
+    after = open_after_scan(MemoryReactorClock(), config(tmp_path, upload()), metrics, CLOCK)
     after.written(WrittenFile(tmp_path / "gone.pdf", "front-desk", "Paperless", 1))
     assert (b'wsdgateway_destination_files_total{destination="Paperless",outcome="failed"} 1.0'
             in metrics.render())

@@ -16,6 +16,7 @@ from wsdgateway.config.sections import Config, Destination
 from wsdgateway.metrics import FAILED, Metrics
 from wsdgateway.net.commands.commands import Command, Commands
 from wsdgateway.net.destinations.after import WrittenFile
+from wsdgateway.net.transport.steadyclock import SteadyClock
 from wsdgateway.net.uploads.request import Sender, Target
 from wsdgateway.net.uploads.uploads import Uploads
 from wsdgateway.storage.store import StoreError
@@ -35,13 +36,13 @@ class AfterScan:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, config: Config, wall: Callable[[], float], failed: Callable[[str], None], *,
+    def __init__(self, reactor: Any, config: Config, clock: SteadyClock, failed: Callable[[str], None], *,
                  trust: Any = None) -> None:
         self._reactor = reactor
         self._config = config
-        self._wall = wall
+        self._clock = clock
         self._failed = failed
-        self._sender = Sender(reactor, wall, trust)
+        self._sender = Sender(reactor, clock.wall, trust)
         self._commands = Commands(reactor, failed)
         self._uploads: Uploads | None = None
         self._found: Found | None = None
@@ -62,7 +63,7 @@ class AfterScan:
             if self._has_uploads():
                 raise UploadsUnusable(self._problem) from None
             return
-        self._uploads = Uploads(self._reactor, folder, self._limits(), self.target_of, self._sender.send, self._wall,
+        self._uploads = Uploads(self._reactor, folder, self._limits(), self.target_of, self._sender.send, self._clock,
                                 lambda: uuid.uuid4().hex, self._failed)
 
     def start(self) -> None:
@@ -165,8 +166,8 @@ class AfterScan:
         await stopping
 
 
-def open_after_scan(reactor: Any, config: Config, metrics: Metrics, wall: Callable[[], float]) -> AfterScan:
+def open_after_scan(reactor: Any, config: Config, metrics: Metrics, clock: SteadyClock) -> AfterScan:
     """Return uploads and commands for a configuration, to be started. Raises `UploadsUnusable`."""
-    after = AfterScan(reactor, config, wall, lambda destination: metrics.destination_files(destination, FAILED))
+    after = AfterScan(reactor, config, clock, lambda destination: metrics.destination_files(destination, FAILED))
     after.open()
     return after

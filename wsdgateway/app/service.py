@@ -65,6 +65,7 @@ from wsdgateway.net.transport.interfaces import Address
 from wsdgateway.net.transport.listener import Listener
 from wsdgateway.net.transport.resolver import Resolver
 from wsdgateway.net.transport.socketset import SocketSet
+from wsdgateway.net.transport.steadyclock import SteadyClock
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
@@ -132,7 +133,8 @@ class GatewayService(MultiService):
         self.sink_policy = SinkPolicy(
             reactor, config.events.client_networks, lambda: self._ports.own_addresses())
         spool, room = make_spool(config)
-        self.after_scan = open_after_scan(reactor, config, self.metrics, wall)
+        steady_clock = SteadyClock(seconds, wall)
+        self.after_scan = open_after_scan(reactor, config, self.metrics, steady_clock)
         self.destinations = Destinations(reactor, config, spool, room, self.metrics, self.after_scan, wall)
         self.escl = open_spool(config, spool, room, self.destinations.shared.converter, self.metrics)
         self.bridged = BridgedScanners(reactor, config, self.metrics, self.router)
@@ -159,7 +161,7 @@ class GatewayService(MultiService):
             self.sink_policy, self.deliveries, directed, self._presence_changed, self.discovery.resolve,
             lambda device, zone: self._ports.events_base(device, zone), self._finished,
             lambda *given: self.store.supersede(*given), self._slices, chance.fraction, chance.token,
-            escl=self.escl, sockets=sockets, writes=writes, repeats=self.repeats)
+            escl=self.escl, steady_clock=steady_clock, sockets=sockets, writes=writes, repeats=self.repeats)
         self.bridged.destinations = self.destinations.shared
         self._stored_state = StoredState(reactor, self.store, self.bridged, self.discovery, self.escl,
                                          lambda: self.wall())

@@ -26,6 +26,7 @@ from wsdgateway.config.checks import device_uuid, hosts
 from wsdgateway.config.wrong import Wrong
 from wsdgateway.net.discovery.survey import Surveyed, survey
 from wsdgateway.net.scanners.pins import Pins
+from wsdgateway.net.transport.clock import keep_time
 from wsdgateway.net.transport.interfaces import read_interfaces
 from wsdgateway.net.transport.localaddress import zoned
 from wsdgateway.program import command
@@ -117,9 +118,13 @@ def discover(interfaces: list[str] | None, addresses: list[str], *, seconds: flo
         results.append(await search(reactor, names, urls, seconds=seconds, progress=progress,
                                     pins=Pins(reactor) if pin else None, events=events))
 
-    try:
+    def begin(reactor: Any) -> Deferred[Any]:
+        keep_time(reactor)
         # It begins in the running reactor, which handles Ctrl-C; before that, a coroutine would take it for a failure.
-        react(lambda reactor: deferLater(reactor, 0, lambda: Deferred.fromCoroutine(search_once(reactor))))
+        return deferLater(reactor, 0, lambda: Deferred.fromCoroutine(search_once(reactor)))
+
+    try:
+        react(begin)
     except SystemExit as end:
         if end.code:
             raise

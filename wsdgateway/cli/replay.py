@@ -12,6 +12,7 @@ from wsdgateway.cli.arguments import between, server_endpoint
 from wsdgateway.cli.errors import CommandError
 from wsdgateway.cli.printing import printable
 from wsdgateway.exchangelog.folder import CaptureError, read_folder
+from wsdgateway.net.transport.clock import keep_time
 from wsdgateway.replay.recording import Recording, read_recording
 from wsdgateway.replay.service import LOOPBACK, ReplayedScanner
 
@@ -54,6 +55,7 @@ def replay(folder: str, *, scanner: str | None, endpoint: str, speed: float, say
     problems: list[str] = []
 
     async def serve(reactor: Any) -> None:
+        keep_time(reactor)
         tried: Deferred[None] = Deferred()
         service = ReplayedScanner(reactor, recording, endpoint=endpoint, speed=speed, say=say,
                                   on_try=lambda: None if tried.called else tried.callback(None))

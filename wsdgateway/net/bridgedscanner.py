@@ -29,8 +29,8 @@ from wsdgateway.net.destinations.shared import SharedDestinations
 from wsdgateway.net.escl.esclscanner import EsclScanner
 from wsdgateway.net.events.eventsink import EventSink
 from wsdgateway.net.events.jobpolling import JobPolling
-from wsdgateway.net.events.subscriptionclock import WallTimeStore
 from wsdgateway.net.events.takeover import Takeover
+from wsdgateway.net.events.walltimestore import WallTimeStore
 from wsdgateway.net.gauges import ScannerGauges
 from wsdgateway.net.presence.healthwatch import HealthWatch
 from wsdgateway.net.presence.monitor import Monitor
@@ -68,13 +68,13 @@ class BridgedScanner:
             rate_limit=RateLimit.of(options.section, context.metrics.delayed(self.name)),
             on_recovered=self.recovered, on_reachable=lambda: self.monitor.reachability_changed(),
             on_contact=lambda: self.watch.look(), holds=context.holds(self.name))
-        self.watch = HealthWatch(self.name, self.bridge, self.device, wall=context.wall,
+        self.watch = HealthWatch(self.name, self.bridge, self.device, clock=context.steady_clock,
                                  subscription=lambda: self.subscriptions.own)
         accounting = Accounting(
             self.name, context.metrics, context.log, seconds=context.seconds, wall=context.wall)
         requests = self.requests = SoapClient(
             self.name, self.device, context.metrics, accounting, on_broken=self.bridge.was_away)
-        listed = WallTimeStore(context.store, context.subscription_clock)
+        listed = WallTimeStore(context.store, context.steady_clock)
         self.subscriptions = ScannerSubscriptions(
             context, self.bridge, self.device, requests, listed, options=lambda: self.options,
             addresses=lambda: self.sink.addresses, on_lost=self.subscription_lost, on_change=self._subscription_changed)
@@ -422,6 +422,7 @@ class BridgedScanner:
         """End the gateway's jobs and subscriptions at the scanner, and close every connection."""
         await self.stop_own_jobs()
         self._stop_asking()
+        await self._clients.store_again()
         await self.subscribers.stop()
         await self.subscriptions.stop()
         await gatherResults([self.device.stop(), Deferred.fromCoroutine(self.subscriptions.close())])

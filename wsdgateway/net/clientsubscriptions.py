@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 import attrs
+from twisted.internet.defer import gatherResults
+from twisted.logger import Logger
 
 from wsdgateway.bridge.cluster.alone import Alone
 from wsdgateway.bridge.events.fanout import Event
@@ -24,6 +26,7 @@ from wsdgateway.net.events.scandestinations import ScanDestinations
 from wsdgateway.net.events.subscribers import Subscribers
 from wsdgateway.net.scanners.client import DeviceClient
 from wsdgateway.net.scanners.options import ScannerOptions
+from wsdgateway.storage.failedwrites import log_failed_write
 from wsdgateway.storage.store import IClientSubscriptions
 
 
@@ -35,6 +38,8 @@ class ClientSubscriptions:
     subscription for good.
     """
 
+    log = Logger()
+
     def __init__(self, context: Context, bridge: ScannerBridge, device: DeviceClient, panel: ScanDestinations,
                  store: IClientSubscriptions, options: ScannerOptions, record: EventRecord | None,
                  is_refused: Callable[[], bool]) -> None:
@@ -44,13 +49,14 @@ class ClientSubscriptions:
         self._options = options
         self._record = record
         self._is_refused = is_refused
+        self._store = store
         subscribers = self.subscribers = Subscribers(
             context.reactor, scanner=bridge.name, subscriptions=bridge.subscriptions, panel=panel, store=store,
             make_notifier=self._make_notifier, make_distribution=self._make_distribution,
-            now=context.subscription_clock, new_id=context.new_id, silence=self._silence, events=options.events)
+            now=context.steady_clock, new_id=context.new_id, silence=self._silence, events=options.events)
         self.source = EventSource(
             bridge.name, bridge.subscriptions, subscribers, panel, store, context.policy, options, context.wall,
-            context.subscription_clock, context.new_id, context.secret, self._no_events)
+            context.steady_clock, context.new_id, context.secret, self._no_events)
         if record is not None:
             record.is_idle = lambda subscription: not subscribers.is_waiting_for(subscription)
 
@@ -95,8 +101,16 @@ class ClientSubscriptions:
 
     def restore(self, subscriptions: Iterable[Subscription]) -> None:
         """Go on with subscriptions from the store."""
-        clock = self._context.subscription_clock
+        clock = self._context.steady_clock
         self.subscribers.restore(attrs.evolve(one, expires_at=clock.from_wall(one.expires_at)) for one in subscriptions)
+
+    async def store_again(self) -> None:
+        """Write the subscriptions again if the system time was set, since the next start knows only that."""
+        if self._context.steady_clock.set_by and self._context.holds(self._bridge.name)():
+            writes = [self._store.save(one).addErrback(lambda failure: log_failed_write(
+                self.log, failure, "{scanner}: writing a subscription to the store failed", scanner=self._bridge.name))
+                for one in self._bridge.subscriptions.all()]
+            await gatherResults(writes)
 
     def end_all(self, reason: str) -> None:
         """End every subscription, with the reason."""

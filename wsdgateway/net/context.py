@@ -21,11 +21,11 @@ from wsdgateway.net.events.delivery import Deliveries
 from wsdgateway.net.events.eventrecord import EventRecord
 from wsdgateway.net.events.orphans import Orphans
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
-from wsdgateway.net.events.subscriptionclock import SubscriptionClock
 from wsdgateway.net.events.unsubscribing import Unsubscribing
 from wsdgateway.net.repeatedrequests import RepeatedRequests
 from wsdgateway.net.scanners.jobintents import JobIntents
 from wsdgateway.net.server.exchange import Exchange
+from wsdgateway.net.transport.steadyclock import SteadyClock
 from wsdgateway.net.transport.timeslices import TimeSlices
 from wsdgateway.net.transport.writebatching import WriteScheduler
 from wsdgateway.storage.spool import Spool
@@ -57,7 +57,7 @@ class Context:
     of a scanner that has come, gone or changed; `search` searches for an endpoint in the scanners' networks.
     `on_finished` is called with a scanner's name and a job of it that has ended, `on_given_again` with a scanner's name
     and a JobId that it has given to another job. `repeats` answers repeated reads; `slices` divides long work; `random`
-    gives numbers from 0 to 1, `secret` as many random bytes as requested; `subscription_clock` measures the time of
+    gives numbers from 0 to 1, `secret` as many random bytes as requested; `steady_clock` measures the time of
     clients' subscriptions. With `escl` scanners are also offered by eSCL. Connections to scanners belong to `sockets`,
     which takes the place of the reactor for them; `writes` sends what is written to them.
 
@@ -96,8 +96,8 @@ class Context:
     intents_of: Callable[[str], JobIntents | None] = lambda scanner: None
     may_subscribe: Callable[[str], Callable[[], bool]] = lambda scanner: always
     on_left: Callable[[str, Sequence[LeftBehind], Orphans, list[Unsubscribing]], None] = lambda *left: None
-    subscription_clock: SubscriptionClock = attrs.field(default=attrs.Factory(
-        lambda self: SubscriptionClock(self.seconds, self.wall), takes_self=True))
+    steady_clock: SteadyClock = attrs.field(default=attrs.Factory(
+        lambda self: SteadyClock(self.seconds, self.wall), takes_self=True))
     sockets: Any = attrs.field(default=attrs.Factory(lambda self: self.reactor, takes_self=True))
     writes: WriteScheduler = attrs.field(default=attrs.Factory(
         lambda self: WriteScheduler(self.reactor), takes_self=True))

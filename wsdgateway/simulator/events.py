@@ -107,7 +107,7 @@ class Subscribers:
         identifier = self._new_id()
         destinations = self.destinations_in(body)
         self.held[identifier] = Subscription(
-            identifier, notify_to, events, self._wall() + lifetime,
+            identifier, notify_to, events, self._reactor.seconds() + lifetime,
             {context: token for context, (_, token) in destinations.items()},
             names={context: name for context, (name, _) in destinations.items()})
         return (
@@ -160,12 +160,12 @@ class Subscribers:
         """The content of the RenewResponse."""
         subscription = self.find(identifier)
         lifetime = self._lifetime(body)
-        subscription.expires_at = self._wall() + lifetime
+        subscription.expires_at = self._reactor.seconds() + lifetime
         return f"<wse:RenewResponse><wse:Expires>{write_duration(lifetime)}</wse:Expires></wse:RenewResponse>"
 
     def status(self, identifier: str | None) -> str:
         """The content of the GetStatusResponse."""
-        left = self.find(identifier).expires_at - self._wall()
+        left = self.find(identifier).expires_at - self._reactor.seconds()
         return f"<wse:GetStatusResponse><wse:Expires>{write_duration(left)}</wse:Expires></wse:GetStatusResponse>"
 
     def unsubscribe(self, identifier: str | None) -> None:
@@ -173,7 +173,7 @@ class Subscribers:
         del self.held[self.find(identifier).identifier]
 
     def _expire(self) -> None:
-        now = self._wall()
+        now = self._reactor.seconds()
         for identifier in [key for key, held in self.held.items() if held.expires_at <= now]:
             del self.held[identifier]
 

@@ -7,6 +7,7 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
+from wsdgateway.net.transport.clock import keep_time
 from wsdgateway.program import no_pid_file, version_line
 from wsdgateway.simulator.service import VirtualScanner
 from wsdgateway.simulator.settings import Settings, SettingsError, read_settings
@@ -38,4 +39,5 @@ def makeService(options: Options) -> IService:
     """Make the service that twistd runs."""
     from twisted.internet import reactor
 
+    keep_time(reactor)
     return VirtualScanner(reactor, options.settings, wall=time.time)

@@ -30,10 +30,3 @@ def test_a_problem_that_ended_and_began_again_unlogged_is_one():
     log = ProblemLog()
     assert log.change(OFF, 100.0) is not None
     assert log.change(Problem(OFF.cause, 105.0), 105.0) is None
-
-
-def test_a_clock_that_is_set_back_does_not_silence_the_log():
-    log = ProblemLog()
-    for number in range(MAX_LINES):
-        log.change(OFF if number % 2 == 0 else None, 1000.0)
-    assert log.change(OFF, 10.0) == Change(None, OFF)

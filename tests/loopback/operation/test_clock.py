@@ -1,5 +1,7 @@
 """Changes to the system time while the gateway runs: by a day, forwards or backwards."""
 
+import json
+import re
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,6 +15,7 @@ from tests.loopback.gateways import LOOPBACK
 from tests.loopback.scanners import Subscribed
 from tests.messages import get_job_elements, manage, status_event, subscribe
 from tests.peers import ask
+from tests.scannerstatuses import cleared_event, condition_event, summary_event
 from tests.waiting import until
 from wsdgateway.app.service import GatewayService
 from wsdgateway.config.reading import make_config
@@ -87,14 +90,35 @@ async def test_subscriptions_survive_a_restart_after_the_clock_was_set(at, devic
     wall, listening = Wall(), await sink()
     Subscribed(device)
     service = await at(wall)
+    answers = [await ask(service.port, PATH, subscribe(listening.url, expires="PT1H"))]
     wall.set_by = jump
-    _, body = await ask(service.port, PATH, subscribe(listening.url, expires="PT1H"))
-    identifier = read(body).body.findtext(f".//{W}Identifier")
+    answers.append(await ask(service.port, PATH, subscribe(f"{listening.url}/2", expires="PT1H")))
     instance = service.instance_id
     await service.stopService()
     again = await at(wall)
-    assert 3500 < await left(again, identifier) <= 3600
+    for _, body in answers:
+        assert 3500 < await left(again, read(body).body.findtext(f".//{W}Identifier")) <= 3600
     assert again.instance_id > instance, "clients would ignore messages with an older InstanceId"
+
+
+@pytest.mark.parametrize("jump", [DAY, -DAY])
+@pytest_twisted.ensureDeferred
+async def test_setting_the_clock_does_not_change_how_long_a_problem_lasts(at, device, said, jump):
+    wall, scanner = Wall(), Subscribed(device)
+    service = await at(wall)
+    await ask(service.port, scanner.path, condition_event("MediaJam", id="7"))
+    await ask(service.port, scanner.path, summary_event("Stopped", "MediaJam"))
+    await until(lambda: service.scanners[0].health.problem)
+    wall.set_by = jump
+    [entry] = json.loads((await request(service.admin_port, b"/api/scanners"))[2])
+    assert entry["problem"] == "paper jam"
+    for since in ("problem_since", "reachable_since"):
+        assert abs(datetime.fromisoformat(entry[since]).timestamp() - wall()) < 60
+    await ask(service.port, scanner.path, cleared_event("7"))
+    await ask(service.port, scanner.path, summary_event("Idle", message_id="urn:uuid:2"))
+    await until(lambda: any(" has ended after " in line for line in said))
+    [line] = [line for line in said if " has ended after " in line]
+    assert re.search(r"after \d+ s: paper jam", line)
 
 
 @pytest_twisted.ensureDeferred

@@ -9,6 +9,7 @@ from wsdgateway.app.afterscan import AfterScan
 from wsdgateway.bridge.uploads import pauses
 from wsdgateway.config.reading import make_config
 from wsdgateway.net.destinations.after import WrittenFile
+from wsdgateway.net.transport.steadyclock import SteadyClock
 
 
 @pytest_twisted.async_yield_fixture
@@ -38,7 +39,7 @@ class Queue:
     def __init__(self, folder):
         self.folder = folder
         self.failed = []
-        self.now = 1000000.0
+        self.passed, self.set_by = 0.0, 0.0
         self.trust = None
         self.token = folder / "token"
         self.token.write_text(f"Authorization: {TOKEN}\n")
@@ -54,15 +55,18 @@ class Queue:
     def start(self, *destinations, **sections):
         from twisted.internet import reactor
 
-        self.after = AfterScan(reactor, self.config(*destinations, **sections), self.wall, self.failed.append,
-                               trust=self.trust)
+        self.after = AfterScan(reactor, self.config(*destinations, **sections), SteadyClock(self.seconds, self.wall),
+                               self.failed.append, trust=self.trust)
         self.after.open()
         self.after.start()
 
-    def wall(self):
+    def seconds(self):
         from twisted.internet import reactor
 
-        return self.now + reactor.seconds()
+        return reactor.seconds() + self.passed
+
+    def wall(self):
+        return 1000000.0 + self.seconds() + self.set_by
 
     async def stop(self):
         after, self.after = self.after, None

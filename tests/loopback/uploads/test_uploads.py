@@ -120,7 +120,7 @@ async def test_retry_after_is_waited_for(queue, paperless):
         one.read_text() for one in (queue.folder / "uploads").glob("*.json")))
     (record,) = (queue.folder / "uploads").glob("*.json")
     assert json.loads(record.read_text())["not_before"] > queue.wall() + 900
-    queue.now += 1000
+    queue.passed += 1000
     queue.after.configure(queue.config(to(paperless, folder="scans")))
     await queue.empty()
     assert paperless.names == ["scan.pdf"]
@@ -319,10 +319,28 @@ async def test_too_old(queue, paperless, said):
     queue.start(to(paperless, folder="scans"), uploads={"age": 60.0})
     queue.write()
     await until(lambda: any("is kept" in line for line in said))
-    queue.now += 100
+    queue.passed += 100
     await queue.empty()
     assert queue.given_up == ["scan.pdf", "scan.pdf.json"] and queue.failed == ["Paperless"]
     await until(lambda: any("it has waited for more than 60 s; last: 127.0.0.1" in line for line in said))
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("jump", [8 * 86400.0, 3600.0, -1800.0, -8 * 86400.0])
+async def test_a_change_of_the_system_time_affects_no_pause_and_no_age(queue, paperless, said, jump):
+    await paperless.stop()
+    queue.start(to(paperless, folder="scans"))
+    queue.write()
+    await until(lambda: any("attempt 1" in line for line in said))
+    queue.set_by = jump
+    await until(lambda: any("attempt 4" in line for line in said))
+    (record,) = (queue.folder / "uploads").glob("*.json")
+    await until(lambda: json.loads(record.read_text())["attempts"] >= 4)
+    for time in ("queued", "not_before"):  # the next start knows only the system time
+        assert abs(json.loads(record.read_text())[time] - queue.wall()) < 60
+    await paperless.start()
+    await queue.empty()
+    assert paperless.names == ["scan.pdf"] and queue.failed == []
 
 
 @pytest_twisted.ensureDeferred

@@ -34,7 +34,7 @@ class ProblemLog:
         former = self._logged
         if former is not None and problem is not None and former.cause == problem.cause:
             return None
-        if problem == former or (len(self._times) == MAX_LINES and 0 <= now - self._times[0] < IN_SECONDS):
+        if problem == former or (len(self._times) == MAX_LINES and now - self._times[0] < IN_SECONDS):
             return None
         self._times.append(now)
         self._logged = problem

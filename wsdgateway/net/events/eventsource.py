@@ -43,9 +43,9 @@ from wsdgateway.metrics import DEVICE, LOCAL, REFUSED
 from wsdgateway.net.events.scandestinations import ScanDestinations
 from wsdgateway.net.events.sinkpolicy import SinkPolicy
 from wsdgateway.net.events.subscribers import Subscribers
-from wsdgateway.net.events.subscriptionclock import SubscriptionClock
 from wsdgateway.net.scanners.options import ScannerOptions
 from wsdgateway.net.transport.errors import DeviceError, fault_for
+from wsdgateway.net.transport.steadyclock import SteadyClock
 from wsdgateway.scan.destinations import write_tokens
 from wsdgateway.scan.operations import GET_STATUS, RENEW, SUBSCRIBE
 from wsdgateway.soap.faults import Refused, temporary_error
@@ -84,7 +84,7 @@ class EventSource:
     policy: SinkPolicy
     options: ScannerOptions
     wall: Callable[[], float]
-    now: SubscriptionClock
+    now: SteadyClock
     new_id: Callable[[], str]
     secret: Callable[[int], bytes]
     unavailable: Callable[[], Unavailable | None]

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 
+import attrs
 from twisted.logger import Logger
 
 from wsdgateway.bridge.health.causes import LEFT
@@ -15,22 +16,23 @@ from wsdgateway.durations import in_words
 from wsdgateway.net.events.devicesubscription import DeviceSubscription
 from wsdgateway.net.presence.monitor import Monitor
 from wsdgateway.net.scanners.client import DeviceClient
+from wsdgateway.net.transport.steadyclock import SteadyClock
 
 
 class HealthWatch:
     """The health of one scanner, from `start` to `stop`.
 
-    `wall` gives seconds since 1970, `subscription` the gateway's own at the scanner, if there is one.
+    `clock` measures how long a problem lasts, `subscription` the gateway's own at the scanner, if there is one.
     """
 
     log = Logger()
 
-    def __init__(self, scanner: str, bridge: ScannerBridge, device: DeviceClient, *, wall: Callable[[], float],
+    def __init__(self, scanner: str, bridge: ScannerBridge, device: DeviceClient, *, clock: SteadyClock,
                  subscription: Callable[[], DeviceSubscription | None]) -> None:
         self._scanner = scanner
         self._bridge = bridge
         self._device = device
-        self._wall = wall
+        self._clock = clock
         self._subscription = subscription
         self._record = HealthRecord()
         self._lines = ProblemLog()
@@ -44,8 +46,14 @@ class HealthWatch:
 
     @property
     def health(self) -> Health:
-        """The health as of the last look."""
-        return self._record.health
+        """The health as of the last look, with times on the wall clock."""
+        health, set_by = self._record.health, self._clock.set_by
+        if not set_by:
+            return health
+        reachable_since, problem = health.reachable_since, health.problem
+        return attrs.evolve(
+            health, reachable_since=None if reachable_since is None else reachable_since + set_by,
+            problem=None if problem is None else attrs.evolve(problem, since=problem.since + set_by))
 
     def look_at_status(self) -> None:
         """Look again if the scanner has reported something new."""
@@ -57,9 +65,9 @@ class HealthWatch:
         if self._monitor is None:
             return
         self._seen = self._bridge.reported.changes
-        now = self._wall()
+        now = self._clock()
         self._record.update(self._facts(self._monitor), now)
-        change = self._lines.change(self.health.problem, now)
+        change = self._lines.change(self._record.health.problem, now)
         if change is not None:
             self._log(change, now)
 

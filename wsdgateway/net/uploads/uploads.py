@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from wsdgateway.bridge.uploads.answers import Accepted, Again, Outcome, Rejected
 from wsdgateway.bridge.uploads.queue import Limits, UploadQueue
 from wsdgateway.bridge.uploads.upload import Upload
+from wsdgateway.net.transport.steadyclock import SteadyClock
 from wsdgateway.net.transport.tasks import Tasks
 from wsdgateway.net.transport.timeouts import within
 from wsdgateway.net.uploads.request import Target
@@ -21,7 +22,6 @@ from wsdgateway.storage.uploads import Found, UploadFolder
 
 TargetOf = Callable[[str, str], Target | None]
 STOP_SECONDS = 5.0  # for requests that are running, so that no server gets a file twice
-LONGEST_SLEEP = 60.0  # so that a change of the system time is noticed
 GONE = "the scan that was to be sent is gone"
 
 
@@ -31,21 +31,21 @@ class Uploads:
     `target_of` returns the server for a destination and a scanner, None without one; the scanner is "" for a scan that
     was complete when the process ended.
 
-    `send` sends a file to a target under a name, `wall` is the time in seconds since 1970, `new_id` returns 32 random
-    hex digits, and `failed` is called with the name of the destination for each file that is given up.
+    `send` sends a file to a target under a name, `clock` measures ages and pauses, `new_id` returns 32 random hex
+    digits, and `failed` is called with the name of the destination for each file that is given up.
     """
 
     log = Logger()
 
     def __init__(self, reactor: Any, folder: UploadFolder, limits: Limits, target_of: TargetOf,
-                 send: Callable[[Target, Path, str], Awaitable[Outcome]], wall: Callable[[], float],
+                 send: Callable[[Target, Path, str], Awaitable[Outcome]], clock: SteadyClock,
                  new_id: Callable[[], str], failed: Callable[[str], None]) -> None:
         self._reactor = reactor
         self.folder = folder
         self._target_of = target_of
         self._queue = UploadQueue(limits, self._target)
         self._send = send
-        self._wall = wall
+        self._clock = clock
         self._new_id = new_id
         self._failed = failed
         self._failed_sizes: list[int] = folder.failed.sizes()
@@ -59,9 +59,10 @@ class Uploads:
         self._running = True
         for remark in found.remarks:
             self.log.error("Upload queue: {remark}", remark=remark)
-        self._queue.restore(one for one in found.uploads if self.folder.path_of(one).exists())
+        uploads = [_shifted(one, self._clock.from_wall) for one in found.uploads]
+        self._queue.restore(one for one in uploads if self.folder.path_of(one).exists())
         waiting = len(self._queue.waiting)
-        for one in found.uploads:
+        for one in uploads:
             if not self.folder.path_of(one).exists():
                 self._tasks.run(self._take(one))
         for destination, path in found.scans:
@@ -117,8 +118,8 @@ class Uploads:
         taken: Deferred[None] = Deferred()
         try:
             upload = Upload(self._new_id(), destination, scanner, path.name, str(path), pages, path.stat().st_size,
-                            self._wall())
-            self.folder.write(upload)
+                            self._clock())
+            self.folder.write(self._as_recorded(upload))
         except OSError as error:
             self._not_taken(destination, path, str(error.strerror))
             taken.callback(None)
@@ -163,7 +164,7 @@ class Uploads:
         """Send the files that are due, give up those that are too old, and set the timer for the next time."""
         if not self._running:
             return
-        now = self._wall()
+        now = self._clock()
         for expired in self._queue.take_expired(now):
             self._tasks.run(self._give_up(expired))
         for due in self._queue.take_due(now):
@@ -173,11 +174,14 @@ class Uploads:
             self._timer.cancel()
             self._timer = None
         if following is not None:
-            self._timer = self._reactor.callLater(min(max(following - now, 0.0), LONGEST_SLEEP), self._timed)
+            self._timer = self._reactor.callLater(max(following - now, 0.0), self._timed)
 
     def _timed(self) -> None:
         self._timer = None
         self._run()
+
+    def _as_recorded(self, upload: Upload) -> Upload:
+        return _shifted(upload, self._clock.on_wall)
 
     def _target(self, upload: Upload) -> Target | None:
         return self._target_of(upload.destination, upload.scanner)
@@ -215,14 +219,14 @@ class Uploads:
             return Again("the gateway failed")
 
     async def _again(self, upload: Upload, outcome: Again, host: str) -> None:
-        now = self._wall()
+        now = self._clock()
         outcome = attrs.evolve(outcome, reason=f"{host}: {outcome.reason}")
         waiting = self._queue.failed(upload.id, outcome, now)
         self.log.warn("{destination}: {name} was not uploaded, and is kept; attempt {attempts}: {reason}; next attempt "
                       "in {pause:.0f} s", destination=upload.destination, name=upload.name, attempts=waiting.attempts,
                       reason=outcome.reason, pause=waiting.not_before - now)
         try:
-            await self._in_thread(self.folder.update, waiting)
+            await self._in_thread(self.folder.update, self._as_recorded(waiting))
         except OSError as error:
             self.log.error("Upload queue: the record of {name} cannot be written: {problem}", name=upload.name,
                            problem=error.strerror)
@@ -237,7 +241,7 @@ class Uploads:
 
     async def _finish(self, upload: Upload) -> Path | None:
         try:
-            return await self._in_thread(self.folder.finish, upload)
+            return await self._in_thread(self.folder.finish, self._as_recorded(upload))
         except OSError as error:
             self.log.error("Upload queue: {path} cannot be removed from the queue, and is sent again after a restart: "
                            "{problem}", path=str(self.folder.path_of(upload)), problem=error.strerror)
@@ -257,3 +261,8 @@ class Uploads:
             request.cancel()
         await self._tasks.idle()
         self.folder.close()
+
+
+def _shifted(upload: Upload, convert: Callable[[float], float]) -> Upload:
+    """Convert the times of an upload between the clock of the queue and the wall clock of its record."""
+    return attrs.evolve(upload, queued=convert(upload.queued), not_before=convert(upload.not_before))
