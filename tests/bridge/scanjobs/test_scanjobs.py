@@ -251,6 +251,17 @@ def test_a_page_of_the_platen_that_broke_off_is_asked_for_again(jobs):
     assert jobs.fetch(job) == 1
 
 
+@pytest.mark.parametrize("refusal", [NO_IMAGES, CONFLICT, UNKNOWN])
+@pytest.mark.parametrize("judged", [None, status("Completed"), status("Processing")])
+def test_a_page_that_broke_off_and_is_not_given_again_is_the_reason(jobs, refusal, judged):
+    job = jobs.begin(platen())
+    jobs.call("page_broken", job, BROKEN)
+    jobs.pass_time(PAUSES[0])
+    jobs.call("page_refused", job, refusal)
+    jobs.call("judged", job, judged)
+    assert (job.end.reason, job.end.fault, job.end.text) == (Reason.BROKEN_OFF, BROKEN.fault, BROKEN.text)
+
+
 @pytest.mark.parametrize(("judged", "did", "reason"), [
     (status("Processing"), ["Cancel"], Reason.BROKEN_OFF), (None, ["Forget"], Reason.BROKEN_OFF),
     (status("Aborted"), ["Forget"], Reason.STOPPED_AT_DEVICE)])

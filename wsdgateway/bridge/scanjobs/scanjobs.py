@@ -193,7 +193,7 @@ class ScanJobs:
         page.complete, page.media_type = True, media_type
         job.scanned += 1
         job.largest = max(job.largest, page.taken)
-        job.tries = 0
+        job.tries, job.refusal = 0, None
         job.touched = max(job.touched, now)
         if is_last:
             return self._steps.over(job, FINISHED, now)
@@ -214,7 +214,8 @@ class ScanJobs:
                 return commands + self._steps.pause(job, PAUSES[job.tries], now)
             if not refusal.unreachable:
                 return commands + self._steps.end(job, End(Reason.FAILED, refusal.fault, refusal.text), now)
-        job.refusal = refusal
+        if job.refusal is None or meaning not in (Meaning.NO_MORE, Meaning.UNKNOWN_JOB):
+            job.refusal = refusal  # else the scanner does not give the page that broke off again
         if meaning is Meaning.CANCELED:
             return commands + self._steps.judged(job, None, None, now)
         return [*commands, *self._steps.enter(job, JUDGING, now), Judge(job)]
@@ -228,9 +229,9 @@ class ScanJobs:
         if job.phase is not RETRIEVING:
             return []
         commands = self._steps.drop_arriving(job)
+        job.refusal = refusal
         if not job.order.feeder and job.tries < MAX_BROKEN:
             return commands + self._steps.pause(job, PAUSES[0], now)
-        job.refusal = refusal
         return [*commands, *self._steps.enter(job, JUDGING, now), Judge(job)]
 
     def spool_failed(self, job: ScanJob, text: str, now: float) -> list[Command]:
