@@ -41,8 +41,9 @@ from wsdgateway.scan.scannerelements import read_description, read_elements
 from wsdgateway.scan.scannerstatus import MAX_CONDITIONS, read_status
 from wsdgateway.scan.statusevents import read_status_event
 from wsdgateway.soap.addressing import ANONYMOUS
-from wsdgateway.soap.envelope import compose, read, write
-from wsdgateway.soap.faults import Refused, fault_of, invalid_args, reason_of, write_fault
+from wsdgateway.soap.encodings import holds_document_type, mended
+from wsdgateway.soap.envelope import compose, read, read_leniently, write
+from wsdgateway.soap.faults import Refused, fault_in, fault_of, invalid_args, reason_of, write_fault
 from wsdgateway.soap.namespaces import WSA, WSCN
 from wsdgateway.soap.parsing import Malformed, parse, text_of
 
@@ -67,6 +68,26 @@ def _check_fault(fault, relates_to):
     """Checks that the fault for a message is SOAP and relates to the message."""
     message = read(write_fault(fault, relates_to=relates_to, message_id=ID))
     assert (message.message_id, message.relates_to) == (ID, relates_to)
+
+
+def scanner_answers(data):
+    """Mending an answer changes none that can be read, and brings about no document type declaration."""
+    try:
+        whole = read(data)
+    except Malformed:
+        whole = None
+    try:
+        answer = read_leniently(data)
+    except Malformed:
+        assert whole is None
+        return
+    if whole is not None:
+        assert write(answer.root) == write(whole.root)
+        return
+    better = mended(data)
+    assert better != data and not holds_document_type(better)
+    fault_in(data)
+    assert read_leniently(relate_reply(data, ID)).action == answer.action
 
 
 def envelope(data):

@@ -60,6 +60,11 @@ _SOAP = (
     b"urn:uuid:37f86d35-e6ac-4241-964f-1d9ae46fb366", b"http://schemas.microsoft.com/windows/2006/08/wdp/scan/",
     b"http://schemas.xmlsoap.org/ws/2005/04/discovery/",
 )
+_UNCLEAN = (
+    b"&", b"&nbsp;", b"&#0;", b"&#xFFFF;", b"\xfc", b"\x80\x81", b"\xed\xa0\x80", b"\xef\xbf\xbf", b"\x01",
+    b"<km:x/>", b"<km:", b" km:y='1'", b" xmlns:km=''", b"<xmlns:a/>", b"<xml:a/>", b"<!DOC\x01TYPE a>",
+    b"<\x01!DOCTYPE a [<!ENTITY e 'x'>]>", b"<?\x01xml version='1.0'?>",
+)
 _SCAN = (
     b"<wscn:JobId>1</wscn:JobId>", b"<wscn:JobState>Completed</wscn:JobState>", b"Completed", b"Processing",
     b"Terminating", b"Canceled", b"Aborted", b"Pending", b"<wscn:ScansCompleted>3</wscn:ScansCompleted>",
@@ -120,6 +125,7 @@ TARGETS = {
     "captures": Target(wiretargets.captures, (*_HTTP, *_MIME, *_SOAP, *_SCAN, b"\n%%\n", "²²²".encode("latin-1"))),
     "sieve": Target(wiretargets.sieve, _HTTP + _MIME),
     "envelope": Target(soaptargets.envelope, _XML + _SOAP),
+    "scanner_answers": Target(soaptargets.scanner_answers, _XML + _SOAP + _SCAN + _UNCLEAN),
     "requests": Target(soaptargets.requests, _XML + _SOAP + _SCAN),
     "job_events": Target(soaptargets.job_events, _XML + _SOAP + _SCAN),
     "scanner_elements": Target(soaptargets.scanner_elements, _XML + _SCAN),
