@@ -1,7 +1,7 @@
 """Tests of metadata.messages: the scan service in a device's metadata, and the Get request."""
 
 from tests.messages import envelope
-from wsdgateway.metadata.messages import scan_service_addresses, write_get
+from wsdgateway.metadata.messages import MAX_LABEL, read_labels, scan_service_addresses, write_get
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSCN, WSDP, WSX, WXF
 
@@ -35,3 +35,9 @@ def test_another_namespace_is_another_type():
 def test_get_names_the_endpoint():
     message = read(write_get(to="urn:uuid:5", message_id="urn:uuid:6"))
     assert (message.action, message.to) == (f"{WXF}/Get", "urn:uuid:5")
+
+
+def test_a_name_without_end_is_cut():
+    found = read_labels(read(metadata("").replace(b"<d:Relationship>", (
+        b"<d:FriendlyName>%b</d:FriendlyName><d:ModelName>M</d:ModelName><d:Relationship>" % (b"N" * 3_000_000)))).root)
+    assert (found.friendly_name, found.model, found.firmware) == ("N" * MAX_LABEL, "M", "")

@@ -1,9 +1,10 @@
 """Tests of scan.scannerelements: requested and valid elements of GetScannerElements."""
 
 
+from tests.messages import scanner_elements
 from tests.scan.elements import element
 from tests.scannerstatuses import status_answer
-from wsdgateway.scan.scannerelements import has_all, read_description, read_elements, write_elements_request
+from wsdgateway.scan.scannerelements import MAX_NAME, has_all, read_description, read_elements, write_elements_request
 from wsdgateway.soap.envelope import read
 
 
@@ -25,3 +26,9 @@ def test_answers_in_the_namespace_of_the_specifications_web_pages():
     invalid = status_answer("Idle").replace(b'Valid="true"', b'wscn:Valid="0"')
     assert not has_all(read(invalid.replace(b"2006/08/wdp/scan", b"2006/01/wdp/scan")).body, ())
     assert read_description(body) == ("", "")
+
+
+def test_a_name_without_end_is_cut():
+    body = read(scanner_elements("ScannerDescription", note="<wscn:ScannerName>NAME</wscn:ScannerName>").replace(
+        b"NAME", b"N" * 3_000_000)).body
+    assert read_description(body) == ("N" * MAX_NAME, "")

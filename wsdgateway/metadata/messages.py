@@ -13,6 +13,7 @@ from wsdgateway.soap.namespaces import WSA, WSCN, WSDP, WXF
 from wsdgateway.soap.parsing import text_of
 
 SCANNER_SERVICE_TYPE = "ScannerServiceType"
+MAX_LABEL = 256  # characters; DPWS allows a FriendlyName fewer than 256 bytes, and a ModelName fewer than 2048
 
 
 @attrs.frozen
@@ -45,8 +46,8 @@ class Labels:
 
 
 def read_labels(metadata: etree._Element) -> Labels:
-    """Returns the names in a device's metadata."""
-    return Labels(*(text_of(metadata.find(f".//{{{WSDP}}}{name}")) or ""
+    """Returns the names in a device's metadata, each cut after `MAX_LABEL` characters."""
+    return Labels(*((text_of(metadata.find(f".//{{{WSDP}}}{name}")) or "")[:MAX_LABEL]
                     for name in ("FriendlyName", "Manufacturer", "ModelName", "FirmwareVersion", "SerialNumber")))
 
 

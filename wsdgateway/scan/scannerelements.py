@@ -11,6 +11,7 @@ from wsdgateway.soap.envelope import compose
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import text_of
 
+MAX_NAME = 256  # characters of ScannerName and ScannerInfo, which pages, logs and eSCL clients show
 SCANNER_STATUS = "ScannerStatus"
 ELEMENTS = frozenset(("ScannerDescription", "ScannerConfiguration", SCANNER_STATUS, "DefaultScanTicket"))
 
@@ -74,11 +75,14 @@ def _write_request(name: str, *, to: str, message_id: str) -> bytes:
 
 
 def read_description(body: etree._Element | None) -> tuple[str, str] | None:
-    """ScannerName and ScannerInfo in a GetScannerElementsResponse, empty if missing; None if it is another message."""
+    """ScannerName and ScannerInfo in a GetScannerElementsResponse, each cut after `MAX_NAME` characters.
+
+    They are empty if they are missing; None if it is another message.
+    """
     body = None if body is None else in_current_namespace(body)
     if body is None or body.tag != tag("GetScannerElementsResponse"):
         return None
     description = next(body.iter(tag("ScannerDescription")), None)
     if description is None:
         return "", ""
-    return text(description, "ScannerName") or "", text(description, "ScannerInfo") or ""
+    return (text(description, "ScannerName") or "")[:MAX_NAME], (text(description, "ScannerInfo") or "")[:MAX_NAME]
