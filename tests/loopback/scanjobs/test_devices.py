@@ -289,15 +289,17 @@ async def test_an_unreachable_scanner(device, device_jobs):
     assert (job.end.reason, job.end.fault) == (Reason.UNREACHABLE, "ServerErrorTemporaryError")
 
 
-@pytest.mark.parametrize("answer", [lambda asked: asked.answer(b"<html/>"), lambda asked: asked.answer(
-    envelope("http://x", "<wscn:CreateScanJobResponse/>"))])
+@pytest.mark.parametrize(("answer", "text"), [
+    (lambda asked: asked.answer(b"<html/>"), "The scanner's answer cannot be read as SOAP"),
+    (lambda asked: asked.answer(envelope("http://x", "<wscn:CreateScanJobResponse/>")),
+     "The scanner's answer to CreateScanJob contains no job")])
 @pytest_twisted.ensureDeferred
-async def test_a_create_without_a_job(device, device_jobs, answer):
+async def test_a_create_without_a_job(device, device_jobs, answer, text):
     scanner = Scanner(device, CreateScanJob=[answer])
     jobs = await device_jobs()
     job = jobs.submit(platen(patience=60.0))
     await jobs.over(job)
-    assert (job.end.reason, scanner.count("CreateScanJob")) == (Reason.REFUSED, 1)
+    assert (job.end.reason, job.end.text, scanner.count("CreateScanJob")) == (Reason.REFUSED, text, 1)
 
 
 # A large image, and a spool that cannot hold it.

@@ -314,6 +314,8 @@ def _read(decision: Answer | Pass) -> Envelope | Refusal:
     try:
         envelope = reply.read()
     except Malformed:
+        if reply.status < 300:
+            return Refusal("", "The scanner's answer cannot be read as SOAP", lost=True)
         return Refusal(f"HTTP {reply.status}", reply.reason.decode("latin-1")[:MAX_TEXT])
     fault = fault_of(envelope)
     return envelope if fault is None else Refusal(fault, reason_of(envelope)[:MAX_TEXT])
