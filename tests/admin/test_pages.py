@@ -299,10 +299,13 @@ def test_the_spool_is_on_the_overview_and_on_the_page_of_a_scanner():
     assert "Spool" not in Browser(scanners=[scanner()]).get("/")[1]
 
 
-@pytest.mark.parametrize(("status", "words"), [(200, "(not kept: an image, or empty)"), (None, "(no complete answer)")])
-def test_an_exchange_without_a_kept_answer_says_why(status, words):
+@pytest.mark.parametrize(("source", "status", "words"), [
+    ("local", 200, "(not kept: an image, or empty)"), ("local", None, "(no complete answer)"),
+    ("own", None, "(no complete answer)"),
+    ("discovery", None, "(none: an answer to a discovery message is an exchange of its own)")])
+def test_an_exchange_without_a_kept_answer_says_why(source, status, words):
     browser = Browser()
-    browser.overview.log.add(entry(status=status), b"<asked/>", b"")
+    browser.overview.log.add(entry(source=source, status=status), b"<asked/>", b"")
     assert words in browser.get("/exchanges/1")[1]
 
 

@@ -16,7 +16,7 @@ from wsdgateway.admin.resources import argument, is_set
 from wsdgateway.admin.scannerlist import airscan, by_trouble, rows
 from wsdgateway.admin.scannerpage import scanner_page
 from wsdgateway.admin.tables import exchanges, jobs, subscriptions, table
-from wsdgateway.exchangelog.entry import describe
+from wsdgateway.exchangelog.entry import DISCOVERY, Entry, describe
 from wsdgateway.exchangelog.log import KEPT, MAX_MESSAGE
 from wsdgateway.exchangelog.masking import Masks
 from wsdgateway.scan.operations import NAMES
@@ -110,8 +110,7 @@ class Pages:
         asked, answered = (
             show(body, masks, cut=len(body) >= MAX_MESSAGE) if body else otherwise for body, otherwise in (
                 (kept.request, "(not kept; only the messages of the latest exchanges are)"),
-                (kept.response, "(no complete answer)" if kept.entry.status is None else
-                 "(not kept: an image, or empty)")))
+                (kept.response, _no_answer(kept.entry))))
         page = ExchangePage(describe(kept.entry), asked, answered, overview.wall())
         return await self._write(request, kept.entry.operation, page, "/exchanges")
 
@@ -132,3 +131,10 @@ class Pages:
     async def _write(self, request: Any, title: str, content: Element | Tag, section: str) -> bytes:
         logged_in = self._access.token is not None and request.getCookie(COOKIE) is not None
         return await write(request, self._overview, title, content, section=section, logged_in=logged_in)
+
+
+def _no_answer(entry: Entry) -> str:
+    """The text in place of the answer of an exchange, if none is kept."""
+    if entry.source == DISCOVERY:
+        return "(none: an answer to a discovery message is an exchange of its own)"
+    return "(no complete answer)" if entry.status is None else "(not kept: an image, or empty)"
