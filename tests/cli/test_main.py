@@ -23,7 +23,9 @@ def test_bad_arguments_end_with_status_2_and_a_line(arguments, capsys):
     (["capture"], "wsdgateway capture: the following arguments are required: ACTION; "
      "wsdgateway capture --help describes them"),
     (["check", "a", "b", "--c"], "wsdgateway check: b --c: must be left out; "
-     "wsdgateway check --help describes the arguments")])
+     "wsdgateway check --help describes the arguments"),
+    (["store", "copy", "a", "b", "--c"], "wsdgateway store copy: --c: must be left out; "
+     "wsdgateway store copy --help describes the arguments")])
 def test_missing_and_unknown_arguments_refer_to_the_help(arguments, line, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     parser = make_parser()
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        this = f"{parser.prog} {options.command}"
+        this = " ".join((parser.prog, options.command, *([options.action] if "action" in options else [])))
         parser.exit(2, f"{this}: {printable(' '.join(unknown))}: must be left out; "
                        f"{this} --help describes the arguments\n")
     try:
