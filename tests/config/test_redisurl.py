@@ -86,7 +86,9 @@ def test_no_part_of_a_password_is_shown(url):
 @pytest.mark.parametrize(("url", "expected"), [
     ("redis:u:s3cret@h/0", "redis:…@h/0"), ("redis:/u:s3cret@h/0", "redis:/…@h/0"), ("redis://:s3cret", "redis://:…"),
     ("redis://u:s3cret/0", "redis://u:…"), ("redis://h/0?password=s3cret", "redis://h/0?password=…"),
-    ("rediss://h/0?ca=x&password=s3cret", "rediss://h/0?ca=x&password=…"), ("Redis://:s3@cret@h", "Redis://…@h")])
+    ("rediss://h/0?ca=x&password=s3cret", "rediss://h/0?ca=x&password=…"), ("Redis://:s3@cret@h", "Redis://…@h"),
+    ("redis+sentinel://h1:26379,h2:s3cret/n", "redis+sentinel://h1:26379,h2:…"),
+    ("redis://[::1]:s3cret/0", "redis://[::1]:…"), ("redis://u@h:s3cret", "redis://…@h:…")])
 def test_a_password_in_the_wrong_place_is_not_shown(url, expected):
     [line] = problems(gateway={"state": url})
     assert line.startswith(f'g.toml: [gateway] state = "{expected}": must be ') and line.count("s3") == 0

@@ -22,6 +22,9 @@ from wsdgateway.tls.files import PIN
 OPERATIONS = (*(one.name for one in (*SCAN_OPERATIONS, *EVENTING_OPERATIONS, GET_METADATA)), "Probe", "Resolve",
               OTHER.name)
 _LIKE_UUID = re.compile(r"\s*(urn:)?uuid:", re.IGNORECASE)
+# In a URL, from a colon after a host that no port follows. An IPv6 address is in brackets.
+_NO_PORT = re.compile(r"\A([^:]*://(?:\[[^\]/?]*\]|[^/?:\[\]]|:\d{1,5}(?=[/?,]|\Z))*:)(?!\d{1,5}(?:[/?,]|\Z)).*",
+                      re.DOTALL)
 
 
 def text(value: Any) -> str:
@@ -112,7 +115,7 @@ def without_password(value: Any) -> Any:
     if not isinstance(value, str) or value.startswith("sqlite:"):
         return value
     masked = re.sub(r"\A([^:@]*:/*).*@", r"\1…@", value, flags=re.DOTALL)
-    masked = re.sub(r"\A([^:]*://[^/?:@\[\],]*:)(?!\d{1,5}([/?,]|\Z)).*", r"\1…", masked, flags=re.DOTALL)
+    masked = _NO_PORT.sub(r"\1…", masked)
     return re.sub(r"([?&](?!ca=|db=)[^?&=]*=).*", r"\1…", masked, flags=re.DOTALL)
 
 

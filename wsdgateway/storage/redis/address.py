@@ -43,9 +43,9 @@ class ServerAddress:
 
 
 def parse(url: str, password: str | None = None) -> ServerAddress:
-    """Reads the URL. `password` is used instead of one in the URL.
+    """Reads a URL that `config.redisurl` has accepted. `password` is used instead of one in the URL.
 
-    Raises `StoreError` with a text for people, which has no part of the URL that may be a password.
+    Raises `StoreError` with a text for people, without the password.
     """
     text = re.sub(r"://.*@", "://…@", url, flags=re.DOTALL)
     try:
