@@ -51,6 +51,7 @@ def test_an_error_names_the_server_and_what_to_do(url, error, said):
                            "verify failed: self-signed certificate (_ssl.c:1006)."), NotAdmitted),
     (redis.ConnectionError(f"{REFUSED}; 203.0.113.6:26379: knows no master of that name"), NotAdmitted),
     (redis.ConnectionError(REFUSED), NotNow),
+    (redis.ConnectionError(f"{REFUSED}; 203.0.113.6:26379: unknown command 'SENTINEL'"), NotNow),
     (redis.ResponseError("unknown command 'EVALSHA', with args beginning with: 'e0e1' '0' "), Unsupported),
     (redis.ResponseError("LOADING Redis is loading the dataset in memory"), NotNow),
     (redis.ConnectionError("Error 111 connecting to 203.0.113.7:6379. Connection refused."), NotNow),

@@ -41,9 +41,8 @@ def supported(redis: Any, address: ServerAddress) -> dict[str, Any]:
 def check_sentinels(server: Server, address: ServerAddress, lease: float) -> list[str]:
     """Returns the warning about the Sentinels of the server, if there is one; `lease` is that of owners, in seconds.
 
-    Sentinels that do not answer are left out, if one does.
-
     An owner whose master is cut off believes in its lease for less than `lease`. No other master may be chosen before.
+    A Sentinel that does not answer is left out; if none answers, that is the warning.
     """
     if address.master_name is None:
         return []

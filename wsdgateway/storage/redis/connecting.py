@@ -218,7 +218,7 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
         text = f"the password or user is wrong: correct the password file, or the URL ({text})"
     elif isinstance(error, redis.exceptions.NoPermissionError):
         text = f"the user lacks a right (ACL SETUSER): {text}"
-    elif "unknown command" in text:
+    elif "unknown command" in text and isinstance(error, redis.ResponseError):  # not of one of the Sentinels
         kind, text = Unsupported, f"the server must have all commands: {text}"
     elif "SELECT is not allowed in cluster mode" in text:
         kind, text = Unsupported, NO_CLUSTER
