@@ -16,7 +16,7 @@ _GONE = frozenset((Reason.CANCELED_BY_CLIENT, Reason.CLIENT_GONE, Reason.CANCELE
 _NEVER_THERE = frozenset((Reason.BUSY, Reason.UNREACHABLE, Reason.REFUSED))
 
 
-def creation_outcome(end: End, *, feeder: bool) -> Outcome:
+def creation_outcome(end: End) -> Outcome:
     """The answer to ScanJobs for a job that ended before the scanner had created it."""
     if end.reason is Reason.FEEDER_EMPTY:
         return Outcome(409, adf_state=ADF_EMPTY)
@@ -24,7 +24,7 @@ def creation_outcome(end: End, *, feeder: bool) -> Outcome:
         return BUSY
     if end.reason is Reason.BUSY and not end.fault:
         return BUSY
-    found = create_outcome(end.fault or "", feeder=feeder, has_next_best=False)
+    found = create_outcome(end.fault or "", has_next_best=False)
     return BUSY if end.reason is Reason.BUSY and found.status == 500 else found
 
 
@@ -35,7 +35,7 @@ def end_outcome(job: ScanJob, end: End, adf_state: str | None) -> Outcome:
     if end.reason in _GONE:
         return Outcome(410)
     if end.reason in _NEVER_THERE and job.created is None:
-        found = creation_outcome(end, feeder=job.order.feeder)
+        found = creation_outcome(end)
         return Outcome(410) if found.status == 503 else found  # the job will not be tried again
     if end.reason is Reason.FEEDER_EMPTY:
         return Outcome(404)

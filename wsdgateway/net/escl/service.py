@@ -273,7 +273,7 @@ class EsclService:
             exchange.on_gone = None
         end = one.job.end
         if end is not None and one.job.created is None and not one.job.waited:
-            outcome = creation_outcome(end, feeder=feeder)
+            outcome = creation_outcome(end)
             self._jobs.refuse(one, empty=outcome.adf_state == ADF_EMPTY)
             asked.source = DEVICE
             return outcome.answer()

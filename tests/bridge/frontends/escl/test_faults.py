@@ -20,22 +20,20 @@ NO_IMAGES, NOT_FOUND = "ClientErrorNoImagesAvailable", "ClientErrorJobIdNotFound
 CANCELED = Outcome(410, job_state="Canceled", job_reason="JobCanceledAtDevice")
 
 
-@pytest.mark.parametrize(("fault", "feeder", "expected"), [
-    (NOT_ACCEPTING, False, BUSY), (NOT_ACCEPTING, True, BUSY), (TEMPORARY, False, BUSY), (TEMPORARY, True, BUSY),
-    (NO_IMAGES, True, Outcome(409, adf_state=EMPTY)), (NO_IMAGES, False, Outcome(409)),
-    ("ClientErrorFormatNotSupported", False, Outcome(409, again=True)),
-    ("ClientErrorDocumentFormatNotSupported", True, Outcome(409, again=True)),
-    ("ClientErrorConflictingRequiredParameters", False, Outcome(409, again=True)),
-    ("InvalidArgs", False, Outcome(409, again=True)), ("HTTP 503", True, BUSY), ("LampWarming", False, BUSY),
-    ("ServerErrorInternalError", True, Outcome(500)), ("OperationFailed", False, Outcome(500)),
-    ("", False, Outcome(500))])
-def test_faults_of_create_scan_job(fault, feeder, expected):
-    assert create_outcome(fault, feeder=feeder, has_next_best=True) == expected
+@pytest.mark.parametrize(("fault", "expected"), [
+    (NOT_ACCEPTING, BUSY), (TEMPORARY, BUSY), (NO_IMAGES, Outcome(409)),
+    ("ClientErrorFormatNotSupported", Outcome(409, again=True)),
+    ("ClientErrorDocumentFormatNotSupported", Outcome(409, again=True)),
+    ("ClientErrorConflictingRequiredParameters", Outcome(409, again=True)), ("InvalidArgs", Outcome(409, again=True)),
+    ("HTTP 503", BUSY), ("LampWarming", BUSY), ("ServerErrorInternalError", Outcome(500)),
+    ("OperationFailed", Outcome(500)), ("", Outcome(500))])
+def test_faults_of_create_scan_job(fault, expected):
+    assert create_outcome(fault, has_next_best=True) == expected
 
 
 def test_without_another_format_there_is_only_one_try():
     for fault in ("ClientErrorFormatNotSupported", "ClientErrorConflictingRequiredParameters"):
-        assert create_outcome(fault, feeder=False, has_next_best=False) == UNMET
+        assert create_outcome(fault, has_next_best=False) == UNMET
 
 
 @pytest.mark.parametrize(("fault", "pages", "feeder", "adf", "expected"), [

@@ -51,10 +51,10 @@ NOT_READY = Outcome(503, RETRY_AFTER)  # the next page is still being scanned
 UNMET = Outcome(409)  # settings that the scanner does not have
 
 
-def create_outcome(fault: str, *, feeder: bool, has_next_best: bool) -> Outcome:
-    """The answer to ScanJobs if the scanner refuses CreateScanJob with that fault."""
+def create_outcome(fault: str, *, has_next_best: bool) -> Outcome:
+    """The answer to ScanJobs if the scanner refuses CreateScanJob with that fault, and its feeder is not empty."""
     if fault == NO_IMAGES:
-        return Outcome(409, adf_state=ADF_EMPTY if feeder else None)
+        return UNMET
     if fault in refusals.TEMPORARY:
         return BUSY
     if fault in refusals.NOT_THIS_TICKET:
