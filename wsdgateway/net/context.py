@@ -57,9 +57,9 @@ class Context:
     of a scanner that has come, gone or changed; `search` searches for an endpoint in the scanners' networks.
     `on_finished` is called with a scanner's name and a job of it that has ended, `on_given_again` with a scanner's name
     and a JobId that it has given to another job. `repeats` answers repeated reads; `slices` divides long work; `random`
-    gives numbers from 0 to 1, `secret` as many random bytes as requested; `steady_clock` measures the time of
-    clients' subscriptions. With `escl` scanners are also offered by eSCL. Connections to scanners belong to `sockets`,
-    which takes the place of the reactor for them; `writes` sends what is written to them.
+    gives numbers from 0 to 1, `secret` as many random bytes as requested; `steady_clock` measures how long clients'
+    subscriptions and problems of scanners last. With `escl` scanners are also offered by eSCL. Connections to scanners
+    belong to `sockets`, which takes the place of the reactor for them; `writes` sends what is written to them.
 
     Among several gateways, `holds` gives the check whether this one still owns a scanner, and `pass_on` passes a
     client's request for a scanner that it owns no more to the owner; it returns False if that is not possible.

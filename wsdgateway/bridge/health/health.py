@@ -1,8 +1,8 @@
 """The health of a scanner as one value, which page, API, metrics, log and faults use.
 
 WS-Scan, ScannerState, ActiveConditions. `Facts` are collected from the layers that know them; `diagnose` decides which
-cause is the problem, and `HealthRecord` since when. Times are in seconds since 1970, on a
-clock that a change to the system time does not affect.
+cause is the problem, and `HealthRecord` since when. Times are in seconds since 1970, on a clock that a change to the
+system time does not affect.
 """
 
 import attrs

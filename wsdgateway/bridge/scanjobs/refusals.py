@@ -57,7 +57,7 @@ def may_be_empty(refusal: Refusal, *, feeder: bool) -> bool:
 def end_of_creation(refusal: Refusal, *, feeder: bool, is_ready: bool | None = None) -> End:
     """The end of a job that the scanner has not created.
 
-    `is_ready` is True if the scanner's own status is that it is idle, so that a refusal that `may_be_empty` is.
+    `is_ready` is True if the scanner's own status is that it is idle: if its refusal `may_be_empty`, the feeder is.
     """
     reason = Reason.REFUSED
     if refusal.unreachable:

@@ -4,8 +4,8 @@ Trouble of a server pauses all files for it, and after the pause one of them is 
 file. Files are sent in the order in which they were queued, except that one after `PATIENCE` failed attempts lets the
 others go first, so that a file that the server cannot take holds up nothing.
 
-Times are in seconds since 1970 at the start of the process, because pauses and ages continue over a restart; a change
-to the system time does not affect them.
+Times are in seconds since 1970, because pauses and ages continue over a restart, on a clock that a change to the system
+time does not affect.
 """
 
 from collections.abc import Callable, Hashable, Iterable

@@ -22,7 +22,7 @@ from wsdgateway.net.transport.steadyclock import SteadyClock
 class HealthWatch:
     """The health of one scanner, from `start` to `stop`.
 
-    `clock` measures how long a problem lasts, `subscription` the gateway's own at the scanner, if there is one.
+    `clock` measures how long a problem lasts, `subscription` gives the gateway's own at the scanner, if there is one.
     """
 
     log = Logger()

@@ -340,8 +340,9 @@ class ScanJobExecution:
         self._run(self._engine.judged(job, status, self._seconds(), is_ready=is_ready))
 
     async def _is_ready(self) -> bool | None:
-        """True if the scanner is idle and not warming up, False if a condition stops it; None otherwise, or if that is
-        not known in time.
+        """True if the scanner is idle and not warming up, False if a condition stops it.
+
+        None in another state, and if the scanner does not tell its state within `STATUS_SECONDS`.
         """
         asking = Deferred.fromCoroutine(self._requests.scanner_status())
         scanner = await first_of(self._reactor, STATUS_SECONDS, asking)

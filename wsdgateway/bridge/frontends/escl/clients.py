@@ -6,7 +6,7 @@ from wsdgateway.escl.scannerstatus import ADF_DOOR_OPEN, ADF_HATCH_OPEN, ADF_JAM
 from wsdgateway.http.messages import Headers, first
 
 _NEVER_OF_AIRSCAN = frozenset((b"accept", b"accept-encoding", b"user-agent"))
-# For another state than these, Loaded and Empty, SANE says "Operation not supported", or goes on asking.
+# In a state other than DoorOpen, Jam, Loaded and Empty, SANE says "Operation not supported", or goes on asking.
 _OF_SANE = {ADF_HATCH_OPEN: ADF_DOOR_OPEN, ADF_MULTIPICK: ADF_JAM}
 
 
