@@ -344,6 +344,24 @@ async def test_a_change_of_the_system_time_affects_no_pause_and_no_age(queue, pa
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("jump", [8 * 86400.0, -8 * 86400.0])
+async def test_an_age_continues_over_a_restart_after_a_change_of_the_system_time(queue, paperless, said, jump):
+    await paperless.stop()
+    queue.start(to(paperless, folder="scans"), uploads={"age": 3600.0})
+    queue.write()
+    await until(lambda: any("is kept" in line for line in said))
+    queue.passed += 1800
+    queue.set_by = jump
+    await queue.stop()
+    (record,) = (queue.folder / "uploads").glob("*.json")
+    assert 1800 <= queue.wall() - json.loads(record.read_text())["queued"] < 1860
+    await paperless.start()
+    queue.start(to(paperless, folder="scans"), uploads={"age": 3600.0})
+    await queue.empty()
+    assert paperless.names == ["scan.pdf"] and queue.failed == []
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_full_queue_refuses_until_there_is_room(queue, paperless, said):
     await paperless.stop()
     queue.start(to(paperless, folder="scans"), {"name": "Folder", "folder": "scans"}, uploads={"size": 1 << 20})

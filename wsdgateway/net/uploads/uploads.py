@@ -225,8 +225,11 @@ class Uploads:
         self.log.warn("{destination}: {name} was not uploaded, and is kept; attempt {attempts}: {reason}; next attempt "
                       "in {pause:.0f} s", destination=upload.destination, name=upload.name, attempts=waiting.attempts,
                       reason=outcome.reason, pause=waiting.not_before - now)
+        await self._record(waiting, self.folder.update)
+
+    async def _record(self, upload: Upload, write: Callable[[Upload], None]) -> None:
         try:
-            await self._in_thread(self.folder.update, self._as_recorded(waiting))
+            await self._in_thread(write, self._as_recorded(upload))
         except OSError as error:
             self.log.error("Upload queue: the record of {name} cannot be written: {problem}", name=upload.name,
                            problem=error.strerror)
@@ -260,6 +263,9 @@ class Uploads:
         for request in list(self._requests):
             request.cancel()
         await self._tasks.idle()
+        if self._clock.set_by:
+            for waiting in self._queue.waiting:  # the next start knows only the system time
+                await self._record(waiting, self.folder.write)
         self.folder.close()
 
 
