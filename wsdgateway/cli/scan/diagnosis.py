@@ -29,7 +29,7 @@ from wsdgateway.scan.scannerstatus import (
 )
 
 END_TRIES = 3
-IDLE_CHECKS = 2  # that find an idle scanner which refuses a job, since one that has just become ready may do so once
+IDLE_CHECKS = 2  # in a row that find an idle scanner which refuses a job; one that has just become ready may do so once
 
 # In the text of a fault, these words name a condition; "paused" or "attention" may mean anything.
 _NAMED = {words_of(name): re.compile(rf"\b(?:{name}|{words_of(name)})\b", re.IGNORECASE)
@@ -87,10 +87,9 @@ class Diagnosis:
         There is no job yet. Returns the other conditions that the scanner reports, in words.
         """
         condition = self._checked(refusal, 0)
-        if self._suggests_empty(refusal, condition):
-            self._refused_idle += 1
-            if self._refused_idle == IDLE_CHECKS:
-                raise _empty_feeder()
+        self._refused_idle = self._refused_idle + 1 if self._suggests_empty(refusal, condition) else 0
+        if self._refused_idle == IDLE_CHECKS:
+            raise _empty_feeder()
         return _passing(condition)
 
     def check_attention(self, refusal: ScannerRefusal) -> str:
