@@ -11,7 +11,7 @@ from wsdgateway.soap.envelope import compose
 from wsdgateway.soap.namespaces import WSCN
 from wsdgateway.soap.parsing import text_of
 
-MAX_NAME = 256  # characters of ScannerName and ScannerInfo, which pages, logs and eSCL clients show
+MAX_NAME = 256  # characters of ScannerName, ScannerInfo and ScannerLocation, which pages, logs and eSCL clients show
 SCANNER_STATUS = "ScannerStatus"
 ELEMENTS = frozenset(("ScannerDescription", "ScannerConfiguration", SCANNER_STATUS, "DefaultScanTicket"))
 
@@ -85,4 +85,9 @@ def read_description(body: etree._Element | None) -> tuple[str, str] | None:
     description = next(body.iter(tag("ScannerDescription")), None)
     if description is None:
         return "", ""
-    return (text(description, "ScannerName") or "")[:MAX_NAME], (text(description, "ScannerInfo") or "")[:MAX_NAME]
+    return described(description, "ScannerName"), described(description, "ScannerInfo")
+
+
+def described(description: etree._Element, name: str) -> str:
+    """An element of a ScannerDescription, cut after `MAX_NAME` characters; empty if it is missing."""
+    return (text(description, name) or "")[:MAX_NAME]

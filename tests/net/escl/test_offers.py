@@ -12,6 +12,7 @@ from wsdgateway.bridge.scanjobs.scanjob import Refusal
 from wsdgateway.metadata.messages import Labels
 from wsdgateway.net.escl.offer import ASK_SECONDS, FRESH_SECONDS, OfferReader
 from wsdgateway.net.escl.offerkeeper import OfferKeeper
+from wsdgateway.scan.scannerelements import MAX_NAME
 from wsdgateway.simulator.description import scanner_elements
 from wsdgateway.simulator.settings import Settings
 from wsdgateway.storage.memory import MemoryStore
@@ -169,3 +170,9 @@ def test_a_scanner_that_cannot_be_read(scanner):
     found = scanner.read()
     scanner.answers(Refusal("", unreachable=True))
     assert (found, scanner.asked, scanner.stored) == ([None], 1, [])
+
+
+def test_a_name_without_end_is_cut(scanner):
+    scanner.read()
+    scanner.answers(answer(name="N" * 300))
+    assert scanner.offers.last.name == "N" * MAX_NAME

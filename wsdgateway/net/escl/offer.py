@@ -19,9 +19,8 @@ from wsdgateway.metadata.messages import Labels
 from wsdgateway.net.scanjobs.jobrequests import JobRequests
 from wsdgateway.net.scanjobs.waiting import first_of
 from wsdgateway.scan.documentparameters import DocumentParameters
-from wsdgateway.scan.reading import text
 from wsdgateway.scan.scannerconfiguration import ScannerConfiguration, read_configuration
-from wsdgateway.scan.scannerelements import read_elements
+from wsdgateway.scan.scannerelements import described, read_elements
 from wsdgateway.scan.scanticket import ScanTicket
 from wsdgateway.soap.parsing import Malformed, parse
 
@@ -140,4 +139,4 @@ def _offer_in(body: etree._Element | None) -> Offer | None:
     return Offer(
         read_configuration(configuration),
         DocumentParameters() if ticket is None else ScanTicket.read(ticket).parameters,
-        *("" if description is None else text(description, name) or "" for name in ("ScannerName", "ScannerLocation")))
+        *("" if description is None else described(description, name) for name in ("ScannerName", "ScannerLocation")))
