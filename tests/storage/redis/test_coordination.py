@@ -5,7 +5,7 @@ import pytest_twisted
 
 from tests.waiting import until
 from wsdgateway.bridge.cluster.values import Acquired, Refused, Registration
-from wsdgateway.storage.coordination import Fenced, NameTaken, NotNow
+from wsdgateway.storage.coordination import Fenced, NameTaken, NotAdmitted, NotNow
 from wsdgateway.storage.redis import keys
 from wsdgateway.storage.redis.coordination import RedisCoordination
 from wsdgateway.storage.redis.fencing import MAX_ARGUMENTS, run_fenced
@@ -301,3 +301,43 @@ async def test_a_damaged_secret_is_replaced_by_that_of_a_gateway(redis_server, g
     redis_server.command(*damage)
     assert await a.peer_secret() == b"first"
     assert await b.peer_secret() == b"first"
+
+
+RIGHTS = ("~*", "&*", "+@all")
+
+
+@pytest.mark.parametrize("lacking", [
+    ("~*", "resetchannels", "+@all"), *((*RIGHTS, f"-{command}") for command in (
+        "evalsha", "set", "get", "xadd", "xinfo", "del", "publish"))])
+@pytest_twisted.ensureDeferred
+async def test_a_user_that_could_own_nothing_is_not_registered_until_it_has_the_right(
+        redis_server, make_client, lacking):
+    redis_server.command("ACL", "SETUSER", "gateway", "on", ">secret", *lacking)
+    url = f"redis+unix://gateway:secret@{redis_server.socket}"
+    coordination = RedisCoordination(make_client(url), lambda: b"s")
+    for _ in range(2):
+        with pytest.raises(NotAdmitted, match="the user lacks a right"):
+            await coordination.tick(A, LEASE, {}, ())
+    assert not redis_server.command("EXISTS", keys.GATEWAYS, keys.gateway("a"))
+    redis_server.command("ACL", "SETUSER", "gateway", *RIGHTS)
+    assert [one.identifier for one in (await coordination.tick(A, LEASE, {}, ())).gateways] == ["a"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_user_that_loses_a_right_is_told_so_by_the_next_tick(redis_server, make_client):
+    redis_server.command("ACL", "SETUSER", "gateway", "on", ">secret", *RIGHTS)
+    url = f"redis+unix://gateway:secret@{redis_server.socket}"
+    coordination = RedisCoordination(make_client(url), lambda: b"s")
+    await after_grace(coordination, redis_server)
+    redis_server.command("ACL", "SETUSER", "gateway", "resetchannels")
+    with pytest.raises(NotAdmitted):
+        await coordination.acquire("desk", "a", LEASE, 0, False)
+    assert not redis_server.command("EXISTS", keys.owner("desk"))
+    with pytest.raises(NotAdmitted):
+        await coordination.wish("desk", "print-a")
+    assert not redis_server.command("EXISTS", keys.WISHES)
+    with pytest.raises(NotAdmitted, match="the user lacks a right"):
+        await coordination.tick(A, LEASE, {}, ())
+    redis_server.command("ACL", "SETUSER", "gateway", "&" + keys.BELL)
+    await coordination.tick(A, LEASE, {}, ())
+    assert isinstance(await coordination.acquire("desk", "a", LEASE, 0, False), Acquired)

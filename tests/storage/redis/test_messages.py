@@ -45,11 +45,13 @@ def test_an_error_names_the_server_and_what_to_do(url, error, said):
     (redis.AuthenticationError("Authentication required."), NotAdmitted),
     (redis.ResponseError("WRONGPASS invalid username-password pair or user is disabled."), NotAdmitted),
     (redis.exceptions.NoPermissionError("User a has no permissions to run the 'evalsha' command"), NotAdmitted),
+    (redis.ResponseError(f"The user executing the script can't run this command or subcommand{SCRIPT}"), NotAdmitted),
     (redis.ResponseError("DB index is out of range"), Unsupported),
     (redis.ResponseError("SELECT is not allowed in cluster mode"), Unsupported),
     (redis.ConnectionError("Error 1 connecting to 203.0.113.7:6379. [SSL: CERTIFICATE_VERIFY_FAILED] certificate "
                            "verify failed: self-signed certificate (_ssl.c:1006)."), NotAdmitted),
     (redis.ConnectionError(f"{REFUSED}; 203.0.113.6:26379: knows no master of that name"), NotAdmitted),
+    (redis.ConnectionError("max number of clients reached"), NotAdmitted),
     (redis.ConnectionError(REFUSED), NotNow),
     (redis.ConnectionError(f"{REFUSED}; 203.0.113.6:26379: unknown command 'SENTINEL'"), NotNow),
     (redis.ResponseError("unknown command 'EVALSHA', with args beginning with: 'e0e1' '0' "), Unsupported),

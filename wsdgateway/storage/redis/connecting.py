@@ -26,7 +26,9 @@ _REFUSED = r"Error -?\d+ connecting to (\S+)\. ([^;]*?)\."  # of redis-py
 _SCRIPT = re.compile(r"\.? script: [0-9a-f]+, on @user_script:\s?\d+\.?")  # at the end of errors in a script
 _PIPELINE = re.compile(r"\ACommand # \d+ \(.*?\) of pipeline caused error: ", re.DOTALL)  # of redis-py
 _ARGUMENTS = re.compile(r", with args beginning with:.*", re.DOTALL)  # of an unknown command: AUTH has the password
+_NO_RIGHT = "The user executing the script can't"  # of Redis 6.2 and 7.0, which have no code for it
 _UNKNOWN_NAME = "knows no master of that name"
+_NOT_ADMITTED = (_UNKNOWN_NAME, "CERTIFICATE_VERIFY_FAILED", "max number of clients reached")
 NO_CLUSTER = "Redis Cluster is not supported: must be a single server, or several with Sentinel"
 _OTHER_SERVER = re.compile(r"\b(?:NOREPLICAS|UNBLOCKED)\b")
 _OTHER_SERVERS = (redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)  # redis-py removes these codes
@@ -216,7 +218,7 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
         text = f"a password is required: give a password file, or the password in the URL ({text})"
     elif isinstance(error, redis.AuthenticationError) or "WRONGPASS" in text:
         text = f"the password or user is wrong: correct the password file, or the URL ({text})"
-    elif isinstance(error, redis.exceptions.NoPermissionError):
+    elif isinstance(error, redis.exceptions.NoPermissionError) or _NO_RIGHT in text:
         text = f"the user lacks a right (ACL SETUSER): {text}"
     elif "unknown command" in text and isinstance(error, redis.ResponseError):  # not of one of the Sentinels
         kind, text = Unsupported, f"the server must have all commands: {text}"
@@ -224,6 +226,6 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
         kind, text = Unsupported, NO_CLUSTER
     elif "DB index is out of range" in text:
         kind, text = Unsupported, f"database {address.database}: must be less than databases in redis.conf ({text})"
-    elif not any(sign in str(error) for sign in (_UNKNOWN_NAME, "CERTIFICATE_VERIFY_FAILED")):
+    elif not any(sign in str(error) for sign in _NOT_ADMITTED):
         kind = NotNow
     return kind(f"{address.text}: {text}")

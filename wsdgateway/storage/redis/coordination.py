@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from wsdgateway.bridge.cluster.values import Acquired, Refused, Registration, View
-from wsdgateway.storage.coordination import ICoordination
+from wsdgateway.storage.coordination import ICoordination, NotAdmitted
 from wsdgateway.storage.redis import ownership
 from wsdgateway.storage.redis.client import RedisClient
 
@@ -20,7 +21,9 @@ MARGIN = 1.0
 class RedisCoordination:
     """The coordination through a client. `draw_secret` returns 32 random bytes.
 
-    All commands go through one connection, so they reach the server in the order of the calls.
+    All commands go through one connection, so they reach the server in the order of the calls. A tick fails with
+    `NotAdmitted`, and registers nothing, if the user lacks a right that `acquire` needs: a gateway that is registered,
+    and can own nothing, would keep the scanners from others.
     """
 
     def __init__(self, client: RedisClient, draw_secret: Callable[[], bytes]) -> None:
@@ -30,19 +33,31 @@ class RedisCoordination:
         self._draw_secret = draw_secret
         self._secret: bytes | None = None
         self._identifier = b""
+        self._has_rights = False  # the user, as far as is known
 
     def tick(self, registration: Registration, lease: float, renewals: Mapping[str, int],
              scanners: Iterable[str]) -> Deferred[View]:
         self._identifier = registration.identifier.encode()
         renewing, names, grace = dict(renewals), tuple(scanners), lease + self._more_grace
-        return self._connection.run(
-            lambda redis: ownership.tick(redis, registration, lease, grace, renewing, names))
+
+        def send(_: object) -> Deferred[View]:
+            self._has_rights = True
+            return self._connection.run(
+                lambda redis: ownership.tick(redis, registration, lease, grace, renewing, names))
+
+        return send(None) if self._has_rights else self._connection.run(ownership.check_rights).addCallback(send)
 
     def acquire(self, scanner: str, identifier: str, lease: float, mine: int,
                 still_valid: bool) -> Deferred[Acquired | Refused]:
         grace = lease + self._more_grace
         return self._connection.run(
-            lambda redis: ownership.acquire(redis, scanner, identifier, lease, grace, mine, still_valid))
+            lambda redis: ownership.acquire(redis, scanner, identifier, lease, grace, mine, still_valid),
+        ).addErrback(self._not_acquired)
+
+    def _not_acquired(self, failure: Failure) -> Failure:
+        if failure.check(NotAdmitted):
+            self._has_rights = False  # so that the next tick tells what is lacking
+        return failure
 
     def release(self, scanner: str, identifier: str, token: int) -> Deferred[bool]:
         return self._connection.run(lambda redis: ownership.release(redis, scanner, identifier, token))

@@ -26,6 +26,7 @@
 
 PREFIX = "wsdgateway:"
 BELL = PREFIX + "bell"  # a channel
+NONE = PREFIX + "none"  # never exists
 ERA = PREFIX + "era"
 GATEWAYS = PREFIX + "gateways"
 WISHES = PREFIX + "wishes"

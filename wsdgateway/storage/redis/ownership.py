@@ -29,8 +29,13 @@ from wsdgateway.storage.redis.luascript import LuaScript
 WISH_SECONDS = 10.0
 MAX_SECRET = 64  # bytes
 
-_TICK, _ACQUIRE, _RELEASE, _WISH, _LEAVE = (
-    LuaScript(name) for name in ("tick", "acquire", "release", "wish", "leave"))
+_TICK, _ACQUIRE, _RELEASE, _WISH, _LEAVE, _RIGHTS = (
+    LuaScript(name) for name in ("tick", "acquire", "release", "wish", "leave", "rights"))
+
+
+def check_rights(redis: Any) -> None:
+    """Raises an error of redis-py if the user lacks a right that `acquire` needs, such as that to the bell."""
+    _RIGHTS.run(redis, [keys.NONE], [keys.BELL])
 
 
 def tick(redis: Any, registration: Registration, lease: float, grace: float, renewals: Mapping[str, int],

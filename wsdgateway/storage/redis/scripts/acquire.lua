@@ -42,8 +42,8 @@ if not stream.err then
   end
 end
 token = integer(newest + 1)
+redis.call('PUBLISH', ARGV[6], identifier)  -- before any change: the user may lack the right to the channel
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', MAX_EVENTS, token .. '-0', 'took', identifier)
 redis.call('SET', KEYS[3], token)
 redis.call('SET', KEYS[2], era .. ' ' .. token .. ' ' .. identifier, 'PX', tonumber(ARGV[1]))
-redis.call('PUBLISH', ARGV[6], identifier)
 return {'acquired', time, token}
