@@ -117,7 +117,8 @@ class Cluster:
         self.coordinator = Coordinator(
             reactor, shared.coordination, shared.leases, Composition(
                 self.owned.begin, self.owned.end, self.owned.regained, self._look, parts.counts.takeover,
-                parts.counts.fenced, parts.cannot_stay, self.owned.begin_alone, self.owned.alone),
+                parts.counts.fenced, parts.cannot_stay, self.owned.begin_alone, self.owned.alone,
+                self.owned.heard_elsewhere),
             registration=self.registration, boot_time=shared.boot_time, lease=config.cluster.lease,
             alone=config.cluster.alone, stop_timeout=config.limits.stop_timeout + END_SECONDS,
             ask=ask_over(self.link))

@@ -190,6 +190,12 @@ class OwnedScanners:
         writing.addErrback(lambda failure: self.log.failure("{scanner}: writing its data failed", failure,
                                                             scanner=name))
 
+    def heard_elsewhere(self, name: str) -> None:
+        """Handle that another gateway serves the scanner, too, or has just stopped to."""
+        scanner = self._bridged.find(name)
+        if scanner is not None:
+            scanner.heard_elsewhere()
+
     async def end(self, name: str, why: Why) -> None:
         """Stop bridging a scanner; fires when this gateway sends it nothing more, apart from a running image."""
         self._begun.pop(name, None)

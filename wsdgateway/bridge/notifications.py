@@ -82,6 +82,14 @@ class NotificationObserver:
         self._synthesis.questions.hurry()
         self._cache.unread(now, *((Subject.JOBS,) if unread.job_event else Subject))
 
+    def heard_elsewhere(self, now: float) -> None:
+        """Record that another gateway serves the scanner, too, and may have received events that are unknown here.
+
+        Each job is asked for before it is shown.
+        """
+        self._table.doubt()
+        self.unread(Unread(), now)
+
     # Takeovers.
 
     def replay(self, notification: Notification, now: float, *, at: float, is_own: bool,

@@ -300,6 +300,10 @@ class BridgedScanner:
         self.polling.look()
         self._context.on_presence(self.name)
 
+    def heard_elsewhere(self) -> None:
+        """Handle that another gateway serves the scanner, too, so that events may have gone to that one."""
+        self.bridge.notifications.heard_elsewhere(self._context.seconds())
+
     def start(self, *, taken_over: bool = False) -> None:
         """Find the scan service, and subscribe to its events.
 

@@ -19,6 +19,7 @@ from tests.peers import ask
 from tests.waiting import until
 from wsdgateway.bridge.cluster import ownership
 from wsdgateway.bridge.cluster.commands import Why
+from wsdgateway.bridge.cluster.values import Serving
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
 from wsdgateway.storage.redis import keys
@@ -144,6 +145,18 @@ async def test_a_gateway_that_starts_without_redis_serves_from_nothing(member, a
     assert service.scanners[0].alone is None and service.scanners[0] is not scanner
     await until(lambda: service.scanners[0].bridge.table.listening)
     assert await unknown(service, "Renew") == "InvalidMessage"
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_owner_asks_for_its_jobs_if_another_gateway_has_had_the_events(pair, device_with_events):
+    device = device_with_events
+    owner, follower = await pair(device.device.url)
+    await until(lambda: owner.scanners[0].bridge.table.listening)
+    await ask(owner.port, device.path, status_event("7", "Processing"))
+    completes(device)
+    assert b"Processing" in (await ask(owner.port, PATH, get_job_elements("7")))[1]  # no need to ask
+    owner.cluster.coordinator.questioned(Serving(follower.cluster.registration(), {NAME: 1}))
+    assert b"Completed" in (await ask(owner.port, PATH, get_job_elements("7")))[1]
 
 
 @pytest.mark.parametrize("further_outages", [0, 2])

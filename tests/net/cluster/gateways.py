@@ -31,11 +31,12 @@ class Gateway:
         self.history, self.served, self.taken, self.changes = [], set(), [], 0
         self.beginning = self.ending = None
         self.restricted = []  # what the composition was told of serving alone
+        self.heard = []  # the scanners that another gateway has told that it serves
         self.unreached = []  # the gateways to which the link is broken
         self.coordinator = Coordinator(
             self.reactor, self.connection, self.leases,
             Composition(self._begin, self._end, self._regained, self._changed, self.history.append, self._fenced,
-                        self.taken.append, self._begin_alone, self._alone),
+                        self.taken.append, self._begin_alone, self._alone, self.heard.append),
             registration=self.registration, boot_time=cluster.clock.seconds, lease=lease, alone=alone,
             stop_timeout=STOP_TIMEOUT, ask=self._ask)
 

@@ -367,6 +367,24 @@ def test_the_owner_alone_is_cut_off_and_a_peer_tells_it(cluster, owner, follower
     owner.coordinator.demote("unknown", 7)
 
 
+@pytest.mark.parametrize("is_back", [False, True])
+def test_the_new_owner_learns_that_the_former_one_has_served_alone_until_now(cluster, owner, follower, is_back):
+    cluster.advance(2.3)
+    owner.connection.state = "silent"
+    cluster.advance_until(lambda: follower.owns())
+    assert owner.owns()
+    follower.heard.clear()
+    cluster.overlaps.clear()  # of two owners, one is alone until it asks the other
+    if is_back:
+        owner.connection.state = "up"  # it learns from the server that there is another owner
+    cluster.advance_until(lambda: not owner.owns())
+    cluster.overlaps.clear()
+    before = len(follower.heard)
+    cluster.advance(3 * STEP)
+    assert set(follower.heard) == {"desk"} and len(follower.heard) > before
+    assert owner.heard == []
+
+
 def test_the_bell_saves_waiting_for_the_next_tick_but_not_more_than_twenty_times_a_second(cluster, owner, follower):
     cluster.advance(1.3)
     follower.connection.commands.clear()

@@ -218,6 +218,8 @@ class Coordinator:
         """Answer the question of another gateway, which tells what it serves itself."""
         if by.gateway.identifier != self._identifier:
             self._inquiry.met(by.gateway)
+            for scanner in by.tokens:
+                self._composition.heard_elsewhere(scanner)
         return self.serving()
 
     @property
@@ -395,7 +397,15 @@ class Coordinator:
         return OwnedScanner(
             self._reactor, self._coordination, machine, attrs.evolve(self._composition, changed=self._changed),
             self._clock, identifier=self._identifier, lease=self._lease, boot_time=self._boot_time,
-            stop_timeout=lambda: self.stop_timeout, check=self.check, owner_name=self._known.owner_name)
+            stop_timeout=lambda: self.stop_timeout, check=self.check, owner_name=self._known.owner_name,
+            given_up=self._tell_given_up)
+
+    def _tell_given_up(self, scanner: str, token: int) -> None:
+        """Tell the other gateways that this one has served a scanner without a lease until now, by that token.
+
+        The scanner has notified this gateway, so its new owner does not know the events.
+        """
+        self._tasks.run(self._inquiry.tell(self._known.asked(), Serving(self._registration(), {scanner: token})))
 
     async def _remove(self, name: str) -> None:
         owned = self._scanners[name]

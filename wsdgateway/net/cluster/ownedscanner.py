@@ -34,7 +34,8 @@ class Composition:
 
     `begin_alone` is called in place of `begin` if the server cannot be reached; then nothing is known of the scanner.
     `alone` is called with True when the lease of a scanner that is served has run out while the server cannot be
-    reached, and with False when this gateway has a lease again.
+    reached, and with False when this gateway has a lease again. `heard_elsewhere` is called when another gateway tells
+    that it serves the scanner, or did so a moment ago: the scanner may have notified that one.
     """
 
     begin: Callable[[str], Awaitable[None]]
@@ -46,13 +47,15 @@ class Composition:
     name_taken: Callable[[str], None] = lambda text: None
     begin_alone: Callable[[str], Awaitable[None]] | None = None
     alone: Callable[[str, bool], None] = lambda scanner, is_alone: None
+    heard_elsewhere: Callable[[str], None] = lambda scanner: None
 
 
 class OwnedScanner:
     """One scanner and its ownership.
 
-    `check` sends a tick soon; `owner_name` names the owner of a scanner by the last view. `is_served` is true between
-    the end of `begin` and the start of `end`.
+    `check` sends a tick soon; `owner_name` names the owner of a scanner by the last view; `given_up` is called with the
+    scanner and a token when this gateway no longer serves it without a lease. `is_served` is true between the end of
+    `begin` and the start of `end`.
     """
 
     log = Logger()
@@ -60,11 +63,11 @@ class OwnedScanner:
     def __init__(self, reactor: Any, coordination: ICoordination, machine: Ownership, composition: Composition,
                  clock: ServerClock, *, identifier: str, lease: float, boot_time: Callable[[], float],
                  stop_timeout: Callable[[], float], check: Callable[[], None],
-                 owner_name: Callable[[str], str | None]) -> None:
+                 owner_name: Callable[[str], str | None], given_up: Callable[[str, int], None]) -> None:
         self._reactor, self._coordination, self._machine = reactor, coordination, machine
         self._composition, self._identifier, self._lease = composition, identifier, lease
         self._boot_time, self._stop_timeout, self._check = boot_time, stop_timeout, check
-        self._owner_name, self._clock = owner_name, clock
+        self._owner_name, self._given_up, self._clock = owner_name, given_up, clock
         self._tasks = Tasks(f"{machine.scanner}: its ownership")
         self._trial: IDelayedCall | None = None
         self._steps: list[Begin | End] = []
@@ -176,7 +179,9 @@ class OwnedScanner:
 
     async def _end(self, why: Why) -> None:
         was_served, self.is_served = self.is_served, False
-        self._is_told_alone = False
+        was_alone, self._is_told_alone = self._is_told_alone or self._is_unleased, False
+        if was_served and was_alone and why is Why.LOST:
+            self._given_up(self._machine.scanner, self._machine.alone_token)
         if was_served:
             self._composition.changed()
             ending = Deferred.fromCoroutine(self._end_composition(why))
