@@ -4,6 +4,7 @@ import json
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 
 from tests.certificates import Certified
@@ -249,9 +250,11 @@ async def test_a_stop_after_the_status_and_before_the_end_of_the_answer(queue, p
 
 @pytest_twisted.ensureDeferred
 async def test_a_stop_waits_for_an_upload_that_ends_soon(queue, paperless):
+    begun = Deferred()
+    paperless.partial = lambda: begun.called or begun.callback(None)
     queue.start(to(paperless, folder="scans"))
     queue.write(data=b"x" * 3000000)
-    await until(lambda: paperless.connections)
+    await begun
     await queue.stop()
     assert (queue.left, paperless.names) == ([], ["scan.pdf"])
 
