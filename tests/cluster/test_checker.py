@@ -151,6 +151,9 @@ GOOD = {
     "an announcement and CancelJob at a gateway that is alone": History(
         answers=(cancel(1, 2), read(3, 4, "Pending", gateway="b")), pauses=(Pause("a", 0.5, 7, alone=True),),
         announcements=(announced(0.6, 0.7, "Pending"), announced(1.5, 2, "Terminating"))),
+    "a CancelJob of which a gateway that is alone does not know yet": History(
+        answers=(read(0.1, 0.2, "Processing"), cancel(1, 2), read(3, 4, "Processing", gateway="b")),
+        pauses=(Pause("b", 0.5, 7, alone=True),)),
     "a second's worth of requests at once": History(max_rate=4.0, asked=tuple(
         Asked(moment, moment, "a", "GetJobElements") for moment in (1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0))),
     "two gateways that are alone": History(
@@ -246,6 +249,9 @@ BAD = {
         max_connections=1, connections=(Connection(1, 20, "a"), Connection(5, 20, "b")), pauses=(Pause("a", 2, 8),))),
     "too many requests": ("max_rate", History(max_rate=2.0, asked=tuple(
         Asked(moment, moment, "a", "GetJobElements") for moment in (1.0, 1.0, 1.1, 1.1, 1.2, 1.2)))),
+    "alone, and not asked since a CancelJob at another gateway": ("before CancelJob", History(
+        answers=(read(0.1, 0.2, "Processing"), cancel(1, 2), read(4, 5, "Processing", gateway="b")),
+        pauses=(Pause("b", 0.5, 7, alone=True),))),
     "alone, and older than it had shown itself": ("older", History(
         answers=(read(3, 4, "Processing"), read(5, 6, "Pending")), pauses=(Pause("a", 2.5, 7, alone=True),))),
 }
