@@ -5,7 +5,7 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from wsdgateway.app.sharedserver import SharedServer
-from wsdgateway.storage.coordination import NotNow, Unsupported
+from wsdgateway.storage.coordination import NotNow, is_away
 from wsdgateway.storage.store import StoreError
 
 
@@ -42,7 +42,7 @@ class ServerChecks:
         try:
             facts = await self._shared.check(lease)
         except StoreError as error:
-            if isinstance(error, NotNow) and not isinstance(error, Unsupported):
+            if is_away(error):
                 self.log.debug("the settings of the server are not known yet: {error}", error=error)
                 return
             self.is_refused = True

@@ -26,7 +26,7 @@ def check_redis(config: Config) -> RedisCheck:
         require_redis(config.gateway.state)
     except StoreError as missing:
         return RedisCheck(problem=NotOurs(str(missing)))
-    from wsdgateway.storage.coordination import NotNow, Unsupported
+    from wsdgateway.storage.coordination import is_away
     from wsdgateway.storage.redis.address import parse
     from wsdgateway.storage.redis.inspecting import inspect_server
 
@@ -36,6 +36,5 @@ def check_redis(config: Config) -> RedisCheck:
     try:
         facts = inspect_server(address, config.cluster.lease)
     except StoreError as problem:
-        is_away = isinstance(problem, NotNow) and not isinstance(problem, Unsupported)
-        return RedisCheck(problem=problem if is_away else NotOurs(str(problem)))
+        return RedisCheck(problem=problem if is_away(problem) else NotOurs(str(problem)))
     return RedisCheck(f"{address.text}: {facts.software}", facts.warnings)

@@ -34,6 +34,11 @@ class Unsupported(NotAdmitted):
     """The server answers, but lacks the database or a command, or is a Redis Cluster. No gateway can use it."""
 
 
+def is_away(error: StoreError) -> bool:
+    """True if the server cannot be used now, but this gateway may be able to use it later."""
+    return isinstance(error, NotNow) and not isinstance(error, Unsupported)
+
+
 class Fenced(StoreError):
     """The write was refused: the gateway no longer owns the scanner by that token. Nothing was written."""
 

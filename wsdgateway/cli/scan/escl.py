@@ -70,11 +70,11 @@ class EsclScanner:
         return self._capabilities().names
 
     def capabilities(self) -> Capabilities:
-        """Its ScannerCapabilities."""
+        """The ScannerCapabilities of the scanner."""
         return self._capabilities().capabilities
 
     def condition(self) -> ScannerStatus | None:
-        """Its ScannerStatus."""
+        """The ScannerStatus of the scanner."""
         return condition_of(self._status())
 
     def create(self, wanted: DocumentParameters) -> tuple[CreatedJob, DocumentParameters]:

@@ -86,16 +86,16 @@ class Scanner(Protocol):
 
     @property
     def address(self) -> str:
-        """Its URL."""
+        """The URL of the scanner."""
 
     def names(self) -> Names:
-        """Its names."""
+        """The names of the scanner."""
 
     def capabilities(self) -> Capabilities:
-        """Its capabilities."""
+        """The capabilities of the scanner."""
 
     def condition(self) -> ScannerStatus | None:
-        """Its state and active conditions; None if it does not report them."""
+        """The state and active conditions of the scanner; None if it does not report them."""
 
     def create(self, wanted: DocumentParameters) -> tuple[CreatedJob, DocumentParameters]:
         """Create a job. Returns it, with the parameters that the scanner has made of the wanted ones."""

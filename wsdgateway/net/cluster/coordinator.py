@@ -405,7 +405,7 @@ class Coordinator:
 
         The scanner has notified this gateway, so its new owner does not know the events.
         """
-        self._tasks.run(self._inquiry.tell(self._known.asked(), Serving(self._registration(), {scanner: token})))
+        self._tasks.run(self._inquiry.ask(self._known.asked(), Serving(self._registration(), {scanner: token})))
 
     async def _remove(self, name: str) -> None:
         owned = self._scanners[name]

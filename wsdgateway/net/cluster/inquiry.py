@@ -38,10 +38,6 @@ class Inquiry:
         """Note that the server is back, which tells all gateways."""
         self._met = {}
 
-    async def tell(self, registered: Sequence[Registration], own: Serving) -> None:
-        """Tells the gateways what this one serves, or has just served; done after at most `ANSWER_SECONDS`."""
-        await self.ask(registered, own)
-
     async def ask(self, registered: Sequence[Registration], own: Serving) -> list[Serving]:
         """Asks the gateways; returns the answers that arrive within `ANSWER_SECONDS`."""
         if self._ask is None:

@@ -8,7 +8,10 @@ NAME_PATIENCE = 1.0  # seconds beyond a lease after which a gateway with the sam
 
 
 class TakenName:
-    """How long the name has been taken. `lease` is the length of a lease in seconds; `boot_time` is the boot clock."""
+    """The time for which the name has been taken.
+
+    `lease` is the length of a lease in seconds; `boot_time` is the boot clock.
+    """
 
     log = Logger()
 

@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 
 
 class Settling:
-    """Those who wait until `is_settled` returns True; `look` must be called when it may have become true."""
+    """The waits until `is_settled` returns True; `look` must be called when it may have become true."""
 
     def __init__(self, is_settled: Callable[[], bool]) -> None:
         self._is_settled = is_settled
