@@ -1,6 +1,7 @@
 """Admin pages in headless Chromium: live updates, with and without scripts, on a phone, and by keyboard."""
 
 import os
+import re
 import shutil
 import subprocess
 from contextlib import suppress
@@ -10,6 +11,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.e2e.conftest import program, skip_or_fail
 from tests.e2e.site import post
@@ -32,6 +34,7 @@ CONTRAST = """() => {
     const [a, b] = [light(getComputedStyle(one).color), light(behind(one))].sort((x, y) => y - x);
     return [(a + 0.05) / (b + 0.05), one.outerHTML]; }).filter(([contrast]) => contrast < 4.5);
 }"""
+expect.set_options(timeout=20_000)  # milliseconds
 # Folder for screenshots; without it none are taken.
 SHOTS = os.environ.get("WSDGATEWAY_SCREENSHOTS")
 
@@ -94,6 +97,11 @@ def wait_for(page, selector):
     page.wait_for_selector(selector, state="attached")
 
 
+def wait_for_heading(page, text):
+    """Waits for the page that a click leads to: the click may return before the browser has left the old page."""
+    expect(page.locator("h1")).to_have_text(text)
+
+
 def shot(page, name):
     if SHOTS:
         page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
@@ -116,26 +124,28 @@ def test_a_running_job_is_shown_without_reloading(office, page, tmp_path):
                                  "--source", "adf", "-o", "out.pdf"], cwd=tmp_path, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT)
     seen.wait_for_selector("#live-jobs td[data-column=State]:has-text('Processing')")
-    assert seen.locator(".tile:has-text('Active jobs') strong").inner_text() == "1"
+    expect(seen.locator(".tile:has-text('Active jobs') strong")).to_have_text("1")
     shot(seen, "running")
     assert scanning.poll() is None
     seen.wait_for_selector("#live-jobs td[data-column=State]:has-text('Completed')")
     assert scanning.wait(60) == 0, scanning.communicate()
     seen.wait_for_selector("#live-exchanges td[data-column=Operation]:has-text('JobEndStateEvent')")
-    assert "were answered by the gateway" in seen.locator("#live-hour svg").get_attribute("aria-label")
+    expect(seen.locator("#live-hour svg")).to_have_attribute("aria-label", re.compile("were answered by the gateway"))
     shot(seen, "finished")
     seen.get_by_role("link", name="All jobs").click()
+    wait_for_heading(seen, "Jobs")
     states = seen.locator("#live-list .timeline li").all_inner_texts()
     assert [state.split()[0] for state in states] == ["Pending", "Started", "Processing", "Completed"]
     shot(seen, "jobs")
     seen.get_by_role("navigation", name="Sections").get_by_role("link", name="Exchanges").click()
+    wait_for_heading(seen, "Exchanges")
     seen.select_option("#operation", "RetrieveImage")
     seen.get_by_role("button", name="Show").click()
     seen.wait_for_url("**/exchanges?scanner=&operation=RetrieveImage**")
     operations = seen.locator("#live-list td[data-column=Operation]").all_inner_texts()
     assert operations and set(operations) == {"RetrieveImage"}
     seen.locator("#live-list a").first.click()
-    assert seen.locator("h1").inner_text() == "RetrieveImage"
+    wait_for_heading(seen, "RetrieveImage")
     assert "<wscn:RetrieveImageRequest>" in seen.locator("pre").first.inner_text()
     shot(seen, "exchange")
 
@@ -152,7 +162,7 @@ def test_values_from_scanners_are_shown_as_text(office, page):
     seen.goto(admin + "/")
     seen.wait_for_selector("#live-exchanges td[data-column=Job]:has-text('<script>')")
     seen.locator("#live-exchanges td a").first.click()
-    assert seen.locator("pre").count() == 2
+    expect(seen.locator("pre")).to_have_count(2)
     assert seen.evaluate("document.scripts.length") == 1
     assert "taken" not in seen.title()
 
@@ -169,7 +179,7 @@ def test_the_page_is_readable_without_scripts(office, page):
     seen.get_by_text("Lines for sane-airscan").first.click()  # folded without a script
     assert seen.locator("pre #airscan").inner_text().startswith('[devices]\n"front-desk" = http://127.0.0.1:')
     seen.locator("#live-exchanges td a").first.click()
-    assert seen.locator("h1").inner_text() == "Subscribe"
+    wait_for_heading(seen, "Subscribe")
 
 
 def test_times_are_local_and_utc_on_hover(office, page):
@@ -314,7 +324,8 @@ def test_a_browser_at_a_clients_address_gets_a_guide(office, page):
         assert seen.evaluate("document.documentElement.scrollWidth") <= 390 and seen.locator("script").count() == 0
         shot(seen, f"guide{path.replace('/', '-')}")
     seen.get_by_role("link", name="admin site").click()
-    assert seen.url == admin + "/" and seen.locator("h1").inner_text() == "Overview"
+    wait_for_heading(seen, "Overview")
+    assert seen.url == admin + "/"
 
 
 def test_by_keyboard(office, page):
@@ -324,7 +335,7 @@ def test_by_keyboard(office, page):
     seen.keyboard.press("Tab")
     assert seen.evaluate("document.activeElement.textContent") == "Skip to the content"
     seen.keyboard.press("Enter")
-    assert seen.url.endswith("#main")
+    seen.wait_for_url("**/#main")
     reached = []
     while "All exchanges" not in reached:
         seen.keyboard.press("Tab")
@@ -342,22 +353,22 @@ def test_by_keyboard(office, page):
     assert reached[-4:] == ["scanner", "operation", "failed", "Show"]
     seen.locator("#pause").focus()
     seen.keyboard.press("Enter")
-    assert seen.locator("#pause").get_attribute("aria-pressed") == "true"
-    assert seen.locator("#state").inner_text() == "Paused"
+    expect(seen.locator("#pause")).to_have_attribute("aria-pressed", "true")
+    expect(seen.locator("#state")).to_have_text("Paused")
 
 
 def test_a_login(office, page):
     _, admin = office(f'token = "{TOKEN}"\n')
     seen = page()
     seen.goto(admin + "/jobs")
-    assert seen.locator("h1").inner_text() == "Log in"
+    wait_for_heading(seen, "Log in")
     seen.get_by_label("Token").fill("wrong")
     seen.get_by_role("button", name="Log in").click()
-    assert seen.get_by_role("alert").inner_text() == "The token is wrong."
+    expect(seen.get_by_role("alert")).to_have_text("The token is wrong.")
     shot(seen, "login")
     seen.get_by_label("Token").fill(TOKEN)
     seen.get_by_role("button", name="Log in").click()
-    assert seen.locator("h1").inner_text() == "Jobs"
+    wait_for_heading(seen, "Jobs")
     wait_for(seen, "#state:text-is('Live')")
     seen.get_by_role("button", name="Log out").click()
-    assert seen.locator("h1").inner_text() == "Log in"
+    wait_for_heading(seen, "Log in")
