@@ -28,6 +28,7 @@ from wsdgateway.config.cluster import peer_trust
 from wsdgateway.config.sections import Config
 from wsdgateway.exchangelog.log import ExchangeLog
 from wsdgateway.metrics import Metrics
+from wsdgateway.net.bridgedscanner import BridgedScanner
 from wsdgateway.net.clients.resource import Resource
 from wsdgateway.net.clients.router import Router
 from wsdgateway.net.cluster.clusterstate import CoordinatedState
@@ -56,10 +57,10 @@ SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and ass
 class ClusterParts:
     """The parts of the gateway that the cluster uses.
 
-    `directory` answers discovery requests for all scanners. `bases` returns the base URLs for clients that no other
-    gateway has. `prepare` is awaited with the name of a scanner before it is taken over. `synchronize` reads what all
-    gateways share. `tried` is called after each attempt to open `[cluster] endpoint`, `cannot_stay` with the reason why
-    the gateway must stop.
+    `directory` answers discovery requests for all scanners. `bases` returns the base URLs for clients that no other gateway has.
+    `prepare` is awaited with the name of a scanner before it is taken over, `withdraw` with one that no gateway serves
+    any more. `synchronize` reads what all gateways share. `tried` is called after each attempt to open `[cluster]
+    endpoint`, `cannot_stay` with the reason why the gateway must stop.
     """
 
     metrics: Metrics
@@ -75,6 +76,7 @@ class ClusterParts:
     wall: Callable[[], float]
     bases: Callable[[], Iterable[str]]
     prepare: Callable[[str], Awaitable[None]]
+    withdraw: Callable[[BridgedScanner], Awaitable[None]]
     synchronize: Callable[[], Awaitable[None]]
     tried: Callable[[], None]
     cannot_stay: Callable[[str], None]
@@ -106,13 +108,13 @@ class Cluster:
                                     is_alone=lambda name: leases.of(name).is_alone,
                                     on_fenced=lambda name: self.coordinator.fenced(name))
         self.owned = OwnedScanners(
-            reactor, shared.store, bridged, self.records, prepare=parts.prepare, stored=stored,
-            abandoned=self._abandoned, stop_timeout=lambda: self._config.limits.stop_timeout,
+            reactor, shared.store, bridged, self.records, prepare=parts.prepare, withdraw=parts.withdraw,
+            stored=stored, abandoned=self._abandoned, stop_timeout=lambda: self._config.limits.stop_timeout,
             gateways=self._count_gateways)
         self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place,
                                             self._abandoned.names, parts.bases)
-        self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._checks.secret, writes=parts.writes,
-                             trust=peer_trust(config))
+        self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._checks.secret,
+                             writes=parts.writes, trust=peer_trust(config))
         self.link.limit(*limits_for(config.scanner))
         self.coordinator = Coordinator(
             reactor, shared.coordination, shared.leases, Composition(
@@ -195,13 +197,15 @@ class Cluster:
     async def stop_owning(self) -> bool:
         """Hand over all scanners, if another gateway is registered; returns whether that was done.
 
-        Otherwise this gateway owns them until `stop`.
+        Otherwise this gateway owns them until `stop`, and ends what other gateways leave that stop at the same time.
         """
         for call, _ in self._calls:
             if call.running:
                 call.stop()
         if self._is_started and not await self.coordinator.leave():
             self.owned.stop(ends_what_is_left=True)
+            await self.coordinator.take_what_is_left(self.coordinator.stop_timeout)
+            await self.owned.withdraw_unannounced()
             return False
         self.owned.stop()
         if not self._is_started:
@@ -211,7 +215,6 @@ class Cluster:
 
     async def stop(self) -> None:
         """Release the scanners, whose objects have stopped, and end the registration and every connection."""
-        await self.coordinator.take_what_is_left(self.coordinator.stop_timeout)
         self.owned.have_stopped()
         self._job_counts.close()
         await self.coordinator.stop()

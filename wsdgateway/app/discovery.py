@@ -88,6 +88,12 @@ class DiscoveryService(Service):
         self.adopted.removed(scanner.name)
         self.targets.leave(scanner.name)
 
+    def withdraw(self, scanner: BridgedScanner) -> None:
+        """Send Bye for a scanner that another gateway has announced, and that no gateway announces any more."""
+        stand_in = scanner.stand_in
+        if stand_in.endpoint is not None:
+            self.targets.withdraw(scanner.name, stand_in.endpoint, stand_in.path())
+
     def configure(self, config: Config) -> None:
         """Apply other sections, and other rules for adoption."""
         self._config = config

@@ -60,7 +60,8 @@ class OwnedScanners:
     """The shared scanners that this gateway bridges because it owns them.
 
     `records` keeps the records of their events for the next owner. `prepare` is awaited with a scanner's name before it
-    is made. A scanner in `abandoned` is owned only until its subscriptions and jobs are ended.
+    is made, `withdraw` with a scanner that another gateway may have announced, and that no gateway serves any more. A
+    scanner in `abandoned` is owned only until its subscriptions and jobs are ended.
     `stop_timeout` returns the seconds for running exchanges at a hand-over. `gateways` returns how many gateways
     were registered when the shared server last answered.
     """
@@ -68,13 +69,15 @@ class OwnedScanners:
     log = Logger()
 
     def __init__(self, reactor: Any, store: ISharedStore, bridged: BridgedScanners, records: EventRecords, *,
-                 prepare: Callable[[str], Awaitable[None]], stored: StoredState, abandoned: AbandonedScanners,
-                 stop_timeout: Callable[[], float], gateways: Callable[[], int]) -> None:
+                 prepare: Callable[[str], Awaitable[None]], withdraw: Callable[[BridgedScanner], Awaitable[None]],
+                 stored: StoredState, abandoned: AbandonedScanners, stop_timeout: Callable[[], float],
+                 gateways: Callable[[], int]) -> None:
         self._reactor = reactor
         self._store = store
         self._bridged = bridged
         self._records = records
         self._prepare = prepare
+        self._withdraw = withdraw
         self._stored = stored
         self._abandoned = abandoned
         self._stop_timeout = stop_timeout
@@ -163,6 +166,7 @@ class OwnedScanners:
         """End what a scanner holds for its former owner, which has stopped at the same time as this gateway."""
         self.log.info("{scanner}: no other gateway goes on; its subscriptions are ended", scanner=name)
         scanner = self._bridged.make_to_end(name)
+        await self._withdraw(scanner)
         await within(self._reactor, END_SECONDS, await self._stored.end_held(scanner))
         await scanner.stop()
         self._bridged.has_ended(scanner)
@@ -226,6 +230,12 @@ class OwnedScanners:
         `ends_what_is_left`: no other gateway goes on, so what a scanner holds that this one still takes is ended.
         """
         self._is_stopping, self._ends_what_is_left = True, ends_what_is_left
+
+    async def withdraw_unannounced(self) -> None:
+        """Send Bye for the scanners that were taken over so late that this gateway has not announced them."""
+        for scanner in tuple(self._bridged.scanners):
+            if scanner.stand_in.service is None and scanner.watch.health.reachable is not False:
+                await self._withdraw(scanner)
 
     def have_stopped(self) -> None:
         """Note that the process ends and the objects of all scanners have been stopped."""

@@ -172,9 +172,10 @@ class GatewayService(MultiService):
             counts = self.metrics.watch_cluster(lambda: [] if self.cluster is None else self.cluster.state.ownerships())
             self.cluster = Cluster(
                 reactor, config, shared, self.bridged, ClusterParts(
-                    self.metrics, counts, self.router, discovery.resource, self.repeats, accounting, log, writes,
-                    new_id, seconds, wall, lambda: self._ports.own_bases() if self.listeners else (),
-                    self.synchronization.prepare, self.synchronization.synchronize, self._tried, self._cannot_stay),
+                    self.metrics, counts, self.router, discovery.resource, self.repeats, accounting, log,
+                    writes, new_id, seconds, wall, lambda: self._ports.own_bases() if self.listeners else (),
+                    self.synchronization.prepare, self.synchronization.withdraw, self.synchronization.synchronize,
+                    self._tried, self._cannot_stay),
                 self._stored_state)
             self.cluster.join()
             self.discovery.may_adopt = self.cluster.may_adopt

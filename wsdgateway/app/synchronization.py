@@ -12,7 +12,8 @@ from wsdgateway.storage.store import Unreadable
 
 
 class Synchronization:
-    """Reads it before a takeover (`prepare`), and from time to time (`synchronize`).
+    """Reads it before a takeover (`prepare`), before the last word on a scanner (`withdraw`), and from time to time
+    (`synchronize`).
 
     `scanners` are those that this gateway bridges. `refresh_ports` reads the eSCL ports.
     """
@@ -35,6 +36,19 @@ class Synchronization:
             await self._refresh_for_all()
         except Unreadable as error:  # like the scanner's own data: it is served all the same
             self.log.error("What the gateways share cannot be read: {error}", error=str(error))
+
+    async def withdraw(self, scanner: BridgedScanner) -> None:
+        """Send Bye for a scanner that another gateway may have announced, since no gateway serves it any more.
+
+        Without an InstanceId nothing is sent, since clients would ignore it.
+        """
+        try:
+            await self._draw_for_all()
+        except Unreadable as error:
+            self.log.error("What the gateways share cannot be read: {error}", error=str(error))
+            return
+        if self._instances.begin(scanner.name):
+            self._discovery.withdraw(scanner)
 
     async def synchronize(self) -> None:
         """Read what other gateways have adopted, and the ports that they have assigned."""

@@ -3,7 +3,7 @@
 import pytest
 import pytest_twisted
 from lxml import etree
-from twisted.internet.defer import fail
+from twisted.internet.defer import Deferred, fail, gatherResults
 
 from tests.loopback.clients import found, probe
 from tests.loopback.gateways import sample
@@ -14,6 +14,7 @@ from tests.ports import free_port
 from tests.waiting import until
 from wsdgateway.bridge.discovery.presence import derived_endpoint
 from wsdgateway.discovery.writing import write_probe
+from wsdgateway.net.presence.metadatacache import MetadataCache
 from wsdgateway.soap.envelope import read
 from wsdgateway.storage.coordination import NotNow
 
@@ -127,13 +128,42 @@ async def test_without_a_shared_address_the_owner_comes_first_and_a_takeover_is_
 async def test_only_the_last_gateway_that_stops_says_bye(two, heard):
     owner, follower = await two()
     await until(lambda: heard.named("Hello"))
-    heard.forget()
+    before = heard.named("Hello")[-1].sequence.instance_id
+
+    def later():
+        """The followers' Hellos. A repetition of the former owner's may still arrive."""
+        return [one for one in heard.named("Hello") if one.sequence.instance_id > before]
+
     await owner.stopService()
-    await until(lambda: heard.named("Hello"))
+    await until(later)
     assert heard.named("Bye") == []
     await follower.stopService()
     await until(lambda: heard.named("Bye"))
-    assert len({one.sequence.instance_id for one in (*heard.named("Hello"), *heard.named("Bye"))}) == 1
+    assert len({one.sequence.instance_id for one in (*later(), *heard.named("Bye"))}) == 1
+
+
+@pytest.mark.parametrize("first", ["owner", "follower"])
+@pytest_twisted.ensureDeferred
+async def test_of_two_that_stop_together_one_says_bye(two, heard, first):
+    owner, follower = await two()
+    await until(lambda: heard.named("Hello"))
+    before = heard.named("Hello")[-1].sequence
+    await gatherResults([one.stopService() for one in ((owner, follower) if first == "owner" else (follower, owner))])
+    await until(lambda: heard.named("Bye"))
+    assert all((one.sequence.instance_id, one.sequence.message_number) > (before.instance_id, before.message_number)
+               for one in heard.named("Bye"))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_scanner_that_was_just_taken_over_gets_a_bye_from_the_last_gateway(two, heard, monkeypatch):
+    owner, follower = await two()
+    await until(lambda: heard.named("Hello"))
+    heard.forget()
+    monkeypatch.setattr(MetadataCache, "get", lambda self, **settings: Deferred())  # the scanner has not answered yet
+    await owner.stopService()
+    await until(lambda: follower.scanners)
+    await follower.stopService()
+    await until(lambda: heard.named("Bye"))
 
 
 @pytest_twisted.ensureDeferred

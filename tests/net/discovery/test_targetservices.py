@@ -232,6 +232,20 @@ def test_no_bye_for_a_scanner_that_another_gateway_announces_from_now_on(set_up)
     assert stopping.called and set(setup.links["lan", 4].names()) == {"Hello"}
 
 
+@pytest.mark.parametrize(("port", "endpoint"), [
+    (OpenPort("::", 5357), UUID), (OpenPort("::", 5358, secure=True), "https://192.0.2.5:5358/front-desk")])
+def test_bye_for_a_scanner_that_another_gateway_has_announced(set_up, port, endpoint):
+    setup = set_up()
+    setup.open_ports = [port]
+    setup.targets.withdraw("front-desk", UUID, "/front-desk")
+    stopping = setup.discovery.stopService()  # the Bye still waits for its turn
+    setup.pass_time(3)
+    assert stopping.called
+    sent = [message for _, message in setup.links["lan", 4].sent]
+    assert [one.name for one in sent] == ["Bye", "Bye"]
+    assert {one.content[0].endpoint for one in sent} == {endpoint}
+
+
 @pytest.mark.parametrize("data", [WINDOWS_PROBE, write_resolve(UUID, message_id="urn:uuid:q")])
 def test_a_query_without_message_id_is_dropped(set_up, data):
     setup = set_up()

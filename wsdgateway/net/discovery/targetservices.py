@@ -14,7 +14,7 @@ import attrs
 from twisted.logger import Logger
 
 from wsdgateway.bridge.discovery.appsequences import GATEWAY
-from wsdgateway.bridge.discovery.presence import Bye, Hello, Presence, asked_for, located
+from wsdgateway.bridge.discovery.presence import Bye, Hello, Presence, asked_for, located, stand_in_service
 from wsdgateway.discovery.matching import UnknownRule
 from wsdgateway.discovery.messages import Message, Probe, Sequence, TargetService
 from wsdgateway.discovery.pacing import Pacing
@@ -123,6 +123,13 @@ class TargetServices:
             if announced is not None:
                 for sent in self._announced.values():
                     sent.pop(announced.endpoint, None)
+
+    def withdraw(self, name: str, endpoint: str, path: str) -> None:
+        """Send Bye for a stand-in that another gateway has announced, and that no gateway announces any more."""
+        for link in self._reachable:
+            service = located(stand_in_service(endpoint, (), 0), (self._base_on(link, None) or NO_ADDRESS) + path)
+            self._announced[link].setdefault(endpoint, _Sent(name, service.endpoint))
+            self._send(link, name, Bye(endpoint))
 
     def forget(self, name: str) -> None:
         """Treat a stand-in as gone without sending a Bye; it is announced when it is available again."""
