@@ -57,7 +57,8 @@ SYNC_SECONDS = 5.0  # between looks for what other gateways have adopted and ass
 class ClusterParts:
     """The parts of the gateway that the cluster uses.
 
-    `directory` answers discovery requests for all scanners. `bases` returns the base URLs for clients that no other gateway has.
+    The connections of the peer link belong to `sockets`, which takes the place of the reactor for them. `directory`
+    answers discovery requests for all scanners. `bases` returns the base URLs for clients that no other gateway has.
     `prepare` is awaited with the name of a scanner before it is taken over, `withdraw` with one that no gateway serves
     any more. `synchronize` reads what all gateways share. `tried` is called after each attempt to open `[cluster]
     endpoint`, `cannot_stay` with the reason why the gateway must stop.
@@ -70,6 +71,7 @@ class ClusterParts:
     repeats: RepeatedRequests
     general: Accounting
     log: ExchangeLog
+    sockets: Any
     writes: WriteScheduler
     new_id: Callable[[], str]
     seconds: Callable[[], float]
@@ -113,7 +115,7 @@ class Cluster:
             gateways=self._count_gateways)
         self.registration = OwnRegistration(reactor, config, shared.identifier, bridged.known, shared.place,
                                             self._abandoned.names, parts.bases)
-        self.link = PeerLink(reactor, seconds=parts.seconds, secret=lambda: self._checks.secret,
+        self.link = PeerLink(parts.sockets, seconds=parts.seconds, secret=lambda: self._checks.secret,
                              writes=parts.writes, trust=peer_trust(config))
         self.link.limit(*limits_for(config.scanner))
         self.coordinator = Coordinator(
@@ -137,7 +139,7 @@ class Cluster:
             parts.general, self._accounting, parts.new_id), parts.router, leases, bridged.is_served,
             self.owned.removed, escl=config.escl is not None)
         self._job_counts = JobCounts(reactor, shared.events, seconds=parts.seconds)
-        self.port = PeerPort(reactor, config, PeerServer(
+        self.port = PeerPort(reactor, parts.sockets, config, PeerServer(
             reactor, seconds=parts.seconds, wall=parts.wall, limits=peer_limits(config.limits.request_body),
             secret=lambda: self._checks.secret, router=parts.router, repeats=parts.repeats, leases=leases,
             owners=self.coordinator, writes=parts.writes, directory=parts.directory), parts.tried, parts.wall())

@@ -17,12 +17,14 @@ from wsdgateway.tls.identity import CurrentIdentity
 class PeerPort:
     """The port at which `server` serves other gateways. It has no `listener` without `[cluster] endpoint`.
 
-    `tried` is called after each attempt to open it. `now` is in seconds since 1970.
+    Connections without TLS belong to `sockets`. `tried` is called after each attempt to open the port. `now` is in
+    seconds since 1970.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, config: Config, server: PeerServer, tried: Callable[[], None], now: float) -> None:
+    def __init__(self, reactor: Any, sockets: Any, config: Config, server: PeerServer, tried: Callable[[], None],
+                 now: float) -> None:
         self._server = server
         self.listener: Listener | None = None
         section = peer_listener(config.cluster)
@@ -31,7 +33,8 @@ class PeerPort:
         files = identity_files(section, config.folder)
         identity = None if files is None else CurrentIdentity(files)
         remark_on(self.log, f"[cluster] {section.endpoint}", identity, now)
-        self.listener = Listener(reactor, plain_endpoint(section), server, tried, identity, gives_up=True)
+        self.listener = Listener(sockets if identity is None else reactor, plain_endpoint(section), server, tried,
+                                 identity, gives_up=True)
 
     def certificates(self) -> list[tuple[str, float]]:
         """The name of the certificate's section, and its expiry in seconds since 1970; empty without TLS."""

@@ -173,7 +173,7 @@ class GatewayService(MultiService):
             self.cluster = Cluster(
                 reactor, config, shared, self.bridged, ClusterParts(
                     self.metrics, counts, self.router, discovery.resource, self.repeats, accounting, log,
-                    writes, new_id, seconds, wall, lambda: self._ports.own_bases() if self.listeners else (),
+                    sockets, writes, new_id, seconds, wall, lambda: self._ports.own_bases() if self.listeners else (),
                     self.synchronization.prepare, self.synchronization.withdraw, self.synchronization.synchronize,
                     self._tried, self._cannot_stay),
                 self._stored_state)

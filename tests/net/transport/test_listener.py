@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
@@ -28,6 +29,9 @@ class Port:
 
     def __init__(self, number):
         self.number = number
+
+    def getHost(self):
+        return IPv4Address("TCP", "127.0.0.1", self.number)
 
     def stopReading(self):
         self.reading = False

@@ -132,15 +132,22 @@ _TYPES: dict[type, tuple[tuple[type, ...], ...]] = {
 }
 
 
+def _parsed(value: bytes) -> Any:
+    """The value in JSON; None if it is not JSON in UTF-8, or too long."""
+    try:
+        return json.loads(value.decode()) if len(value) <= MAX_FIELD else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_right(value: object, types: tuple[type, ...]) -> bool:
+    return type(value) in types and (type(value) is not str or (len(value) <= MAX_TEXT and is_text(value)))
+
+
 def _read(kind: type[T], value: bytes) -> T:
     types = _TYPES[kind]
-    try:
-        values = json.loads(value) if len(value) <= MAX_FIELD else None
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, list) or len(values) != len(types) or not all(
-            type(one) in allowed and not (type(one) is str and (len(one) > MAX_TEXT or not is_text(one)))
-            for one, allowed in zip(values, types, strict=True)):
+    values = _parsed(value)
+    if not isinstance(values, list) or len(values) != len(types) or not all(map(_is_right, values, types)):
         raise BadFields(f"its field about the {kind.__name__.lower()} request must be a list of {len(types)} values "
                         "as this version writes them; run the same version on all gateways")
     return kind(*values)
@@ -205,10 +212,7 @@ def write_owner(owner: Registration) -> bytes:
 
 def read_owner(value: bytes) -> Registration:
     """Read the value of the field that names the owner. Raises `BadFields`."""
-    try:
-        values = json.loads(value) if len(value) <= MAX_FIELD else None
-    except (ValueError, RecursionError):
-        values = None
+    values = _parsed(value)
     if (not isinstance(values, list) or len(values) != 3 or not all(map(is_text, values))
             or not (values[2] == "" or is_http(values[2]))):
         raise BadFields("the owner that it names must be an identifier, a name and an http URL")

@@ -17,6 +17,8 @@ def is_text(value: object) -> bool:
     """True for a text that can be written in UTF-8; one that was read from JSON may have half of a surrogate pair."""
     if not isinstance(value, str):
         return False
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:

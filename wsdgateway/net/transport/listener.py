@@ -85,7 +85,8 @@ class Listener(Service):
     """Listens at a Twisted server endpoint, with TLS if it has an `identity`.
 
     `on_try` is called after each attempt, including failed ones. `tried` is true after the first. `port` is the open
-    port while it is listening, else None. With `gives_up`, a port that is taken or forbidden is not tried again.
+    port while it is listening, else None. `address` is its interface and port number while it listens on IP, else None.
+    With `gives_up`, a port that is taken or forbidden is not tried again.
     """
 
     logger = Logger()
@@ -104,18 +105,11 @@ class Listener(Service):
         self._retry: IDelayedCall  # in the state waiting
         self.state = _CLOSED
         self.port: IListeningPort | None = None
+        self.address: tuple[str, int] | None = None
         self.problem = "not open yet"
         self.is_refused = False
         self.opened: Deferred[None] = Deferred()
         self.tried = False
-
-    @property
-    def address(self) -> tuple[str, int] | None:
-        """The interface and port while it listens on IP, else None."""
-        if self.port is None:
-            return None
-        host: Any = self.port.getHost()
-        return (host.host, host.port) if hasattr(host, "port") else None
 
     def privilegedStartService(self) -> None:
         super().privilegedStartService()
@@ -151,6 +145,8 @@ class Listener(Service):
     def _opened(self, port: IListeningPort) -> None:
         self.state = _LISTENING
         self.port = port
+        host: Any = port.getHost()  # a system call, and each request that is passed on needs the address
+        self.address = (host.host, host.port) if hasattr(host, "port") else None
         self.problem = ""
         if self._logged:
             self._logged = ""
@@ -195,7 +191,7 @@ class Listener(Service):
         elif state is _OPENING:
             self._attempt.cancel()
             self.state = _CLOSED  # a cancelled endpoint may still return its port
-        port, self.port = self.port, None
+        port, self.port, self.address = self.port, None, None
         if port is not None:
             await maybeDeferred(port.stopListening)
 
