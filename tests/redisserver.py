@@ -95,7 +95,8 @@ class RedisServer:
         if self.socket:
             options["unix_socket_path"] = self.socket
         elif self._tls:
-            options.update(ssl=True, ssl_cert_reqs="none", ssl_check_hostname=False)
+            options.update(ssl=True, ssl_cert_reqs="none", ssl_check_hostname=False,
+                           ssl_certfile=self._tls[0], ssl_keyfile=self._tls[1])
         return redis.Redis(**{"host": "127.0.0.1", "port": self.port or 0, "protocol": 2, "socket_timeout": PATIENCE,
                               "password": self._options.get("requirepass"), **options})
 

@@ -104,3 +104,9 @@ def test_the_missing_package_is_named(check, monkeypatch):
     status, out, [line] = check("redis://h")
     assert (status, out) == (2, [])
     assert "the Python package redis is missing" in line
+
+
+def test_a_url_with_tls_of_a_server_without(check, redis_servers):
+    server = redis_servers(port=free_port())
+    _, out, _ = check(server.url.replace("redis:", "rediss:"))
+    assert out[0].endswith("/0: the server speaks no TLS: the URL must begin with redis, not rediss")

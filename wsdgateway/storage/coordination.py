@@ -25,8 +25,9 @@ class NotNow(StoreError):
 class NotAdmitted(NotNow):
     """The server answers, and this gateway cannot use it, though others may.
 
-    The password is wrong, the user lacks a right, the certificate is not trusted, the server has as many clients as it
-    may have, or the Sentinels do not know the name.
+    The password is wrong, the user lacks a right, the certificate is not trusted, only one side speaks TLS, the server
+    demands a certificate, is in protected mode, is no Redis server or has as many clients as it may have, or the
+    Sentinels do not know the name.
     """
 
 

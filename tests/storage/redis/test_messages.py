@@ -33,6 +33,11 @@ SCRIPT = " script: 440684a112b1eb0e13a78d09debc3739eef74443, on @user_script:119
     (ONE, redis.AuthenticationError("invalid username-password pair or user is disabled."),
      "the password or user is wrong: correct the password file, or the URL (invalid username-password pair or user is "
      "disabled)"),
+    (ONE, redis.ResponseError("DENIED Redis is running in protected mode because protected mode is enabled and no "
+                              "password is set for the default user. In this mode connections are only accepted from "
+                              "the loopback interface."),
+     "the server is in protected mode, and admits its own host only: requirepass must be set (DENIED Redis is running "
+     "in protected mode because protected mode is enabled and no password is set for the default user)"),
     (ONE.replace("/0", "/16"), redis.ResponseError("DB index is out of range"),
      "database 16: must be less than databases in redis.conf (DB index is out of range)"),
     (ONE.replace("/0", "/1"), redis.ResponseError("SELECT is not allowed in cluster mode"),

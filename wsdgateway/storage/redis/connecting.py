@@ -15,6 +15,7 @@ import redis
 
 from wsdgateway.storage.coordination import NotAdmitted, NotNow, Unsupported
 from wsdgateway.storage.redis.address import ServerAddress
+from wsdgateway.storage.redis.probing import REASONS, Probing
 from wsdgateway.storage.redis.tracked import make_pool
 
 ERRORS = (redis.RedisError, OSError)  # what a server, or the way to it, can cause
@@ -26,9 +27,10 @@ _REFUSED = r"Error -?\d+ connecting to (\S+)\. ([^;]*?)\."  # of redis-py
 _SCRIPT = re.compile(r"\.? script: [0-9a-f]+, on @user_script:\s?\d+\.?")  # at the end of errors in a script
 _PIPELINE = re.compile(r"\ACommand # \d+ \(.*?\) of pipeline caused error: ", re.DOTALL)  # of redis-py
 _ARGUMENTS = re.compile(r", with args beginning with:.*", re.DOTALL)  # of an unknown command: AUTH has the password
+_NO_REDIS = "Protocol Error: "  # of redis-py, about an answer that no Redis server gives
 _NO_RIGHT = "The user executing the script can't"  # of Redis 6.2 and 7.0, which have no code for it
 _UNKNOWN_NAME = "knows no master of that name"
-_NOT_ADMITTED = (_UNKNOWN_NAME, "CERTIFICATE_VERIFY_FAILED", "max number of clients reached")
+_NOT_ADMITTED = (_UNKNOWN_NAME, "CERTIFICATE_VERIFY_FAILED", "max number of clients reached", *REASONS)
 NO_CLUSTER = "Redis Cluster is not supported: must be a single server, or several with Sentinel"
 _OTHER_SERVER = re.compile(r"\b(?:NOREPLICAS|UNBLOCKED)\b")
 _OTHER_SERVERS = (redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)  # redis-py removes these codes
@@ -80,6 +82,7 @@ class Server:
         self._deadline = deadline
         self._sentinels = list(address.hosts) if address.master_name else []
         self._open: list[Any] = []  # connections, those to Sentinels among them
+        self._probing = Probing(address, self._open)
         self._redis: Any = None
 
     def redis(self) -> Any:
@@ -164,9 +167,9 @@ class Server:
         host, port = self.place = self.master() if self._sentinels else (self._address.hosts or (("", 0),))[0]
         login = {"db": self._address.database, "username": self._address.username, "password": self._address.password}
         made = redis.Redis(connection_pool=make_pool(self._open, self._address, self.place, self._deadline, login))
-        if not self._sentinels:
-            made.ping()
-        elif made.execute_command("ROLE")[0] != b"master":
+        with self._probing.explaining(self.place, self._deadline):
+            answer = made.execute_command("ROLE" if self._sentinels else "PING")
+        if self._sentinels and answer[0] != b"master":
             raise redis.ConnectionError(f"{host}:{port}, which the Sentinel names, is no master yet")
         return made
 
@@ -174,10 +177,11 @@ class Server:
         """The answer of one Sentinel. It gets the password only if it wants one: most have none of their own."""
         address, opened = self._address, len(self._open)
         for login in ({}, {"username": address.username, "password": address.password}):
-            asked = redis.Redis(connection_pool=make_pool(
-                self._open, address, place, SENTINEL_PART * self._deadline, login))
+            seconds = SENTINEL_PART * self._deadline
+            asked = redis.Redis(connection_pool=make_pool(self._open, address, place, seconds, login))
             try:
-                return question(asked, address.master_name or "")
+                with self._probing.explaining(place, seconds):
+                    return question(asked, address.master_name or "")
             except redis.AuthenticationError:
                 if login or not address.password:
                     raise
@@ -226,6 +230,10 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
         kind, text = Unsupported, NO_CLUSTER
     elif "DB index is out of range" in text:
         kind, text = Unsupported, f"database {address.database}: must be less than databases in redis.conf ({text})"
+    elif re.search(r"\bDENIED\b", text):
+        text = f"the server is in protected mode, and admits its own host only: requirepass must be set ({text})"
+    elif _NO_REDIS in text:
+        text = f"must be the port of a Redis server ({text})"
     elif not any(sign in str(error) for sign in _NOT_ADMITTED):
         kind = NotNow
     return kind(f"{address.text}: {text}")

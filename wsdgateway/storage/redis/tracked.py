@@ -17,10 +17,16 @@ _GUARD = threading.Lock()  # so that no socket is closed, and its number used ag
 
 
 class _Tracked:
-    """A mixin for connections of redis-py: connects once, and can be broken off from another thread."""
+    """A mixin for connections of redis-py: connects once, and can be broken off from another thread.
+
+    `watched` is a duplicate of the socket, once there is one. `is_secure` becomes true when a handshake has succeeded.
+    """
 
     watched: socket.socket | None = None
     was_connected = False
+    is_broken_off = False
+    is_secure = False
+    has_sent = False
 
     def _connect(self) -> Any:
         if self.was_connected:
@@ -31,8 +37,25 @@ class _Tracked:
         self.watched = made.dup()
         return made
 
+    def connect_only(self) -> socket.socket:
+        """Connects, and sends nothing. Raises `OSError`, of which `ssl.SSLError` is one."""
+        made: socket.socket = self._connect()
+        return made
+
+    def send_packed_command(self, *args: Any, **options: Any) -> None:
+        self.has_sent = True
+        super().send_packed_command(*args, **options)  # type: ignore[misc]
+
+    def can_read(self, *args: Any, **options: Any) -> bool:
+        """True if there is something to read that is not the answer to the next command.
+
+        A server that refuses a client says so before the first command, which gets that as its answer.
+        """
+        return self.has_sent and super().can_read(*args, **options)  # type: ignore[misc]
+
     def break_off(self) -> None:
         """Ends the connection; a thread that waits for it gets an error."""
+        self.is_broken_off = True
         with _GUARD, suppress(OSError):
             if self.watched is not None:
                 self.watched.shutdown(socket.SHUT_RDWR)
@@ -62,6 +85,11 @@ class _Unix(_Tracked, redis.UnixDomainSocketConnection):
 class _Tls(redis.SSLConnection, _Tcp):
     """The tracked socket is the one below TLS, so that a handshake can be broken off, too."""
 
+    def _connect(self) -> Any:
+        made = super()._connect()
+        self.is_secure = True
+        return made
+
 
 class _Pool(redis.ConnectionPool):
     """A pool of one connection, which it adds to `opened` before it connects."""
@@ -71,7 +99,10 @@ class _Pool(redis.ConnectionPool):
         self._opened = opened
 
     def make_connection(self) -> Any:
-        made = super().make_connection()
+        made: Any = super().make_connection()
+        # Else redis-py sends these first, and drops a refusal of the server that it gets as the answer; each is also a
+        # command more within the deadline. Versions of redis-py differ in the names of the arguments.
+        made.lib_name = made.lib_version = made.driver_info = None
         self._opened.append(made)
         return made
 
