@@ -1,9 +1,13 @@
 """The coordination through a real server: eras at restarts, the bell, names, the secret, and writes of owners."""
 
+import re
+from importlib.resources import files
+
 import pytest
 import pytest_twisted
 
 from tests.waiting import until
+from wsdgateway import storage
 from wsdgateway.bridge.cluster.values import Acquired, Refused, Registration
 from wsdgateway.storage.coordination import Fenced, NameTaken, NotAdmitted, NotNow
 from wsdgateway.storage.redis import keys
@@ -321,6 +325,33 @@ async def test_a_user_that_could_own_nothing_is_not_registered_until_it_has_the_
     assert not redis_server.command("EXISTS", keys.GATEWAYS, keys.gateway("a"))
     redis_server.command("ACL", "SETUSER", "gateway", *RIGHTS)
     assert [one.identifier for one in (await coordination.tick(A, LEASE, {}, ())).gateways] == ["a"]
+
+
+def commands_of_the_package():
+    """The names of the commands that scripts and modules send to the server."""
+    folder = files(storage).joinpath("redis")
+    scripts = "".join(one.read_text() for one in folder.joinpath("scripts").iterdir() if one.name != "rights.lua")
+    modules = "".join(one.read_text() for one in folder.iterdir() if one.name.endswith(".py"))
+    called = re.findall(r"""redis\.p?call\('(\w+)'""", scripts)
+    sent = re.findall(r"""\W"([A-Z]{3,})",""", modules)
+    methods = re.findall(r"\b(?:redis|pipeline)\.((?!config_|eval|execute|pipeline|pubsub)[a-z]+)\(", modules)
+    found = {*map(str.lower, called), *map(str.lower, sent), *methods, "multi", "exec"} - {"eval", "ping"}
+    assert {"setnx", "xrange", "getrange"} <= found
+    return sorted(found)
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_right_that_a_later_write_needs_is_asked_for_at_the_start(redis_server, make_client):
+    url = f"redis+unix://gateway:secret@{redis_server.socket}"
+    for command in commands_of_the_package():
+        redis_server.command("ACL", "SETUSER", "gateway", "reset", "on", ">secret", *RIGHTS, f"-{command}")
+        coordination = RedisCoordination(make_client(url), lambda: b"s")
+        with pytest.raises(NotAdmitted, match="the user lacks a right"):
+            pytest.fail(f"{command}: {await coordination.tick(A, LEASE, {}, ())}")
+        assert not redis_server.command("EXISTS", keys.NONE, keys.GATEWAYS)
+    redis_server.command("ACL", "SETUSER", "gateway", *RIGHTS)
+    await coordination.tick(A, LEASE, {}, ())
+    assert not redis_server.command("EXISTS", keys.NONE)
 
 
 @pytest_twisted.ensureDeferred

@@ -50,6 +50,8 @@ def test_an_error_names_the_server_and_what_to_do(url, error, said):
     (redis.AuthenticationError("Authentication required."), NotAdmitted),
     (redis.ResponseError("WRONGPASS invalid username-password pair or user is disabled."), NotAdmitted),
     (redis.exceptions.NoPermissionError("User a has no permissions to run the 'evalsha' command"), NotAdmitted),
+    (redis.exceptions.ExecAbortError("Transaction discarded because of: NOPERM this user has no permissions to run the "
+                                     "'exec' command"), NotAdmitted),
     (redis.ResponseError(f"The user executing the script can't run this command or subcommand{SCRIPT}"), NotAdmitted),
     (redis.ResponseError("DB index is out of range"), Unsupported),
     (redis.ResponseError("SELECT is not allowed in cluster mode"), Unsupported),

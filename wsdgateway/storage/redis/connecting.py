@@ -28,7 +28,8 @@ _SCRIPT = re.compile(r"\.? script: [0-9a-f]+, on @user_script:\s?\d+\.?")  # at 
 _PIPELINE = re.compile(r"\ACommand # \d+ \(.*?\) of pipeline caused error: ", re.DOTALL)  # of redis-py
 _ARGUMENTS = re.compile(r", with args beginning with:.*", re.DOTALL)  # of an unknown command: AUTH has the password
 _NO_REDIS = "Protocol Error: "  # of redis-py, about an answer that no Redis server gives
-_NO_RIGHT = "The user executing the script can't"  # of Redis 6.2 and 7.0, which have no code for it
+# Redis 6.2 and 7.0 have no code for it in a script; redis-py leaves the code in the error of a transaction.
+_NO_RIGHT = r"The user executing the script can't|\bNOPERM\b"
 _UNKNOWN_NAME = "knows no master of that name"
 _NOT_ADMITTED = (_UNKNOWN_NAME, "CERTIFICATE_VERIFY_FAILED", "max number of clients reached", *REASONS)
 NO_CLUSTER = "Redis Cluster is not supported: must be a single server, or several with Sentinel"
@@ -222,7 +223,7 @@ def not_now(address: ServerAddress, error: BaseException, deadline: float) -> No
         text = f"a password is required: give a password file, or the password in the URL ({text})"
     elif isinstance(error, redis.AuthenticationError) or "WRONGPASS" in text:
         text = f"the password or user is wrong: correct the password file, or the URL ({text})"
-    elif isinstance(error, redis.exceptions.NoPermissionError) or _NO_RIGHT in text:
+    elif isinstance(error, redis.exceptions.NoPermissionError) or re.search(_NO_RIGHT, text):
         text = f"the user lacks a right (ACL SETUSER): {text}"
     elif "unknown command" in text and isinstance(error, redis.ResponseError):  # not of one of the Sentinels
         kind, text = Unsupported, f"the server must have all commands: {text}"

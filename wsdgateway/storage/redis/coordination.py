@@ -22,8 +22,8 @@ class RedisCoordination:
     """The coordination through a client. `draw_secret` returns 32 random bytes.
 
     All commands go through one connection, so they reach the server in the order of the calls. A tick fails with
-    `NotAdmitted`, and registers nothing, if the user lacks a right that `acquire` needs: a gateway that is registered,
-    and can own nothing, would keep the scanners from others.
+    `NotAdmitted`, and registers nothing, if the user lacks a right that gateways need: one that is registered, and can
+    own nothing, would keep the scanners from others, and one that cannot write jobs would lose them at a takeover.
     """
 
     def __init__(self, client: RedisClient, draw_secret: Callable[[], bytes]) -> None:
@@ -45,7 +45,10 @@ class RedisCoordination:
             return self._connection.run(
                 lambda redis: ownership.tick(redis, registration, lease, grace, renewing, names))
 
-        return send(None) if self._has_rights else self._connection.run(ownership.check_rights).addCallback(send)
+        if self._has_rights:
+            return send(None)
+        return self._connection.run(ownership.check_rights).addCallback(
+            lambda _: self._connection.run(ownership.check_transactions)).addCallback(send)
 
     def acquire(self, scanner: str, identifier: str, lease: float, mine: int,
                 still_valid: bool) -> Deferred[Acquired | Refused]:

@@ -34,8 +34,16 @@ _TICK, _ACQUIRE, _RELEASE, _WISH, _LEAVE, _RIGHTS = (
 
 
 def check_rights(redis: Any) -> None:
-    """Raises an error of redis-py if the user lacks a right that `acquire` needs, such as that to the bell."""
+    """Raises an error of redis-py if the user lacks a right that gateways need, such as that to the bell."""
     _RIGHTS.run(redis, [keys.NONE], [keys.BELL])
+
+
+def check_transactions(redis: Any) -> None:
+    """Raises an error of redis-py if the user lacks the right to transactions, which a script cannot try."""
+    with redis.pipeline(transaction=False) as pipeline:
+        pipeline.execute_command("MULTI")
+        pipeline.execute_command("EXEC")
+        pipeline.execute()
 
 
 def tick(redis: Any, registration: Registration, lease: float, grace: float, renewals: Mapping[str, int],
