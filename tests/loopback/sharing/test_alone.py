@@ -3,7 +3,9 @@
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
+from tests.certificates import Certified
 from tests.loopback.gateways import PATH
 from tests.loopback.sharing.conftest import NAME, owner_of, serves
 from tests.messages import (
@@ -16,6 +18,8 @@ from tests.messages import (
     subscribe,
 )
 from tests.peers import ask
+from tests.ports import free_port
+from tests.redisserver import redis_servers
 from tests.waiting import until
 from wsdgateway.bridge.cluster import ownership
 from wsdgateway.bridge.cluster.commands import Why
@@ -23,6 +27,8 @@ from wsdgateway.bridge.cluster.values import Serving
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.faults import fault_of, reason_of
 from wsdgateway.storage.redis import keys
+
+__all__ = ("redis_servers",)
 
 LEASE = 4.0  # much shorter ones lapse before a tick has failed
 SUBSCRIPTIONS = f"/{NAME}/subscriptions"
@@ -145,6 +151,19 @@ async def test_a_gateway_that_starts_without_redis_serves_from_nothing(member, a
     assert service.scanners[0].alone is None and service.scanners[0] is not scanner
     await until(lambda: service.scanners[0].bridge.table.listening)
     assert await unknown(service, "Renew") == "InvalidMessage"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_gateway_that_redis_refuses_does_not_serve_beside_the_owner(member, redis_servers, tmp_path, impatient,
+                                                                            device_with_events):
+    certified = Certified(tmp_path, "redis", "127.0.0.1")
+    server = redis_servers(port=free_port(), tls=(certified.pem, certified.key))
+    service = await member("one", device_with_events.device.url, lease=LEASE, gateway={
+        "state": f"redis://127.0.0.1:{server.port}/0", "name": "one"})
+    reason = f"redis://127.0.0.1:{server.port}/0: the server speaks TLS: the URL must begin with rediss"
+    await until(lambda: any(f"no scanner can be served: {reason}" in one for one in service.overview.problems()))
+    await deferLater(service.reactor, 4 * ownership.ALONE_AFTER)
+    assert not serves(service) and not device_with_events.actions
 
 
 @pytest_twisted.ensureDeferred
