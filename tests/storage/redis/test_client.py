@@ -117,6 +117,34 @@ async def test_an_answer_that_comes_byte_by_byte_ends_at_the_deadline(make_clien
     await port.stopListening()
 
 
+class _Late(Protocol):
+    """A server that answers each command late, but within the deadline of a command."""
+
+    def connectionMade(self):
+        self.factory.made += 1
+
+    def dataReceived(self, data):
+        from twisted.internet import reactor
+
+        reactor.callLater(0.6 * SHORT, self.transport.write, b"+OK\r\n")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_to_a_server_that_answers_late_is_made_over_several_commands(make_client):
+    from twisted.internet import reactor
+
+    factory = Factory.forProtocol(_Late)
+    factory.made = 0
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    client = make_client(f"redis://:secret@127.0.0.1:{port.getHost().port}", deadline=SHORT)
+    connection = client.connection("store")
+    while await outcome(connection.run(get)) != "b'OK'":  # the first ones come too early
+        assert factory.made == 1
+    assert await connection.run(get) == b"OK" and factory.made == 1
+    await client.close()
+    await port.stopListening()
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_server_that_accepts_and_says_nothing(make_client):
     from twisted.internet import reactor

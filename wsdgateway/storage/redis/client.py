@@ -6,6 +6,10 @@ not wait for other work, such as the renewal of leases, has a connection of its 
 The deadline holds for a command as a whole: its time in the queue, connecting, and an answer that comes byte by byte.
 When it passes, the caller gets `NotNow`, and the connection is closed, so that the late answer is never taken for that
 of the next command (redis-py issue 2663).
+
+Connecting takes several answers. So it goes on after the deadline of the command for which it was begun, for a limited
+time, and the connection is used for the next one. Else a server that answers late, but in time, could not be used again
+once a connection was lost.
 """
 
 import threading
@@ -24,6 +28,8 @@ from wsdgateway.storage.redis.connecting import ERRORS, Server, ends_connection,
 from wsdgateway.storage.store import StoreError
 
 MAX_WAITING = 1000  # commands of one connection that have no answer yet
+LONGEST_CONNECTING = 5.0  # deadlines
+SLOW_CONNECTING = 0.5  # deadlines, after which a command that has waited meanwhile may get no answer in time
 
 T = TypeVar("T")
 
@@ -57,6 +63,8 @@ class RedisConnection:
         self._unanswered: set[_Job[Any]] = set()
         self._lock = threading.Lock()
         self._running: _Job[Any] | None = None
+        self._is_connecting = False  # for the command that is running; guarded by the lock
+        self._usable_from = 0.0  # commands that are older have waited for a slow connection for too long
         self._thread: threading.Thread | None = None
         self._ended: Deferred[None] | None = None
 
@@ -114,16 +122,27 @@ class RedisConnection:
     def _pass_deadline(self, job: _Job[Any]) -> None:
         with self._lock:
             job.is_late = True
-            if self._running is job:
+            is_connecting = self._running is job and self._is_connecting
+            if self._running is job and not is_connecting:
                 self._server.break_off()
         self._answer(job, Failure(no_answer(self._address, self._deadline)))
+        if is_connecting:
+            job.timer = self._reactor.callLater((LONGEST_CONNECTING - 1) * self._deadline, self._end_connecting, job)
+
+    def _end_connecting(self, job: _Job[Any]) -> None:
+        with self._lock:
+            if self._running is job:
+                self._server.break_off()
+
+    def _forget(self, job: _Job[Any]) -> None:
+        if job.timer.active():
+            job.timer.cancel()
 
     def _answer(self, job: _Job[Any], result: Any) -> None:
         if job not in self._unanswered:
             return
         self._unanswered.discard(job)
-        if job.timer.active():
-            job.timer.cancel()
+        self._forget(job)
         if not (isinstance(result, Failure) and result.check(NotNow)):
             self._observe(self._reactor.seconds() - job.started)
         job.answered.callback(result)
@@ -134,13 +153,15 @@ class RedisConnection:
             with self._lock:
                 if job.is_late:
                     continue
-                self._running = job
+                self._running, self._is_connecting = job, True
             result = self._result(job)
             with self._lock:
                 self._running = None
                 is_late = job.is_late
             if is_late:
-                self._server.disconnect()
+                if not self._is_connecting:  # its answer may still come
+                    self._server.disconnect()
+                self._reactor.callFromThread(self._forget, job)
             else:
                 self._reactor.callFromThread(self._answer, job, result)
         self._server.disconnect()
@@ -148,9 +169,15 @@ class RedisConnection:
 
     def _result(self, job: _Job[Any]) -> Any:
         try:
+            began = self._reactor.seconds()
             redis = self._server.redis()
-            if job.is_late:
-                raise NotNow("the deadline passed while connecting")
+            connected = self._reactor.seconds()
+            if connected - began > SLOW_CONNECTING * self._deadline:
+                self._usable_from = connected
+            with self._lock:
+                if job.is_late or job.started < self._usable_from:
+                    raise NotNow(f"{self._address.text}: the server has answered late")
+                self._is_connecting = False
             return job.command(redis)
         except (StoreError, DataError):  # DataError: an argument that redis-py did not send
             return Failure()

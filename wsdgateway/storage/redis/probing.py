@@ -47,18 +47,16 @@ class Probing:
     def __init__(self, address: ServerAddress, opened: list[Any]) -> None:
         self._address = address
         self._opened = opened
-        # Servers that did not answer when TLS was begun; true if they have answered without TLS.
-        self._silent: dict[tuple[str, int], bool] = {}
+        self._plain: set[tuple[str, int]] = set()  # servers that have answered without TLS
 
     @contextmanager
     def explaining(self, place: tuple[str, int], seconds: float) -> Iterator[None]:
         """Connects to `place` inside the context, and raises `redis.ConnectionError` with the reason, if that is found.
 
-        `seconds` is the longest silence of the server. One that says nothing uses up the deadline of the command, so it
-        is probed before the next attempt.
+        `seconds` is the longest silence of the server. One without TLS says nothing when TLS is begun, and that takes
+        the deadline of the command. So, once it is known, it is probed first.
         """
-        was_silent = place in self._silent
-        if was_silent:
+        if place in self._plain:
             self._require_tls(place, seconds)
         try:
             yield
@@ -68,35 +66,33 @@ class Probing:
             # reached, and no TLS with a local one.
             if (type(error) in (redis.ConnectionError, redis.TimeoutError) and last is not None
                     and last.watched is not None and self._address.path is None):
-                reason = self._reason(error, last, place, seconds, was_silent)
+                reason = self._reason(error, last, place, seconds)
                 if reason is not None:
                     raise redis.ConnectionError(reason) from error
             raise
 
-    def _reason(self, error: Exception, connection: Any, place: tuple[str, int], seconds: float,
-                was_silent: bool) -> str | None:
+    def _reason(self, error: Exception, connection: Any, place: tuple[str, int], seconds: float) -> str | None:
         """The reason of an error; None if it is not found."""
         if self._address.is_tls and (reason := _meaning(str(error))):
             return reason
-        if connection.is_secure or not self._address.is_tls:
-            is_late = connection.is_broken_off or isinstance(error, redis.TimeoutError)
-            return None if is_late else self._probe(
-                place, seconds, _alert if self._address.is_tls else _tls_spoken, is_tls=True)
-        if not connection.is_broken_off:
+        if connection.is_broken_off:
+            return None
+        if self._address.is_tls and not connection.is_secure:
             self._require_tls(place, seconds)
-        elif not was_silent:
-            self._silent[place] = False
-        return None
+            return None
+        return None if isinstance(error, redis.TimeoutError) else self._probe(
+            place, seconds, _alert if self._address.is_tls else _tls_spoken, is_tls=True)
 
     def _require_tls(self, place: tuple[str, int], seconds: float) -> None:
-        """Raises `redis.ConnectionError` if the server answers without TLS. It is then probed first next time, too."""
-        is_known = self._silent.pop(place, False)
+        """Raises `redis.ConnectionError` if the server answers without TLS."""
+        is_known = place in self._plain
+        self._plain.discard(place)
         try:
             is_plain = self._probe(place, PLAIN_PART * seconds, _is_plain, is_tls=False)
         except TimeoutError:
             is_plain = is_known
         if is_plain:
-            self._silent[place] = True
+            self._plain.add(place)
             raise redis.ConnectionError(SPEAKS_NO_TLS)
 
     def _probe(self, place: tuple[str, int], seconds: float, look: Callable[[Any], T], *, is_tls: bool) -> T:
