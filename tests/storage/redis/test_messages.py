@@ -53,6 +53,9 @@ def test_an_error_names_the_server_and_what_to_do(url, error, said):
     (redis.exceptions.ExecAbortError("Transaction discarded because of: NOPERM this user has no permissions to run the "
                                      "'exec' command"), NotAdmitted),
     (redis.ResponseError(f"The user executing the script can't run this command or subcommand{SCRIPT}"), NotAdmitted),
+    (redis.ResponseError(f"ACL failure in script: User a has no permissions to run the 'set' command{SCRIPT}"),
+     NotAdmitted),
+    (redis.ResponseError(f"ACL failure in script: No permissions to access a channel{SCRIPT}"), NotAdmitted),
     (redis.ResponseError("DB index is out of range"), Unsupported),
     (redis.ResponseError("SELECT is not allowed in cluster mode"), Unsupported),
     (redis.ConnectionError("Error 1 connecting to 203.0.113.7:6379. [SSL: CERTIFICATE_VERIFY_FAILED] certificate "

@@ -28,8 +28,8 @@ _SCRIPT = re.compile(r"\.? script: [0-9a-f]+, on @user_script:\s?\d+\.?")  # at 
 _PIPELINE = re.compile(r"\ACommand # \d+ \(.*?\) of pipeline caused error: ", re.DOTALL)  # of redis-py
 _ARGUMENTS = re.compile(r", with args beginning with:.*", re.DOTALL)  # of an unknown command: AUTH has the password
 _NO_REDIS = "Protocol Error: "  # of redis-py, about an answer that no Redis server gives
-# Redis 6.2 and 7.0 have no code for it in a script; redis-py leaves the code in the error of a transaction.
-_NO_RIGHT = r"The user executing the script can't|\bNOPERM\b"
+# In a script it has no code in Redis 6.2 and 7.0, nor from 7.2 on; redis-py leaves the code in that of a transaction.
+_NO_RIGHT = r"The user executing the script can't|ACL failure in script|\bNOPERM\b"
 _UNKNOWN_NAME = "knows no master of that name"
 _NOT_ADMITTED = (_UNKNOWN_NAME, "CERTIFICATE_VERIFY_FAILED", "max number of clients reached", *REASONS)
 NO_CLUSTER = "Redis Cluster is not supported: must be a single server, or several with Sentinel"
