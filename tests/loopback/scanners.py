@@ -1,4 +1,6 @@
-"""Scanners controlled by the test: one grants subscriptions, one has metadata."""
+"""Scanners controlled by the test: one grants subscriptions, one has metadata, one holds a page back."""
+
+from twisted.web.server import NOT_DONE_YET
 
 from tests.messages import (
     envelope,
@@ -7,6 +9,7 @@ from tests.messages import (
 from wsdgateway.discovery.messages import Sequence, TargetService
 from wsdgateway.discovery.versions import WS_2005_04
 from wsdgateway.discovery.writing import write_matches
+from wsdgateway.simulator.web import SoapResource
 from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSDP, WSE, WSX, WXF
 
@@ -86,3 +89,39 @@ class Metadata:
                 version=WS_2005_04, sequence=Sequence(1, 1), relates_to=message.message_id, message_id="urn:uuid:m"))
         else:
             asked.answer(b"", b"503 Busy")
+
+
+class HeldPage:
+    """The page with a number, which the virtual scanner sends only when the test says so."""
+
+    def __init__(self, monkeypatch, number):
+        draw = SoapResource.draw
+        self.waiting = []
+        self.is_held = True
+        monkeypatch.setattr(SoapResource, "draw", lambda site, request, envelope, page: self.waiting.append(
+            lambda: draw(site, request, envelope, page)) if self.is_held and page.number == number else draw(
+                site, request, envelope, page))
+
+    def send(self):
+        """Sends the page, and holds no other."""
+        self.is_held = False
+        while self.waiting:
+            self.waiting.pop()()
+
+
+class HeldAnswers:
+    """The answers of the virtual scanner, which it sends only when the test says so."""
+
+    def __init__(self, monkeypatch):
+        render = SoapResource.render
+        self.waiting = []
+        self.is_held = True
+        monkeypatch.setattr(SoapResource, "render", lambda site, request: (
+            self.waiting.append(lambda: render(site, request)), NOT_DONE_YET)[1] if self.is_held else render(
+                site, request))
+
+    def send(self):
+        """Sends the answers, and holds no other."""
+        self.is_held = False
+        while self.waiting:
+            self.waiting.pop(0)()

@@ -6,9 +6,11 @@ import os
 import pytest_twisted
 
 from tests.loopback.destinations.conftest import pages_of
+from tests.loopback.scanners import HeldPage
 from tests.waiting import until
 from wsdgateway.bridge.scanjobs.phases import Phase
 from wsdgateway.net.destinations import folder as files
+from wsdgateway.simulator.conditions import MEDIA_JAM
 from wsdgateway.storage.spool import SpoolFile
 
 FEEDER = {"source": "adf", "file": "scan"}
@@ -34,9 +36,15 @@ async def failed(made, count=1):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_jam_after_two_pages(panel, caught):
-    made = await panel(FEEDER, feeder_pages=5, jam_after=2)
+async def test_a_jam_after_two_pages(panel, caught, monkeypatch):
+    held = HeldPage(monkeypatch, 3)
+    made = await panel(FEEDER, feeder_pages=5)
     made.press()
+    await until(lambda: held.waiting)
+    made.scanner.device.begin(MEDIA_JAM)
+    # Its event may arrive after the answer for the third page, and then the cause is not known yet.
+    await until(lambda: "MediaJam" in made.service.scanner.bridge.reported.conditions)
+    held.send()
     await failed(made)
     assert made.files == ["scan.pdf"]
     assert pages_of(made.folder / "scan.pdf") == 2
@@ -60,11 +68,13 @@ async def test_an_empty_feeder(panel, caught):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_that_is_canceled_at_the_panel(panel, caught):
-    made = await panel({**FEEDER, "format": "jpeg", "file": "page-{number}"}, feeder_pages=5, page_seconds=0.3)
+async def test_a_job_that_is_canceled_at_the_panel(panel, caught, monkeypatch):
+    held = HeldPage(monkeypatch, 3)
+    made = await panel({**FEEDER, "format": "jpeg", "file": "page-{number}"}, feeder_pages=5)
     made.press()
-    await until(lambda: len(made.files) == 2)
+    await until(lambda: len(made.files) == 2 and held.waiting)
     made.scanner.device.cancel_jobs()
+    held.send()
     await failed(made)
     assert made.files == ["page-1.jpg", "page-2.jpg"]
     assert asked(made, "CancelJob") == 0
@@ -73,11 +83,13 @@ async def test_a_job_that_is_canceled_at_the_panel(panel, caught):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_connection_that_is_lost_after_page_two(panel, caught):
-    made = await panel(FEEDER, feeder_pages=5, page_seconds=0.3)
+async def test_a_connection_that_is_lost_after_page_two(panel, caught, monkeypatch):
+    held = HeldPage(monkeypatch, 3)
+    made = await panel(FEEDER, feeder_pages=5)
     made.press()
-    await until(lambda: kept(made) == 2)
+    await until(lambda: kept(made) == 2 and held.waiting)
     made.scanner.troubles.break_image = True
+    held.send()
     await failed(made)
     assert pages_of(made.folder / "scan.pdf") == 2
     assert "it closed the connection before the end of its answer" in caught.warnings()[-1]
@@ -141,12 +153,14 @@ async def test_a_folder_that_is_gone_before_the_press(panel, caught):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_folder_that_goes_during_the_scan(panel, caught):
-    made = await panel(FEEDER, feeder_pages=5, page_seconds=0.3)
+async def test_a_folder_that_goes_during_the_scan(panel, caught, monkeypatch):
+    held = HeldPage(monkeypatch, 3)
+    made = await panel(FEEDER, feeder_pages=5)
     made.press()
-    await until(lambda: kept(made) == 2)
+    await until(lambda: kept(made) == 2 and held.waiting)
     away = made.folder.with_name("away")
     made.folder.rename(away)
+    held.send()
     await until(lambda: made.counted("failed") == 1)
     assert "No such file or directory" in caught.warnings()[-1]
     assert asked(made, "CancelJob") == 1
@@ -163,9 +177,10 @@ async def test_a_folder_that_goes_during_the_scan(panel, caught):
 async def test_a_scanner_that_cannot_be_reached_any_more(panel, caught, monkeypatch):
     # If it stops between two pages, the next one is asked for again after each of these, for 39 s in all.
     monkeypatch.setattr("wsdgateway.bridge.scanjobs.scanjobs.PAUSES", (0.05, 0.05))
-    made = await panel(FEEDER, feeder_pages=5, page_seconds=0.3)
+    held = HeldPage(monkeypatch, 3)
+    made = await panel(FEEDER, feeder_pages=5)
     made.press()
-    await until(lambda: kept(made) == 2)
+    await until(lambda: kept(made) == 2 and held.waiting)
     await made.scanner.stopService()
     await until(lambda: made.counted("failed") == 1 and not made.hidden)
     assert pages_of(made.folder / "scan.pdf") >= 2
@@ -173,11 +188,12 @@ async def test_a_scanner_that_cannot_be_reached_any_more(panel, caught, monkeypa
 
 
 @pytest_twisted.ensureDeferred
-async def test_pages_at_a_stop_are_kept(panel):
-    made = await panel(FEEDER, feeder_pages=50, page_seconds=0.3)
+async def test_pages_at_a_stop_are_kept(panel, monkeypatch):
+    held = HeldPage(monkeypatch, 3)
+    made = await panel(FEEDER, feeder_pages=50)
     made.press()
     made.press()
-    await until(lambda: kept(made) == 2)
+    await until(lambda: kept(made) == 2 and held.waiting)
     await made.service.stopService()
     assert made.hidden == []
     assert made.files == ["scan.pdf"]

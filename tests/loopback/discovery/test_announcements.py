@@ -39,10 +39,11 @@ async def test_bye_is_sent_for_a_scanner_that_has_left_without_bye(gateway, virt
         return [one for one in own_link.received if one.name == name and one.content[0].endpoint == ours]
 
     await until(lambda: announced("Hello"))
-    scanner.reboot(1.0)
+    scanner.reboot(1000.0)
     await until(lambda: announced("Bye"))
     assert await found(service, "/", probe()) == []
     own_link.received.clear()
+    scanner.reboot(0.0)
     await until(lambda: announced("Hello"))
 
 
@@ -51,8 +52,9 @@ async def test_a_stand_in_checks_an_absent_scanner_before_it_answers_a_probe(gat
     scanner = await virtual()
     service = await gateway(None, scanner={"device": scanner.device_url, "events": "off"})
     await until(lambda: service.scanner.bridge.device)
-    scanner.reboot(0.3)
+    scanner.reboot(1000.0)
     assert await found(service, "/", probe()) == []
+    scanner.reboot(0.0)
     await until(lambda: scanner.is_on)
     assert len(await found(service, "/front-desk", probe())) == 1
 
@@ -96,15 +98,21 @@ async def test_the_scanner_gets_a_subscription_with_the_gateways_new_address(gat
 @pytest_twisted.ensureDeferred
 async def test_a_forged_bye_has_only_a_short_effect(finding, device, own_link, monkeypatch):
     monkeypatch.setattr("wsdgateway.bridge.discovery.announcements.BYE_SECONDS", 0.2)
-    Metadata(device)
+    metadata = Metadata(device)
     service = await finding(device_interfaces=["lo"], client_interfaces=["lo"], scanner={"events": "off"}, search=60)
     hello(own_link, device)
     ours = derived_endpoint(UUID)
     await until(lambda: [one for one in own_link.received if one.name == "Hello" and one.content[0].endpoint == ours])
     first = next(one.message_id for one in own_link.received if one.name == "Hello" and one.content[0].endpoint == ours)
+    checks = []
+    device.handle = checks.append  # it answers when the test has looked
     own_link.announce(write_bye(UUID, sequence=Sequence(1 << 40, 1), message_id="urn:uuid:test-bye"))
     await until(lambda: [one for one in own_link.received if one.name == "Bye" and one.content[0].endpoint == ours])
+    await until(lambda: checks)
     assert service.scanner.monitor.reachable is False
+    device.handle = metadata.take
+    for asked in checks:
+        metadata.take(asked)
     await until(lambda: [one for one in own_link.received if one.name == "Hello" and one.content[0].endpoint == ours
                          and one.message_id != first])
     assert service.scanner.monitor.reachable is True

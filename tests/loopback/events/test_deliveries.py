@@ -9,6 +9,7 @@ from tests.peers import ask
 from tests.ports import free_port
 from tests.waiting import until
 from wsdgateway.bridge.events import deliveryqueue
+from wsdgateway.soap.envelope import read
 from wsdgateway.soap.namespaces import WSE
 
 
@@ -95,12 +96,12 @@ async def test_a_refused_event_is_skipped_after_some_tries(bridged, sink, monkey
     listener.status = b"400 Bad Request"
     await notify(service, status_event("7", message_id="urn:uuid:1"))
     await notify(service, status_event("8", message_id="urn:uuid:2"))
-    [subscription] = service.scanner.bridge.subscriptions.all()
-    for failures in (1, 2, 3):
-        await until(lambda failures=failures: service.scanner.subscribers.notifier.state(
-            subscription.identifier)[1] == failures)
+    refused = listener.device.requests
+    await until(lambda: len(refused) >= 3)
     listener.status = b"200 OK"
     await until(lambda: listener.received)
+    assert [read(one.request.body).body.findtext(f"{S}JobStatus/{S}JobId") for one in refused][:4] == [
+        "7", "7", "7", "8"]
     assert [message.body.findtext(f"{S}JobStatus/{S}JobId") for message in listener.received] == ["8"]
 
 

@@ -259,9 +259,10 @@ async def test_a_reboot_of_the_scanner_is_noticed(gateway, virtual):
     job_id = read_created(read(answer).body).job_id
     await until(lambda: service.scanner.bridge.table.get(job_id).status is not None)
     boot = service.scanner.bridge.table.boot
-    scanner.reboot(0.5)
+    scanner.reboot(1000.0)
     elements = envelope(f"{SCAN}/GetScannerElements", "<wscn:X/>")
     assert (await ask(service.port, PATH, elements))[0].status == 500
+    scanner.reboot(0.0)
     await until(lambda: scanner.is_on)  # a connection would make the gateway notice the reboot
     assert (await ask(service.port, PATH, elements))[0].status == 200
     await until(lambda: service.scanner.bridge.table.boot > boot)

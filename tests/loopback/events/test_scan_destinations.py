@@ -6,7 +6,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, ensureDeferred
 
 from tests.loopback.events.subscribers import PANEL, PATH, S, W, notify, pressed, push_scan, refused, subscribed
-from tests.loopback.scanners import Subscribed
+from tests.loopback.scanners import HeldAnswers, Subscribed
 from tests.messages import SCAN, create_scan_job, envelope, manage, status_event, subscribe
 from tests.peers import ask, connect, post
 from tests.waiting import until
@@ -151,9 +151,9 @@ async def test_a_token_that_is_off_the_panel_gets_a_temporary_error(bridged, sin
 
 @pytest.mark.parametrize("leave", ["abortConnection", "loseConnection"])
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_disconnects_before_its_answer_is_not_registered(bridged, sink, leave):
+async def test_a_client_that_disconnects_before_its_answer_is_not_registered(bridged, sink, leave, monkeypatch):
     service = await bridged()
-    service.device.troubles.slow = 0.2
+    held = HeldAnswers(monkeypatch)
     client = await connect(service.port)
     client.send(post(PATH, subscribe((await sink()).url, **PANEL)))
     await until(lambda: service.scanner.subscriptions.panel.beginning)
@@ -162,8 +162,10 @@ async def test_a_client_that_disconnects_before_its_answer_is_not_registered(bri
     await until(lambda: service.scanner.subscriptions.panel.registrations.waiting)
     for one in (client, behind):
         getattr(one.transport, leave)()
+        await one.end()
+    assert (await ask(service.port, "/nowhere", b""))[0].status == 404  # by now the gateway knows that they have left
+    held.send()
     await until(lambda: not service.scanner.subscriptions.panel.beginning)
-    service.device.troubles.slow = 0.0
     await until(lambda: len(service.device.device.subscribers.held) == 1)
     assert len(service.scanner.bridge.subscriptions) == 0
     assert service.device.soap.asked["Subscribe"] == 2  # the second one was never sent

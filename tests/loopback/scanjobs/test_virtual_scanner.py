@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.loopback.gateways import PATH, sample
 from tests.loopback.scanjobs.ordering import CLIENT, Ticket, feeder, platen
+from tests.loopback.scanners import HeldPage
 from tests.messages import get_job_elements
 from tests.peers import ask
 from tests.waiting import until
@@ -176,22 +177,26 @@ async def test_a_busy_scanner_refuses_a_job_at_once(virtual_jobs):
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_waits_while_the_scanner_is_stopped(virtual_jobs):
+async def test_a_job_waits_while_the_scanner_is_stopped(virtual_jobs, monkeypatch):
+    held = HeldPage(monkeypatch, 1)
     jobs = await virtual_jobs(stopped_jobs="wait", feeder_pages=2)
     job = jobs.submit(feeder())
-    await until(lambda: job.phase is Phase.RETRIEVING)
+    await until(lambda: job.phase is Phase.RETRIEVING and held.waiting)
     jobs.device.begin(COVER_OPEN)
+    held.send()
     await until(lambda: job.phase is Phase.PAUSED)
     jobs.device.clear()
     assert len(await jobs.fetch_all(job)) == 2
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_job_that_is_canceled_at_the_panel(virtual_jobs):
-    jobs = await virtual_jobs(feeder_pages=5, page_seconds=0.2)
+async def test_a_job_that_is_canceled_at_the_panel(virtual_jobs, monkeypatch):
+    held = HeldPage(monkeypatch, 2)
+    jobs = await virtual_jobs(feeder_pages=5)
     job = jobs.submit(feeder())
-    await until(lambda: job.scanned == 1)
+    await until(lambda: job.scanned == 1 and held.waiting)
     jobs.device.cancel_jobs()
+    held.send()
     await jobs.over(job)
     assert job.end.reason is Reason.CANCELED_AT_DEVICE
 
@@ -247,7 +252,6 @@ async def test_a_page_larger_than_the_spool(virtual_jobs, said):
 async def test_a_client_that_vanishes(virtual_jobs):
     jobs = await virtual_jobs(page_seconds=20.0)
     job = jobs.submit(platen(client_seconds=0.3))
-    await until(lambda: job.phase is Phase.RETRIEVING)
     await jobs.over(job)
     assert job.end.reason is Reason.CLIENT_GONE
     assert [one.status.state for one in jobs.device.jobs.finished()] == ["Canceled"]

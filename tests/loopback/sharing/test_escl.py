@@ -5,10 +5,10 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred
 
 from tests.loopback.escl.client import client, section, settings
+from tests.loopback.scanners import HeldPage
 from tests.loopback.sharing.conftest import NAME, owner_of, serves
 from tests.ports import free_port
 from tests.waiting import until
-from wsdgateway.simulator.web import SoapResource
 
 
 @pytest.fixture
@@ -56,23 +56,6 @@ async def test_the_next_owner_offers_what_the_former_has_read(offered):
     assert (answered.status, answered.body, follower.escl_ports.port(NAME)) == (200, former, port)
     pages, _ = await escl.pages(await escl.scan(settings()))
     assert len(pages) == 1
-
-
-class HeldPage:
-    """The page with a number, which the virtual scanner sends only when the test says so."""
-
-    def __init__(self, monkeypatch, number):
-        draw = SoapResource.draw
-        self.waiting = []
-        self.is_held = True
-        monkeypatch.setattr(SoapResource, "draw", lambda site, request, envelope, page: self.waiting.append(
-            lambda: draw(site, request, envelope, page)) if self.is_held and page.number == number else draw(
-                site, request, envelope, page))
-
-    def send(self):
-        self.is_held = False
-        while self.waiting:
-            self.waiting.pop()()
 
 
 async def page(escl, job):
