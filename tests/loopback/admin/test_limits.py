@@ -71,7 +71,7 @@ async def test_idle_connections_make_room_and_clients_of_scanners_are_not_affect
 
 @pytest_twisted.ensureDeferred
 async def test_incomplete_requests_and_idle_connections_time_out(gateway):
-    service = await gateway(None, limits={"header_timeout": 0.2, "keepalive_timeout": 0.2})
+    service = await gateway(None, limits={"header_timeout": 1.0, "keepalive_timeout": 1.0})
     silent, slow, idle = [await connect(service.admin_port) for _ in range(3)]
     slow.send(b"GET /healthz HTTP/1.1\r\nHost: 1")
     idle.send(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -97,9 +97,9 @@ async def test_changed_limits_apply_after_a_reload(tmp_path, running):
     file = File(tmp_path / "g.toml", running)
     service = await file.start("")
     assert service.site.connections.limits.connections == 200
-    await file.reload('connections = 3\n[limits]\nheader_timeout = 0.2\nkeepalive_timeout = 0.3')
+    await file.reload('connections = 3\n[limits]\nheader_timeout = 1.0\nkeepalive_timeout = 1.5')
     limits = service.site.connections.limits
-    assert (limits.connections, limits.header_timeout, limits.keepalive_timeout) == (3, 0.2, 0.3)
+    assert (limits.connections, limits.header_timeout, limits.keepalive_timeout) == (3, 1.0, 1.5)
     clients = [await connect(service.admin_port) for _ in range(5)]
     await until(lambda: len(service.site.connections) == 3)
     for client in clients:

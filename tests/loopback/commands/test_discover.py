@@ -121,6 +121,6 @@ async def test_a_device_that_refuses_probe(device, capsys):
     from twisted.internet import reactor
 
     device.handle = lambda asked: asked.answer(fault("wsa:ActionNotSupported"), b"500 Internal Server Error")
-    assert await search(reactor, (), (device.url,), seconds=0.1, progress=Console(stderr=True, width=300)) == []
+    assert await search(reactor, (), (device.url,), seconds=2.0, progress=Console(stderr=True, width=300)) == []
     assert (f"{device.url} gives no usable answer: it refuses Probe (ActionNotSupported), but may be a scanner"
             in capsys.readouterr().err)

@@ -103,7 +103,7 @@ async def check_that_elements_are_cached(service, scanner):
 @pytest_twisted.ensureDeferred
 async def test_after_a_noticed_outage_the_scanner_is_asked_again(gateway, scanners, outage):
     scanner = await scanners()
-    service = await gateway(scanner.url, scanner={"events": "off", "timeout": 0.3}, cache=LONG)
+    service = await gateway(scanner.url, scanner={"events": "off", "timeout": 1.0}, cache=LONG)
     await check_that_elements_are_cached(service, scanner)
     if outage == "refused connections":
         await scanner.stop()

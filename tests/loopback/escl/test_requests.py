@@ -255,9 +255,9 @@ async def test_a_scanner_that_falls_silent_is_down_within_ten_seconds(offered):
     service.device.troubles.silent = True
     service.clock.advance(CONFIRM_SECONDS)
     assert await state() == "Idle"
-    service.clock.advance(SILENT_SECONDS - 0.5)
+    service.clock.advance(SILENT_SECONDS / 2)
     assert await state() == "Idle"
-    service.clock.advance(0.5)
+    service.clock.advance(SILENT_SECONDS / 2)
     assert await state() == "Down"
     assert CONFIRM_SECONDS + SILENT_SECONDS < 10
     service.device.troubles.silent = False

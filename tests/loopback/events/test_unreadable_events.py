@@ -300,7 +300,7 @@ async def test_the_end_of_the_subscription_in_every_shape(watched, scanner, body
 
 @pytest_twisted.ensureDeferred
 async def test_a_fault_of_the_status_check_is_shared_for_a_poll_interval(watched, scanner):
-    service = await watched()
+    service = await watched(cache={"poll_interval": 600.0})
     asked = []
 
     def refuse(one):

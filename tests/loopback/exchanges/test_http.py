@@ -156,7 +156,7 @@ async def test_faults_of_the_gateway(gateway, echo, path, body, code, status):
 
 @pytest_twisted.ensureDeferred
 async def test_slow_requests_time_out_and_silent_connections_close(gateway, echo):
-    service = await gateway(echo.url, scanner=OFF, limits={"header_timeout": 0.2, "keepalive_timeout": 0.2})
+    service = await gateway(echo.url, scanner=OFF, limits={"header_timeout": 1.0, "keepalive_timeout": 1.0})
     silent, slow_head, slow_body, idle = [await connect(service.port) for _ in range(4)]
     slow_head.send(b"POST / HTT")
     slow_body.send(post(PATH, b"x" * 10)[:-1])

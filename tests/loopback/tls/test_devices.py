@@ -213,7 +213,8 @@ async def test_discover_prints_the_pin(by_tls, toml):
     progress = Console(file=said, width=500)
     for pins, lines in ((None, 0), (Pins(reactor), 1)):
         printed.truncate(0)
-        found = await search(reactor, (), (scanner.device_url,), seconds=0.2, progress=progress, pins=pins)
+        found = await search(reactor, (), (scanner.device_url,), seconds=30.0 if pins else 2.0, progress=progress,
+                             pins=pins)
         show(found, toml=toml, console=Console(file=printed, width=500), progress=progress, pin=True)
         assert printed.getvalue().count(pin) == (lines if toml else 2 * lines)  # a table also has a line to copy
     assert "a trusted authority" in said.getvalue()
@@ -227,7 +228,7 @@ async def test_discover_shows_a_scanner_whose_endpoint_is_its_address(by_tls):
     scanner, pin, _ = await by_tls(interfaces=("lo",))
     printed = io.StringIO()
     quiet = Console(file=io.StringIO())
-    found = await search(reactor, ("lo",), (), seconds=0.5, progress=quiet, pins=Pins(reactor))
+    found = await search(reactor, ("lo",), (), seconds=2.0, progress=quiet, pins=Pins(reactor))
     assert [one.sighting.endpoint for one in found] == [scanner.device_url]
     show(found, toml=True, console=Console(file=printed, width=500), progress=quiet, pin=True)
     assert f'name = "copy-room"\ndevice = "{scanner.device_url}"\npin = "{pin}"\n' in printed.getvalue()
