@@ -27,7 +27,7 @@ class Files:
     def write(self, name, text):
         file = self._folder / f"{name}.toml"
         file.write_text(f'[gateway]\nname = "{name}"\nstate = "{self._url}"\n[cluster]\nendpoint = "{LOOPBACK}"\n'
-                        f'lease = 1.0\n[[listen]]\nendpoint = "{LOOPBACK}"\n[admin]\nendpoint = "{LOOPBACK}"\n{text}')
+                        f'lease = 4.0\n[[listen]]\nendpoint = "{LOOPBACK}"\n[admin]\nendpoint = "{LOOPBACK}"\n{text}')
         return file
 
     async def start(self, name, text):
@@ -62,7 +62,8 @@ async def test_scanners_are_added_and_removed_in_both_states(tmp_path, fresh, ru
     assert head.status == 500  # the other gateway's scanner knows no such job
     await files.reload(follower, two)
     head, _ = await ask(follower.port, PATH, get_job_elements("1"))
-    assert head.status == 404 and serves(owner)
+    assert head.status == 404
+    await until(lambda: serves(owner))
     assert [scanner.name for scanner in owner.scanners] == [NAME]
 
 

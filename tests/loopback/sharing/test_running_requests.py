@@ -91,7 +91,7 @@ async def test_a_request_to_a_gateway_that_stops_is_answered_by_the_next_owner(p
     assert head.status == 200 and b"Processing" in answer
     assert (await waiting)[0] == 200
     await stopping
-    assert serves(follower)
+    await until(lambda: serves(follower))
 
 
 @pytest_twisted.ensureDeferred

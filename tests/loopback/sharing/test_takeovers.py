@@ -102,8 +102,9 @@ async def test_finished_jobs_and_own_jobs_are_known_to_the_next_owner(pair, devi
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_owner_whose_ticks_stall_loses_the_scanner(pair, device_with_events):
-    owner, follower = await pair(device_with_events.device.url)
+async def test_an_owner_whose_ticks_stall_loses_the_scanner(pair, device_with_events, monkeypatch):
+    monkeypatch.setattr("wsdgateway.bridge.cluster.passing.HOLD_SECONDS", 0.1)
+    owner, follower = await pair(device_with_events.device.url, lease=4.0)  # the next owner must not lose it, too
     tick = owner.shared.coordination.tick
     stalled = Deferred()
     owner.shared.coordination.tick = lambda *arguments: stalled.addCallback(lambda _: tick(*arguments))
@@ -115,8 +116,8 @@ async def test_an_owner_whose_ticks_stall_loses_the_scanner(pair, device_with_ev
     assert head.status in (200, 500)
     owner.shared.coordination.tick = tick
     stalled.callback(None)
-    await until(lambda: owner.scanners == [])
-    assert owner_of(follower) == "two" and serves(follower)
+    await until(lambda: owner.scanners == [] and owner_of(owner) == "two")
+    await until(lambda: owner_of(follower) == "two" and serves(follower))
 
 
 @pytest_twisted.ensureDeferred
