@@ -69,7 +69,7 @@ async def page(escl, job):
 @pytest_twisted.ensureDeferred
 async def test_a_running_job_gets_all_pages_before_a_hand_over(offered, monkeypatch, how):
     held = HeldPage(monkeypatch, 3)
-    owner, follower = await offered()
+    owner, follower = await offered(lease=4.0)
     one, other = client(owner), client(follower)
     job = await one.scan(settings("Feeder"))
     pages = [await page(one, job)]

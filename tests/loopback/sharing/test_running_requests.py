@@ -53,7 +53,7 @@ async def started(pair, device, *, max_connections=2, **sections):
 
 @pytest_twisted.ensureDeferred
 async def test_a_hand_over_waits_for_an_image(pair, device):
-    scanner, owner, follower, [waiting] = await started(pair, device)
+    scanner, owner, follower, [waiting] = await started(pair, device, lease=4.0)
     await follower.cluster.state.wish(NAME, "two")
     await until(lambda: not owner.bridged.is_served(NAME))
     assert not serves(follower) and owner.shared.leases.of(NAME).holds()
@@ -103,6 +103,7 @@ async def test_a_request_that_still_waits_after_a_hand_over_is_answered_by_the_n
     await follower.cluster.state.wish(NAME, "two")
     head, answer = await asking
     assert head.status == 200 and b"Processing" in answer
-    assert serves(follower) and not waiting.called
+    await until(lambda: serves(follower))
+    assert not waiting.called
     scanner.finish()
     assert (await waiting)[0] == 200
