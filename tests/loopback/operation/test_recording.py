@@ -297,7 +297,7 @@ async def test_a_missing_disk_does_not_stop_exchanges(recorded, cwd):
         head, _ = await ask(service.port, PATH, b"no xml")
         assert head.status == 400
     await until(lambda: b'lines_total{outcome="dropped"} 4.0' in service.metrics.render())
-    assert b'wsdgateway_captures_total{outcome="dropped"} 4.0' in service.metrics.render()
+    await until(lambda: b'wsdgateway_captures_total{outcome="dropped"} 4.0' in service.metrics.render())
 
 
 @pytest_twisted.ensureDeferred
@@ -314,6 +314,7 @@ async def test_a_subscription_end_is_an_event(recorded):
     service = await recorded()
     await ask(service.port, service.events.path, envelope(f"{WSE}/SubscriptionEnd", "<wse:SubscriptionEnd/>"))
     await until(lambda: any(line["operation"] == "SubscriptionEnd" for line in lines()))
+    await service.stopService()  # captures are written in a thread of their own
     captured = next(one for one in captures() if one.operation == "SubscriptionEnd")
     raw = captured.read("event", "request")
     assert layout(raw, request=True).end == len(raw)
