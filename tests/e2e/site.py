@@ -58,14 +58,18 @@ class Listener:
 
 
 class Site:
-    """A virtual scanner, and a gateway that can be ended and started again."""
+    """A virtual scanner, and a gateway that can be ended and started again.
 
-    def __init__(self, twistd, folder, more=""):
+    The scanner aborts a job that nobody goes on with for `job_timeout` seconds. A short one frees it soon after a kill;
+    a client then needs another job if it was too slow.
+    """
+
+    def __init__(self, twistd, folder, more="", *, job_timeout=1.0):
         self.twistd = twistd
         self.scanner, self.port, self.admin = free_port(), free_port(), free_port()
         (folder / "scanner.toml").write_text(
             f'[scanner]\nendpoint = "tcp:{self.scanner}:interface=127.0.0.1"\nstamp = "the same"\npage_seconds = 0.2\n'
-            "job_timeout = 1.0\n")
+            f"job_timeout = {job_timeout}\n")
         (folder / "gateway.toml").write_text(
             f'[[listen]]\nendpoint = "tcp:{self.port}:interface=127.0.0.1"\n'
             f'[[scanner]]\nname = "front-desk"\nscan = "http://127.0.0.1:{self.scanner}/WDP/SCAN"\n'

@@ -1,6 +1,8 @@
 """Events of scanners that have none: the gateway as a process, a client that listens and one that scans."""
 
 import signal
+from functools import partial
+from uuid import uuid4
 
 import pytest
 
@@ -17,8 +19,8 @@ PATH = "/front-desk/scan"
 class Scan:
     """A scan of the feeder by another client."""
 
-    def __init__(self, site, name):
-        status, body = site.ask(create_scan_job(f"urn:uuid:{name}").replace(b">Platen<", b">ADF<"))
+    def __init__(self, site):
+        status, body = site.ask(create_scan_job(f"urn:uuid:{uuid4()}").replace(b">Platen<", b">ADF<"))
         assert status == 200, body
         self.site, self.job = site, read_created(read(body).body)
 
@@ -27,6 +29,12 @@ class Scan:
         status, body = self.site.ask(job_request("RetrieveImage", self.job.job_id).replace(
             b"</wscn:JobId>", f"</wscn:JobId><wscn:JobToken>{self.job.job_token}</wscn:JobToken>".encode()))
         return status == 200 and b"\xff\xd8\xff" in body
+
+
+def begun(site, pages):
+    """Returns a scan of which so many pages have been retrieved; None if the scanner has ended it before."""
+    scan = Scan(site)
+    return scan if all(scan.page() for _ in range(pages)) else None
 
 
 def told(listener, path="/jobs"):
@@ -46,17 +54,15 @@ def test_a_scan_by_another_client_is_told_to_its_end_over_a_kill(site, listener,
     state = "waiting" if mode == "none" else "subscribed"
     until(lambda: site.api("scanners")[0]["subscription"] == state)
     site.subscribe(listener.url + "/jobs", events=["JobStatusEvent", "JobEndStateEvent"])
-    scan = Scan(site, "first")
-    while scan.page():
-        pass
-    until(lambda: told(listener)[-1:] and told(listener)[-1][0] == "JobEndStateEvent")
+    scan = until(partial(begun, site, pages=3))
+    assert not scan.page()
+    until(lambda: told(listener)[-1:] and told(listener)[-1][:2] == ("JobEndStateEvent", scan.job.job_id))
     first = told(listener)
     assert [one[:4] for one in first[-2:]] == [
         ("JobStatusEvent", scan.job.job_id, "Completed", 3), ("JobEndStateEvent", scan.job.job_id, "Completed", 3)]
     assert mode == "silent" or first[0][2] != "Completed"  # a silent scanner is given a second to send its own events
 
-    scan = Scan(site, "second")
-    assert scan.page()
+    scan = until(partial(begun, site, pages=1))
     until(lambda: len(told(listener)) > len(first))
     site.end(signal.SIGKILL)
     site.start()

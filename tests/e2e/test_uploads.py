@@ -13,6 +13,8 @@ from tests.e2e.site import Site
 from tests.paperless import PATH, TASK, TOKEN, read_form
 from tests.ports import free_port
 
+PAGES = 200  # more than are scanned before the gateway is killed
+
 
 class Server(ThreadingHTTPServer):
     """Accepts documents as Paperless-ngx does; with `holds`, it reads a document and never answers."""
@@ -20,9 +22,9 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, port):
+    def __init__(self, port, *, holds=False):
         super().__init__(("127.0.0.1", port), Handler)
-        self.holds = False
+        self.holds = holds
         self.held = threading.Event()
         self.documents = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -54,8 +56,8 @@ class Handler(BaseHTTPRequestHandler):
 def upload_server():
     servers = []
 
-    def start(port):
-        servers.append(Server(port))
+    def start(port, **more):
+        servers.append(Server(port, **more))
         return servers[-1]
 
     yield start
@@ -121,8 +123,7 @@ command = ["{tmp_path}/after-scan", "{{path}}", "{{pages}}"]
     until(lambda: waiting() == 3)
     until(lambda: shown() == {"Paperless": 3})  # once they are synced
     until(lambda: after.exists() and len(after.read_text().splitlines()) == 3)
-    server = upload_server(server_port)
-    server.holds = True
+    server = upload_server(server_port, holds=True)
     assert server.held.wait(60)
     gateway.send_signal(signal.SIGKILL)
     gateway.wait(60)
@@ -151,10 +152,10 @@ name = "Paperless"
 upload = "http://127.0.0.1:{server_port}{PATH}"
 upload_header_file = "token"
 source = "adf"
-""")
+""", job_timeout=60.0)
     incoming = tmp_path / "uploads" / "incoming"
     until(lambda: site.control()["subscriptions"] == 2)
-    site.control("feeder?pages=10", "POST")
+    site.control(f"feeder?pages={PAGES}", "POST")
     assert site.control("press", "POST")["result"] == 1
     until(lambda: len(list(incoming.glob("*/.*.page.part"))) >= 3)
     site.end(signal.SIGKILL)
@@ -162,7 +163,8 @@ source = "adf"
     until(lambda: server.documents)
     [(name, data)] = server.documents
     assert name.startswith("front-desk-") and name.endswith("-1.pdf")
-    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", data)) < 10
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", data)) < PAGES
     until(lambda: list(incoming.glob("*/*")) == [] and list((tmp_path / "uploads").glob("*.file")) == [])
+    site.control("feeder?pages=2", "POST")
     assert site.control("press", "POST")["result"] == 1
     until(lambda: len(server.documents) == 2)
