@@ -6,6 +6,7 @@ import shlex
 import signal
 import sqlite3
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from urllib.request import Request, urlopen
 
@@ -91,14 +92,33 @@ def test_scanimage_reports_trouble_through_the_gateway_as_it_does_directly(runni
         get(scanner, "/control/clear", "POST")
 
 
-def test_scanimage_waits_until_the_lamp_is_warm(running, scanimage, tmp_path):
-    scanner = running.ports[0]
+def test_scanimage_waits_until_the_lamp_is_warm(running, scanimage, tmp_path, until):
+    scanner, _, admin = running.ports
+
+    def asked(operation):
+        return json.loads(get(scanner, "/control/"))["asked"].get(operation, 0)
+
+    def reads(name):
+        """Returns how often the status and the like have been read there."""
+        if name == "direct":
+            return asked("GetScannerElements")
+        return sum(float(line.rpartition(" ")[2]) for line in get(admin, "/metrics").decode().splitlines()
+                   if line.startswith('wsdgateway_requests_total{operation="GetScannerElements"'))
+
     for name in ("direct", "gateway"):
-        get(scanner, "/control/lamp-warming?seconds=2", "POST")
-        asked = json.loads(get(scanner, "/control/"))["asked"].get("CreateScanJob", 0)
-        done = scanimage(urls(running), name, "--format=jpeg", "--resolution=75", "-o", f"{name}.jpg")
+        get(scanner, "/control/lamp-warming?seconds=300", "POST")
+        created = asked("CreateScanJob")
+        with ThreadPoolExecutor() as threads:
+            scan = threads.submit(scanimage, urls(running), name, "--format=jpeg", "--resolution=75", "-o",
+                                  f"{name}.jpg")
+            until(lambda created=created: asked("CreateScanJob") > created)
+            # sane-airscan reads the reason after each refusal, and gives up if there is none any more.
+            before = reads(name)
+            until(lambda name=name, before=before: reads(name) > before)
+            get(scanner, "/control/clear", "POST")
+            done = scan.result()
         assert done.returncode == 0, done.stderr
-        assert json.loads(get(scanner, "/control/"))["asked"]["CreateScanJob"] > asked + 1
+        assert asked("CreateScanJob") > created + 1
     assert (tmp_path / "gateway.jpg").read_bytes() == (tmp_path / "direct.jpg").read_bytes()
 
 
@@ -134,6 +154,7 @@ def test_an_interrupted_scan_command_keeps_complete_pages_and_cancels_its_job(ru
     scanner = running.ports[0]
     folder = tmp_path / "scans"
     folder.mkdir()
+    get(scanner, "/control/feeder?pages=500", "POST")
     with subprocess.Popen([program("wsdgateway"), "scan", urls(running)["gateway"], "-o", "out.pdf", "--source=adf",
                            "--resolution=600"], cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         until(lambda: process.stderr.readline().startswith("page 1"))
