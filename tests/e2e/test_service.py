@@ -21,6 +21,7 @@ from twisted.internet import reactor
 from twisted.scripts.twistd import run
 
 def hang_for_the_test():
+    print("hangs", file=sys.__stdout__, flush=True)
     while True:
         time.sleep(1)
 
@@ -106,6 +107,11 @@ def is_open(port):
     return True
 
 
+def states(systemd):
+    """Returns which of both states each message so far has told."""
+    return [name for one in list(systemd.told) for name in one if name in ("READY", "RELOADING")]
+
+
 def test_ready_reloading_and_stopping(systemd, ports, until):
     """With a minimal configuration in a folder that is not its own, as for a service's user."""
     file = systemd.folder / "gateway.toml"
@@ -122,20 +128,21 @@ def test_ready_reloading_and_stopping(systemd, ports, until):
     done = systemd.reload()
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("gateway.toml reloaded: 0 scanner(s) added, ")
+    # The thread that reads what is told may be later than the command.
+    until(lambda: states(systemd) == ["READY", "RELOADING", "READY"])
     assert int(systemd.has("RELOADING")[0]["MONOTONIC_USEC"]) > 0
-    assert [name for one in systemd.told for name in one if name in ("READY", "RELOADING")] == [
-        "READY", "RELOADING", "READY"]
 
     file.write_text(configuration(ports, "timeuot = 5\n"))
     done = systemd.reload()
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "gateway.toml:10: [[scanner]] front-desk timeuot: unknown key; did you mean timeout?\n"
-    assert len(systemd.has("RELOADING")) == 2 and len(systemd.has("READY")) == 3
+    until(lambda: states(systemd) == ["READY", "RELOADING", "READY", "RELOADING", "READY"])
     assert all(is_open(port) for port in ports.values())
 
     systemd.process.send_signal(signal.SIGTERM)
     systemd.process.wait(PATIENCE)
-    assert int(systemd.has("STOPPING")[0]["EXTEND_TIMEOUT_USEC"]) == 35_000_000
+    [stopping] = until(lambda: systemd.has("STOPPING"))
+    assert int(stopping["EXTEND_TIMEOUT_USEC"]) == 35_000_000
     assert not (systemd.runtime / "control.sock").exists()
     assert systemd.reload().returncode == 2
     assert "Traceback" not in systemd.log.read_text()
@@ -191,6 +198,7 @@ def test_a_reactor_that_hangs_sends_no_pings_and_the_log_shows_where(systemd, po
     systemd.start(sys.executable, "-c", HANGING, watchdog=0.6)
     until(lambda: systemd.has("READY") and systemd.has("WATCHDOG"))
     systemd.process.send_signal(signal.SIGUSR2)
+    until(lambda: "hangs\n" in systemd.log.read_text())
     pings = -1
 
     def have_ended():  # none arrives while a process starts and ends, which takes longer than two pings
