@@ -27,12 +27,18 @@ from wsdgateway.net.commands import process
 from wsdgateway.storage.uploads import UploadFolder
 
 process.KILL_SECONDS = 0.2
+LIMIT = 3600.0
 output = []
 
+def said(_, data):
+    output.append(data)
+    for call in reactor.getDelayedCalls():  # the command's time is over as soon as it has said something
+        if call.getTime() > reactor.seconds() + LIMIT / 2:
+            call.reset(0)
+
 async def run():
-    script = "echo $(id -u); trap '' TERM; while :; do sleep 60; done"
-    ended = await process.run_process(reactor, ["/bin/sh", "-c", script], 1.0, lambda _, data: output.append(data),
-                                      lambda _: None)
+    script = "trap '' TERM; echo $(id -u); while :; do sleep 60; done"
+    ended = await process.run_process(reactor, ["/bin/sh", "-c", script], LIMIT, said, lambda _: None)
     UploadFolder(Path("uploads").absolute()).open()
     print(json.dumps([ended.status, ended.timed_out, b"".join(output).decode()]))
     reactor.stop()
