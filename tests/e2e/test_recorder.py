@@ -18,6 +18,27 @@ from tests.messages import get_job_elements
 from tests.ports import free_port
 
 PATH = "/front-desk/scan"
+# Runs twistd, which gets SIGHUP just before the reactor runs, until the configuration has been reloaded.
+SIGNALED = """\
+import os, signal
+from twisted.internet import reactor
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.scripts.twistd import run
+
+begin = reactor.run
+
+def signaled(*arguments, **more):
+    os.kill(os.getpid(), signal.SIGHUP)
+    begin(*arguments, **more)
+
+def look(event):
+    if " reloaded: " in formatEvent(event):
+        reactor.callLater(0, reactor.stop)
+
+globalLogPublisher.addObserver(look)
+reactor.run = signaled
+run()
+"""
 
 
 class Office:
@@ -48,7 +69,8 @@ class Office:
     @property
     def lines(self):
         path = self.folder / "x.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        written = path.read_text().rpartition("\n")[0] if path.exists() else ""  # a line may be half written
+        return [json.loads(line) for line in written.splitlines()]
 
 
 @pytest.fixture
@@ -102,12 +124,8 @@ def test_tail_shows_failed_exchanges_and_ends_cleanly(office, tmp_path, until):
 def test_sighup_before_the_reactor_runs_does_not_end_the_gateway(office, tmp_path):
     """The ports may be open by then."""
     office.write()
-    script = ("import os, signal\nfrom twisted.internet import reactor\nfrom twisted.scripts.twistd import run\n"
-              "begin = reactor.run\ndef signaled(*arguments, **more):\n    os.kill(os.getpid(), signal.SIGHUP)\n"
-              "    reactor.callLater(0.5, reactor.stop)\n    begin(*arguments, **more)\n"
-              "reactor.run = signaled\nrun()\n")
-    done = subprocess.run([sys.executable, "-c", script, "-n", "--pidfile=", "wsdgateway", "--config", "gateway.toml"],
-                          cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", SIGNALED, "-n", "--pidfile=", "wsdgateway", "--config",
+                           "gateway.toml"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "gateway.toml reloaded: 0 scanner(s) added" in done.stdout
 
@@ -155,6 +173,8 @@ def test_a_full_disk_does_not_stop_exchanges(office, tmp_path, until):
             return office.gateway.log.read_text().count("writing again") == 2
 
         until(over)
+        office.gateway.terminate()
+        office.gateway.wait(60)  # by then the last line is complete
         said = office.gateway.log.read_text()
         assert said.count("writing stopped") == 2  # for the log, and for the captures
         for line in (small / "x.jsonl").read_text().splitlines():

@@ -25,8 +25,8 @@ def secured(twistd, tmp_path):
         'stamp = "the same"\npage_seconds = 0.1\n')
     twistd(scanner, "wsdscanner", "--config", "scanner.toml")
     url = f"https://127.0.0.1:{scanner}/4509a320-00a0-008f-00b6-002507510eca"
-    found = subprocess.run([program("wsdgateway"), "discover", "--pin", "--toml", "--seconds", "1", "--address", url],
-                           capture_output=True, text=True, timeout=60)
+    found = subprocess.run([program("wsdgateway"), "discover", "--pin", "--toml", "--seconds", "50", "--address", url],
+                           capture_output=True, text=True, timeout=60)  # it ends as soon as the scanner has answered
     assert found.returncode == 0, found.stderr
     section = re.sub(r'(?m)^name = .*$', 'name = "front-desk"', found.stdout[found.stdout.index("[[scanner]]"):])
     assert re.search(r'(?m)^pin = "sha256/[A-Za-z0-9+/]{43}="$', section), found.stdout
