@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class Avahi:
 
     def start(self, until):
         """Starts the daemon, and waits until it answers."""
-        until(self._socket.exists)
+        until(lambda: _answers(self._socket))
         self.process = self._network.start(self.place, *self._command, log="avahi")
         until(lambda: "Server startup complete" in self.process.log.read_text(errors="replace"))
         return self
@@ -90,6 +91,12 @@ class Avahi:
         """Runs a client of this Avahi to its end."""
         return self._network.run(self.place, *command, check=False,
                                  env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.bus, **more})
+
+
+def _answers(path):
+    """Whether a socket accepts connections: it exists a moment before."""
+    with socket.socket(socket.AF_UNIX) as trying:
+        return trying.connect_ex(str(path)) == 0
 
 
 def _plain(text):

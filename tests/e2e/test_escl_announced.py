@@ -86,11 +86,16 @@ def test_three_scanners_are_found_and_go_with_a_goodbye(network, clients, until,
     (folder / "dll.conf").write_text("airscan\n")
     (folder / "airscan.conf").write_text("[options]\nws-discovery = full\n")
     environment = {"SANE_CONFIG_DIR": str(folder), "SANE_DEBUG_AIRSCAN": "0", "HOME": os.environ.get("HOME", "/")}
-    listed = clients.run("airscan-discover", **environment).stdout
-    for one in found:
-        assert f"{one.name} = http://192.0.2.5:{one.port}/eSCL/, eSCL" in listed
-    devices = clients.run("scanimage", "-L", **environment).stdout
-    assert devices.count("is a eSCL ") == 3 and "WSD" not in devices, devices
+    wanted = [f"{one.name} = http://192.0.2.5:{one.port}/eSCL/, eSCL" for one in found]
+
+    def are_listed():  # sane-airscan waits for a few seconds only, which a loaded machine may exceed
+        listed = clients.run("airscan-discover", **environment).stdout
+        return all(line in listed for line in wanted)
+
+    until(are_listed)
+    devices = until(lambda: (said := clients.run("scanimage", "-L", **environment).stdout).count("is a eSCL ") == 3
+                    and said)
+    assert "WSD" not in devices, devices
 
     # Without a goodbye, Avahi would list it for 75 minutes.
     network.end(first)

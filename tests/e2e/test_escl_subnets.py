@@ -50,9 +50,8 @@ def test_the_scanner_is_found_scans_and_goes_with_the_gateway(network, until, tm
     folder.mkdir()
     (folder / "dll.conf").write_text("airscan\n")
     (folder / "airscan.conf").write_text("[options]\nws-discovery = off\n")
-    listed = clients.run("env", f"SANE_CONFIG_DIR={folder}", "scanimage", "-f", "%d%n").stdout
-    assert "Copy Room" in listed, listed
-    device = next(line for line in listed.splitlines() if "Copy Room" in line)
+    [device] = until(lambda: [line for line in clients.run(
+        "env", f"SANE_CONFIG_DIR={folder}", "scanimage", "-f", "%d%n").stdout.splitlines() if "Copy Room" in line][:1])
     done = clients.run("env", f"SANE_CONFIG_DIR={folder}", "scanimage", "-d", device, "--resolution=75",
                        "--format=png", "-o", "page.png")
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG"), done
