@@ -107,7 +107,7 @@ def test_a_source_distribution_is_complete(installed, tmp_path):
     """It suffices to build, configure and test the program, and to read its documentation."""
     source = tmp_path / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(
-        ".*", "venv", "build", "dist", "*.egg-info", "__pycache__", "findings"))
+        ".*", "venv", "build", "dist", "*.egg-info", "__pycache__", "findings", "dropin.cache*"))
     done = run(installed, "-c", "from setuptools import build_meta; print(build_meta.build_sdist('..'))", cwd=source)
     assert done.returncode == 0, done.stderr
     with tarfile.open(tmp_path / done.stdout.splitlines()[-1]) as archive:
