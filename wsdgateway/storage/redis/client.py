@@ -29,7 +29,7 @@ from wsdgateway.storage.store import StoreError
 
 MAX_WAITING = 1000  # commands of one connection that have no answer yet
 LONGEST_CONNECTING = 5.0  # deadlines
-SLOW_CONNECTING = 0.5  # deadlines, after which a command that has waited meanwhile may get no answer in time
+LONGEST_WAIT = 0.5  # deadlines that a command waits for a slow connection; then it may get no answer in time
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class RedisConnection:
         self._lock = threading.Lock()
         self._running: _Job[Any] | None = None
         self._is_connecting = False  # for the command that is running; guarded by the lock
-        self._usable_from = 0.0  # commands that are older have waited for a slow connection for too long
+        self._usable_from = float("-inf")  # commands from before have waited for a slow connection for too long
         self._thread: threading.Thread | None = None
         self._ended: Deferred[None] | None = None
 
@@ -169,11 +169,12 @@ class RedisConnection:
 
     def _result(self, job: _Job[Any]) -> Any:
         try:
+            longest = LONGEST_WAIT * self._deadline
             began = self._reactor.seconds()
             redis = self._server.redis()
             connected = self._reactor.seconds()
-            if connected - began > SLOW_CONNECTING * self._deadline:
-                self._usable_from = connected
+            if connected - began > longest:
+                self._usable_from = connected - longest
             with self._lock:
                 if job.is_late or job.started < self._usable_from:
                     raise NotNow(f"{self._address.text}: the server has answered late")
