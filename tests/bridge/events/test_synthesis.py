@@ -251,6 +251,24 @@ class TestAMissingEnd:
         assert shared.next is None
         assert shared.answers("Completed", 2) == []
 
+    def test_is_made_although_the_scanner_answers_no_questions(self, shared):
+        shared.synthesis.questions.is_unable = True
+        assert shared.next == ("1", END_SECONDS)
+        shared.now += END_SECONDS
+        assert self.overdue(shared) == [(END, "Completed")]
+
+    def test_needs_no_answer_until_a_takeover(self, shared):
+        assert not shared.synthesis.questions.needs_answer("1")
+        assert shared.next == ("1", END_SECONDS)
+        shared.synthesis.taken_over(shared.now)
+        assert shared.synthesis.questions.needs_answer("1")
+
+    def test_is_made_after_a_takeover_of_a_job_that_the_scanner_no_longer_knows(self, shared):
+        shared.sends(STATUS, "Processing", job_id="2")
+        shared.synthesis.taken_over(shared.now)
+        assert [(one.name, one.status.state) for one in shared.synthesis.unconfirmed("1")] == [(END, "Completed")]
+        assert list(shared.synthesis.unconfirmed("1")) == list(shared.synthesis.unconfirmed("2")) == []
+
     def test_is_not_expected_by_a_gateway_without_others(self, scanner):
         scanner.sends(STATUS, "Completed", 2)
         assert scanner.next is None
@@ -341,9 +359,9 @@ def test_jobs_that_were_over_before_anybody_listened_are_not_asked_for(scanner):
     scanner.table.out_of_images("3")
     scanner.learnt()
     scanner.synthesis.questions.listened(True, scanner.now)
-    assert [job_id for job_id in "1234" if scanner.synthesis.questions.is_active(job_id)] == ["3", "4"]
+    assert [job_id for job_id in "1234" if scanner.synthesis.questions.needs_answer(job_id)] == ["3", "4"]
     assert scanner.answers("Processing", job_id="1") == [(STATUS, "Processing", 0)]  # it goes on after all
-    assert scanner.synthesis.questions.is_active("1")
+    assert scanner.synthesis.questions.needs_answer("1")
 
 
 def test_a_second_listener_drops_no_job_also_after_a_change_of_the_settings(scanner):
@@ -357,10 +375,10 @@ def test_a_second_listener_drops_no_job_also_after_a_change_of_the_settings(scan
         scanner.table, poll_interval=POLL, max_age=MAX_AGE, enabled=True)
     scanner.synthesis.take_over(former)
     scanner.synthesis.questions.listened(True, scanner.now)
-    assert scanner.synthesis.questions.is_active("1")
+    assert scanner.synthesis.questions.needs_answer("1")
     scanner.synthesis.questions.listened(False, scanner.now)
     scanner.synthesis.questions.listened(True, scanner.now)
-    assert not scanner.synthesis.questions.is_active("1")
+    assert not scanner.synthesis.questions.needs_answer("1")
 
 
 def test_a_job_that_the_scanner_does_not_end_after_its_last_image_is_not_asked_for_forever(scanner):
@@ -370,7 +388,7 @@ def test_a_job_that_the_scanner_does_not_end_after_its_last_image_is_not_asked_f
     scanner.learnt()
     scanner.now += STALE - 1.0
     scanner.synthesis.questions.asked("1", scanner.now)
-    assert scanner.synthesis.questions.is_active("1")
+    assert scanner.synthesis.questions.needs_answer("1")
     scanner.now += 1.0
     scanner.synthesis.questions.asked("1", scanner.now)
     assert scanner.next is None
@@ -403,7 +421,7 @@ def test_the_history_is_asked_once_unless_the_job_turns_up_again(scanner):
     scanner.synthesis.questions.seek_history("1")  # it could not be asked
     assert scanner.synthesis.questions.takes_history("1")
     scanner.synthesis.questions.drop("1")
-    assert not scanner.synthesis.questions.is_active("1")
+    assert not scanner.synthesis.questions.needs_answer("1")
     scanner.table.out_of_images("1")
     scanner.learnt()
     assert scanner.next is None  # a client that goes on asking for images does not make the gateway ask again
@@ -415,12 +433,12 @@ def test_the_number_of_jobs_is_bounded(scanner):
     for number in range(1, MAX_JOBS + 1):
         scanner.creates(str(number))
         scanner.answers("Completed", job_id=str(number))
-    assert scanner.synthesis.questions.is_active("0")
+    assert scanner.synthesis.questions.needs_answer("0")
     assert scanner.next[0] == "0"
     for number in range(MAX_JOBS + 1):
         scanner.creates(str(number))
-    assert not scanner.synthesis.questions.is_active("0")
-    assert scanner.synthesis.questions.is_active("1")
+    assert not scanner.synthesis.questions.needs_answer("0")
+    assert scanner.synthesis.questions.needs_answer("1")
 
 
 def test_refused_images_do_not_put_off_the_question(scanner):

@@ -236,7 +236,7 @@ class SynthesisModel(RuleBasedStateMachine):
             self.bridge.synthesis.questions.asked(job_id, self.now)
             is_known = self.read(job_id, breaks=breaks)
             self.bridge.synthesis.questions.answered(job_id, usable=bool(is_known))
-            if is_known is False and self.bridge.synthesis.questions.is_active(job_id):
+            if is_known is False and self.bridge.synthesis.questions.needs_answer(job_id):
                 self.look_into_history(job_id)
             self.events_are_distributed()
         self.now = until
@@ -248,7 +248,7 @@ class SynthesisModel(RuleBasedStateMachine):
                 self.bridge.sent(decision, self.now)
                 self.bridge.learn(decision, Reply(200, SOAP, listing("GetJobHistory", "JobHistory")), self.now)
                 self.look()
-        if self.bridge.synthesis.questions.is_active(job_id):
+        if self.bridge.synthesis.questions.needs_answer(job_id):
             self.bridge.synthesis.questions.drop(job_id)
 
     @rule()

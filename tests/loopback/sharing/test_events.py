@@ -1,5 +1,6 @@
 """Tests of events and scan jobs that are under way when their gateway fails, with whole gateways and a Redis server."""
 
+import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.defer import fail as failed
@@ -13,6 +14,8 @@ from tests.messages import (
     created_job,
     end_event,
     envelope,
+    fault,
+    listing,
     status_event,
     status_response,
 )
@@ -42,6 +45,21 @@ def fail(service):
         scanner.subscribers.notifier.send = lambda sink, message: send("", sink, message)
     service.shared.coordination.tick = lambda *arguments: failed(NotNow("no answer"))
     return lost
+
+
+def hold(scanner, asked, history):
+    """Lets a scanner hold its answers to GetJobElements, and answer GetJobHistory with `history`."""
+    handle = scanner.device.handle
+
+    def decide(request):
+        if b"GetJobElementsRequest" in request.request.body:
+            asked.append(request)
+        elif b"GetJobHistoryRequest" in request.request.body:
+            request.answer(history, b"400 Bad Request" if b"Fault" in history else b"200 OK")
+        else:
+            handle(request)
+
+    scanner.device.handle = decide
 
 
 async def taken_over(follower):
@@ -181,6 +199,46 @@ async def test_an_end_that_the_scanner_has_sent_to_a_gateway_that_failed_is_told
     await listening(owner)
     await subscribed(owner, receiver.url, events=["JobEndStateEvent"])
     await ask(follower.port, device_with_events.path, status_event("7", "Completed", 1))
+    await until(lambda: receiver.received)
+    assert receiver.events == ["JobEndStateEvent"]
+
+
+@pytest.mark.parametrize("history", [
+    listing("GetJobHistory", "JobHistory", ("7", "Completed", 1)), fault("wsa:ActionNotSupported")])
+@pytest_twisted.ensureDeferred
+async def test_an_end_that_is_announced_while_the_next_owner_asks_for_it_is_told_once_it_is_due(
+        pair, device_with_events, sink, monkeypatch, history):
+    monkeypatch.setattr("wsdgateway.bridge.events.synthesis.END_SECONDS", 0.5)
+    receiver, asked = await sink(), []
+    owner, follower = await pair(device_with_events.device.url, **SHARED)
+    await listening(owner)
+    await subscribed(owner, receiver.url, events=["JobEndStateEvent"])
+    await ask(follower.port, device_with_events.path, status_event("7", "Processing"))
+    fail(owner)
+    hold(device_with_events, asked, history)
+    await taken_over(follower)
+    await until(lambda: asked)
+    # The JobEndStateEvent has been lost.
+    await ask(follower.port, device_with_events.path, status_event("7", "Completed", 1, message_id="urn:uuid:2"))
+    asked[0].answer(status_response("7", "Completed", 1))
+    await until(lambda: receiver.received)
+    assert receiver.events == ["JobEndStateEvent"]
+
+
+@pytest.mark.parametrize("refusal", ["wscn:ClientErrorJobIdNotFound", "wsa:ActionNotSupported"])
+@pytest_twisted.ensureDeferred
+async def test_an_end_is_told_by_the_next_owner_although_the_scanner_does_not_confirm_it(
+        pair, device_with_events, sink, refusal):
+    receiver, asked = await sink(), []
+    owner, follower = await pair(device_with_events.device.url, **SHARED)
+    await listening(owner)
+    await subscribed(owner, receiver.url, events=["JobEndStateEvent"])
+    await ask(follower.port, device_with_events.path, status_event("7", "Completed", 1))
+    fail(owner)
+    hold(device_with_events, asked, fault("wsa:ActionNotSupported"))
+    await taken_over(follower)
+    await until(lambda: asked)
+    asked[0].answer(fault(refusal), b"400 Bad Request")
     await until(lambda: receiver.received)
     assert receiver.events == ["JobEndStateEvent"]
 

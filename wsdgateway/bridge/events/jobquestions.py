@@ -18,7 +18,7 @@ SLACK = 0.01  # seconds by which a question comes later, so that the table finds
 class JobQuestions:
     """The questions for the `jobs` of one scanner. `poll_interval` and `max_age` are in seconds; see `adjust`.
 
-    `is_unable` is set if the scanner does not support GetJobElements; it is not asked until one is answered.
+    `is_unable` is set if the scanner does not support GetJobElements; until one is answered, only missing ends are due.
     """
 
     def __init__(self, table: JobTable, jobs: ToldJobs) -> None:
@@ -69,9 +69,10 @@ class JobQuestions:
 
     def next(self, now: float) -> tuple[str, float] | None:
         """The job to be asked for next, and the seconds until then; None if no job is active."""
-        if not self._enabled or self.is_unable:
+        if not self._enabled:
             return None
-        found = min(((self._due(job), job.job_id) for job in self._jobs.active.values()), default=None)
+        found = min(((self._due(job), job.job_id) for job in self._jobs.active.values()
+                     if job.owes_end or not self.is_unable), default=None)
         return None if found is None else (found[1], max(0.0, found[0] - now))
 
     def _due(self, job: ToldJob) -> float:
@@ -113,9 +114,10 @@ class JobQuestions:
             job.failures = max(job.failures, MAX_FAILURES - 1)
         return is_new
 
-    def is_active(self, job_id: str) -> bool:
-        """True if the job's end is not known, or was not told."""
-        return job_id in self._jobs.active
+    def needs_answer(self, job_id: str) -> bool:
+        """True if the scanner must tell the job's end, which is not known, or which only an earlier owner knew."""
+        job = self._jobs.active.get(job_id)
+        return job is not None and not job.awaits_own_end
 
     def takes_history(self, job_id: str) -> bool:
         """True if GetJobHistory is to be asked for a job that the scanner does not know; once, unless it turns up."""

@@ -83,9 +83,9 @@ class Synthesis:
         job.since, job.asked_at = known.since, max(job.asked_at, known.asked_at)
         job.is_urgent, job.seeks_history = False, True
         if job.status is not None and not _differs(job.status, status):
+            if job.awaits_own_end and status.final:
+                return ()
             is_owed = job.owes_end and status.final
-            if is_owed and job.end_due > -inf:
-                return ()  # the scanner's own event may be on its way
             self._jobs.told(job, merge(job.status, status))
             return self._make(job, JOB_END_STATE) if is_owed else ()
         if job.status is None and (now - job.sign >= STALE if status.final else
@@ -176,8 +176,15 @@ class Synthesis:
         The scanner is not asked then, since it has announced the final state.
         """
         job = self._jobs.known.get(job_id)
-        if job is None or job.status is None or not job.owes_end or job.end_due == -inf:
-            return ()
+        return () if job is None or not job.awaits_own_end else self._make_owed(job)
+
+    def unconfirmed(self, job_id: str) -> Iterable[MadeEvent]:
+        """The events to be sent for a job of which the scanner tells nothing: its end, if an earlier owner knew it."""
+        job = self._jobs.known.get(job_id)
+        return () if job is None or not job.owes_end else self._make_owed(job)
+
+    def _make_owed(self, job: ToldJob) -> Iterable[MadeEvent]:
+        assert job.status is not None
         self._jobs.told(job, job.status)
         return self._make(job, JOB_END_STATE)
 

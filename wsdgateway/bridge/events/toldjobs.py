@@ -4,7 +4,8 @@ A job's record::
 
     CreateScanJob, an image, an active status ──► active ── the end was told ──► told
                                                     │
-                                                    ├── neither the scanner nor its GetJobHistory knows it ──► dropped
+                                                    ├── neither the scanner nor its GetJobHistory knows it,
+                                                    │   nor did an earlier owner ──► dropped
                                                     └── it was over before anybody listened ──► dropped
 """
 
@@ -52,6 +53,11 @@ class ToldJob:
     is_end_told: bool = False
     owes_end: bool = False
     end_due: float = -inf
+
+    @property
+    def awaits_own_end(self) -> bool:
+        """True until `end_due` if the scanner's own JobEndStateEvent may still come; nothing is asked until then."""
+        return self.owes_end and self.end_due > -inf
 
 
 class ToldJobs:

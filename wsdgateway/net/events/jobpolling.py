@@ -127,13 +127,16 @@ class JobPolling:
         questions.answered(job_id, usable=answer is not None and not is_refused)
         is_unknown = answer.fault in UNKNOWN_JOB if isinstance(answer, Refusal) else (
             answer is not None and answer.final)  # from the table, because the scanner does not know the job any more
-        if is_unknown and questions.is_active(job_id):
+        # The scanner may have announced the end while it was asked.
+        needs_answer = questions.needs_answer(job_id)
+        if is_unknown and needs_answer:
             await self._look_into_history(job_id)
         elif isinstance(answer, Refusal) and not answer.unreachable and (
                 answer.fault == NOT_SUPPORTED or questions.is_hopeless(job_id)):
             if answer.fault == NOT_SUPPORTED:
                 questions.is_unable = True
-            questions.drop(job_id)
+            if needs_answer:
+                self._give_up(job_id)
             if questions.refused():
                 self.log.warn("{scanner}: the scanner refuses GetJobElements ({fault}), so subscribers get no events "
                               "of job {job_id} and of later ones until it answers", scanner=self._bridge.name,
@@ -147,11 +150,17 @@ class JobPolling:
             if refusal is not None and refusal.unreachable:
                 questions.seek_history(job_id)
                 return
-        if questions.is_active(job_id):
-            questions.drop(job_id)
+        if questions.needs_answer(job_id) and not self._give_up(job_id):
             self.log.warn("{scanner}: the scanner no longer knows job {job_id}, and its GetJobHistory does not list "
                           "it: its end is not known, and subscribers get no event of it",
                           scanner=self._bridge.name, job_id=job_id)
+
+    def _give_up(self, job_id: str) -> bool:
+        """Ask no more for a job, and send its end if an earlier owner knew it. False if nobody knows it."""
+        ended = list(self._bridge.synthesis.unconfirmed(job_id))
+        self._send(ended)
+        self._bridge.synthesis.questions.drop(job_id)
+        return bool(ended)
 
     def stop(self) -> None:
         """Ask nothing more."""
