@@ -36,7 +36,7 @@ def made(bridge):
 class TestAnEnd:
     def test_that_the_former_owner_may_have_missed_is_made(self, stored):
         bridge = taken_over(stored)
-        assert bridge.scanner.synthesis.questions.is_active("1")
+        assert bridge.scanner.synthesis.questions.needs_answer("1")
         assert made(bridge) == [("JobEndStateEvent", "Completed")]
 
     def test_that_was_announced_is_not_made(self, stored):
