@@ -12,8 +12,7 @@ from wsdgateway.storage.store import Unreadable
 
 
 class Synchronization:
-    """Reads it before a takeover (`prepare`), before the last word on a scanner (`withdraw`), and from time to time
-    (`synchronize`).
+    """Reads what gateways share: before a takeover (`prepare`) or a Bye (`withdraw`), and regularly (`synchronize`).
 
     `scanners` are those that this gateway bridges. `refresh_ports` reads the eSCL ports.
     """
