@@ -91,37 +91,37 @@ class Metadata:
             asked.answer(b"", b"503 Busy")
 
 
-class HeldPage:
+class _Held:
+    """Something that the virtual scanner sends only when the test says so."""
+
+    def __init__(self):
+        self.waiting = []
+        self.is_held = True
+
+    def send(self):
+        """Sends what waits, and holds nothing more."""
+        self.is_held = False
+        while self.waiting:
+            self.waiting.pop(0)()
+
+
+class HeldPage(_Held):
     """The page with a number, which the virtual scanner sends only when the test says so."""
 
     def __init__(self, monkeypatch, number):
+        super().__init__()
         draw = SoapResource.draw
-        self.waiting = []
-        self.is_held = True
         monkeypatch.setattr(SoapResource, "draw", lambda site, request, envelope, page: self.waiting.append(
             lambda: draw(site, request, envelope, page)) if self.is_held and page.number == number else draw(
                 site, request, envelope, page))
 
-    def send(self):
-        """Sends the page, and holds no other."""
-        self.is_held = False
-        while self.waiting:
-            self.waiting.pop()()
 
-
-class HeldAnswers:
+class HeldAnswers(_Held):
     """The answers of the virtual scanner, which it sends only when the test says so."""
 
     def __init__(self, monkeypatch):
+        super().__init__()
         render = SoapResource.render
-        self.waiting = []
-        self.is_held = True
         monkeypatch.setattr(SoapResource, "render", lambda site, request: (
             self.waiting.append(lambda: render(site, request)), NOT_DONE_YET)[1] if self.is_held else render(
                 site, request))
-
-    def send(self):
-        """Sends the answers, and holds no other."""
-        self.is_held = False
-        while self.waiting:
-            self.waiting.pop(0)()

@@ -86,6 +86,15 @@ async def test_a_stopped_server_costs_the_deadline_and_no_late_answer_is_mistake
     assert await ticks.run(lambda redis: redis.get("y")) == b"y"
 
 
+def _listen(protocol, **counts):
+    """Opens a port for a server with that protocol. Returns its factory, which has the counts, and the port."""
+    from twisted.internet import reactor
+
+    factory = Factory.forProtocol(protocol)
+    vars(factory).update(counts)
+    return factory, reactor.listenTCP(0, factory, interface="127.0.0.1")
+
+
 class _Trickling(Protocol):
     """A server that answers everything with a string that comes slowly and never ends."""
 
@@ -106,11 +115,7 @@ class _Trickling(Protocol):
 
 @pytest_twisted.ensureDeferred
 async def test_an_answer_that_comes_byte_by_byte_ends_at_the_deadline(make_client):
-    from twisted.internet import reactor
-
-    factory = Factory.forProtocol(_Trickling)
-    factory.lost = 0
-    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    factory, port = _listen(_Trickling, lost=0)
     client = make_client(f"redis://127.0.0.1:{port.getHost().port}", deadline=DEADLINE)
     assert "no answer within 1 s" in await problem(client.connection("store").run(get))
     await until(lambda: factory.lost == 1)  # the thread has given up, too
@@ -131,11 +136,7 @@ class _Late(Protocol):
 
 @pytest_twisted.ensureDeferred
 async def test_a_connection_to_a_server_that_answers_late_is_made_over_several_commands(make_client):
-    from twisted.internet import reactor
-
-    factory = Factory.forProtocol(_Late)
-    factory.made = 0
-    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    factory, port = _listen(_Late, made=0)
     client = make_client(f"redis://:secret@127.0.0.1:{port.getHost().port}", deadline=SHORT)
     connection = client.connection("store")
     while await outcome(connection.run(get)) != "b'OK'":  # the first ones come too early

@@ -116,7 +116,7 @@ def _tls_spoken(probe: Any) -> str | None:
 
 
 def _alert(probe: Any) -> str | None:
-    """What the server says after the handshake, in which a client of TLS 1.3 does not learn that it is refused."""
+    """The server's alert after the handshake, in which a client of TLS 1.3 does not learn that it is refused."""
     try:
         with probe.connect_only() as secure:
             secure.recv(1)
